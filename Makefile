@@ -1,0 +1,52 @@
+# The commands people and scripts rely on; what each must do is told in README.md. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help setup setup-js setup-browser demo smoke test bench lint format clean
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## make .venv with everything pinned in requirements.lock
+
+$(VENV)/.ready: requirements.lock setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+setup-js: node_modules/.ready
+
+node_modules/.ready: package.json package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund && touch $@; \
+	else echo "npm is not here: the JavaScript checks and the PouchDB peer tests will say that they were not run"; fi
+
+setup-browser: # Chromium for the browser tests, where the system can install it
+	@deploy/ensure-chromium
+
+demo: setup ## a commune, a district and a province on loopback, with a weak link between them, until Ctrl-C
+	@$(BIN)/python -m deploy.demo
+
+smoke: setup ## the same job unattended; the last line is one JSON object
+	@$(BIN)/python -m deploy.smoke
+
+test: setup setup-js setup-browser ## every test; says what it could not run and why
+	@$(BIN)/python -m pytest tests
+	@deploy/run-node-tests
+
+bench: setup setup-js ## the benchmarks, peers in the same run; ONLY=name runs one
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+lint: setup setup-js ## ruff, mypy --strict, tsc --checkJs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@deploy/run-tsc
+
+format: setup ## ruff format
+	@$(BIN)/ruff format .
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) .demo .smoke node_modules build *.egg-info

@@ -1,0 +1,1 @@
+"""Benchmarks, and the weak link they run over. Nothing here is needed by a node at work."""

@@ -1,0 +1,1 @@
+"""How a node is put to work: the demo, the unattended smoke run and what both are made of."""
