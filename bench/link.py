@@ -222,6 +222,8 @@ class Link:
         for connection in self._connections:
             if mode in (Mode.RESET, Mode.PORTAL, Mode.REDIRECT):
                 connection.abort()
+            elif mode is Mode.STALL:
+                connection.pause()
             elif mode is Mode.BLACKHOLE:
                 connection.swallow()
             elif mode is Mode.HALF_OPEN:

@@ -184,10 +184,11 @@ class Connection:
         """Become a black hole for good; with `reset_server` the server learns of it."""
         self._mute = True
         if reset_server:
-            self._watch_nothing()
+            self.pause()
             abort(self._server)
 
-    def _watch_nothing(self) -> None:
+    def pause(self) -> None:
+        """Stop reading until the next `move`."""
         if self._selector is not None:
             for end in self._watched:
                 self._selector.unregister(end)
@@ -195,7 +196,7 @@ class Connection:
 
     def abort(self) -> None:
         """Reset both ends."""
-        self._watch_nothing()
+        self.pause()
         abort(self._client)
         abort(self._server)
         self.closed = True

@@ -26,12 +26,12 @@ def sha256_id(data: bytes) -> ContentId:
 def parse_sha256_id(text: str) -> bytes:
     """Return the 32 bytes a content id names. Raises `Malformed` unless it is "sha256-" and 43 base64url characters."""
     if not text.startswith(_PREFIX) or len(text) != len(_PREFIX) + _TEXT_CHARS:
-        raise Malformed(f'a content id is "sha256-" and {_TEXT_CHARS} base64url characters, got {ascii(text[:60])}')
+        raise Malformed(f'a content id is "sha256-" and {_TEXT_CHARS} base64url characters, got {text[:60]!a}')
     return base64url.decode(text[len(_PREFIX) :])
 
 
 def rev_of(data: bytes) -> str:
-    """Return the revision of the immutable document whose canonical bytes are `data`: generation 1, 128 bits of SHA-256.
+    """Return the revision of an immutable document by its canonical bytes: generation 1, 128 bits of SHA-256.
 
     It depends on the content alone, so a document gets the same revision on every road it arrives by.
     """

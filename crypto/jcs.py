@@ -26,7 +26,7 @@ def canonical(value: Any) -> bytes:
     Raises `Malformed` for anything else, NaN, infinities, larger integers and lone surrogates; `TooLarge` beyond
     200 levels.
     """
-    if _is_restricted(value, DEEPEST):
+    if is_restricted(value, DEEPEST):
         try:
             return orjson.dumps(value, option=_FAST)
         except TypeError as exc:  # all that is left of its errors: text with a lone surrogate
@@ -44,10 +44,10 @@ def canonical_in_full(value: Any) -> bytes:
         raise Malformed(f"lone surrogate in text: {exc.reason}") from exc
 
 
-def _is_restricted(value: Any, depth_left: int) -> bool:
+def is_restricted(value: Any, depth_left: int) -> bool:
     """Say whether orjson writes `value` exactly as RFC 8785 does: no floats, no large integers, ASCII names only.
 
-    With ASCII names the order of UTF-8 bytes (orjson) and of UTF-16 units (the RFC) is the same.
+    `depth_left` is the number of levels allowed. With ASCII names the order of UTF-8 bytes (orjson) and of UTF-16 units (the RFC) is the same.
     """
     kind = type(value)
     if kind is dict:
@@ -56,11 +56,11 @@ def _is_restricted(value: Any, depth_left: int) -> bool:
         for name, child in value.items():
             if type(name) is not str or not name.isascii():
                 return False
-            if type(child) is not str and not _is_restricted(child, depth_left - 1):
+            if type(child) is not str and not is_restricted(child, depth_left - 1):
                 return False
         return True
     if kind is list:
-        return depth_left > 0 and all(type(child) is str or _is_restricted(child, depth_left - 1) for child in value)
+        return depth_left > 0 and all(type(child) is str or is_restricted(child, depth_left - 1) for child in value)
     if kind is int:
         return bool(-MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
     return kind in _PLAIN

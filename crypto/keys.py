@@ -38,8 +38,11 @@ def private_from_scalar(scalar: int, curve: ec.EllipticCurve | None = None) -> P
 
 
 def parse_private_pem(data: bytes, passphrase: bytes | None = None) -> PrivateKey:
-    """Return the EC key of a PKCS #8 PEM. Raises `Malformed` if it cannot be read or the passphrase is wrong or missing,
-    `UnsupportedAlgorithm` for keys that are not on P-256 or P-384."""
+    """Return the EC key of a PKCS #8 PEM.
+
+    Raises `Malformed` if it cannot be read or the passphrase is wrong or missing, `UnsupportedAlgorithm` for keys that
+    are not on P-256 or P-384.
+    """
     if len(data) > MAX_PEM_BYTES:
         raise Malformed(f"a key file of {len(data)} bytes is not a key")
     try:

@@ -50,7 +50,7 @@ def check_text(text: str, *, name: bool) -> str:
 def check_key(key: str) -> str:
     """Return the member name `key` if signed data may use it: a clean name, not "_…", not a JavaScript trap."""
     if key.startswith("_") or key in FORBIDDEN_KEYS:
-        raise Malformed(f"member name {ascii(key[:60])} is reserved")
+        raise Malformed(f"member name {key[:60]!a} is reserved")
     return check_text(key, name=True)
 
 

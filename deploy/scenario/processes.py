@@ -1,0 +1,90 @@
+"""Child processes of the scenario: started, waited for by what they answer, ended without leaving any behind."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+READY_LIMIT_S = 30.0
+STOP_LIMIT_S = 10.0
+TRAM = (sys.executable, "-m", "server.cli")
+
+
+class DidNotStart(Exception):
+    """A child ended, or stayed silent, before it was ready. The message carries the end of its log."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One running program and the file its output goes to."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        """Ask the program to end, and make it end if it does not."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End the program as a power cut would: it gets no chance to tidy up."""
+        self.process.kill()
+        self.process.wait()
+
+
+def start(name: str, command: Sequence[str], log: Path) -> Child:
+    """Start `command` with its output appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        process = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    return Child(name, process, log)
+
+
+def wait_until_answering(child: Child, url: str) -> None:
+    """Return once `url` answers 200. Raises `DidNotStart` if the child ends first or `READY_LIMIT_S` pass."""
+    deadline = time.monotonic() + READY_LIMIT_S
+    while time.monotonic() < deadline:
+        if child.process.poll() is not None:
+            break
+        try:
+            if requests.get(url, timeout=2).status_code == requests.codes.ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.05)  # nothing listens yet; the deadline above bounds the asking
+    tail = child.log.read_text(errors="replace")[-2000:]
+    raise DidNotStart(f"{child.name} did not answer at {url} within {READY_LIMIT_S:.0f} s; the end of its log:\n{tail}")
+
+
+def run_tram(*arguments: str | Path) -> str:
+    """Run one `tram` command to its end and return what it printed.
+
+    Raises `DidNotStart` with everything it said when it fails.
+    """
+    command = [*TRAM, *map(str, arguments)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = f"{done.stdout}{done.stderr}".strip()
+        raise DidNotStart(f"tram {' '.join(map(str, arguments))} ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on at this moment."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,239 @@
+"""One TCP or TLS connection on which requests are pipelined and answered in order.
+
+One thread uses a channel: it submits requests, which only queues them, and calls `pump`, which moves bytes both ways
+until something can be done or time is up. Nothing else blocks but `connect`.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from replication.errors import LinkCut, LinkError, NotAPeer, TooLarge
+from replication.peers.pending import Promise
+from replication.peers.wire import MAX_ANSWER_BYTES, Answer, AnswerParser
+
+# Unsent bytes the kernel may hold. With megabytes there, progress, priority and goodput would be fiction.
+NOTSENT_LOWAT = 16 * 1024
+SLICE = 16 * 1024
+KEEPALIVE_IDLE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a peer listens. `tls` None is plain TCP."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer with the times of its exchange (monotonic seconds) and the size of its request."""
+
+    answer: Answer
+    request_bytes: int
+    submitted: float
+    answered: float
+
+
+@dataclass(slots=True)
+class _Waiting:
+    promise: Promise[Exchange]
+    request_bytes: int
+    submitted: float
+
+
+class Channel:
+    """An open connection. After a `LinkCut` or `NotAPeer` it is closed, and every open promise broken with that."""
+
+    def __init__(self, address: Address, *, connect_timeout_s: float = 15.0, max_answer_bytes: int = MAX_ANSWER_BYTES):
+        self._address = address
+        self._parser = AnswerParser(max_answer_bytes)
+        self._unsent: deque[memoryview] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self.unsent_bytes = 0
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self.closed = False
+        self.last_progress = time.monotonic()
+        self._socket = _connect(address, connect_timeout_s)
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._waiting)
+
+    def submit(self, request: bytes) -> Promise[Exchange]:
+        """Queue a request and return the promise of its answer."""
+        promise: Promise[Exchange] = Promise()
+        now = time.monotonic()
+        if self.closed:
+            promise.break_with(LinkCut("the connection is closed"))
+            return promise
+        if not self._waiting:
+            self.last_progress = now
+        self._waiting.append(_Waiting(promise, len(request), now))
+        self._unsent.append(memoryview(request))
+        self.unsent_bytes += len(request)
+        return promise
+
+    def pump(self, timeout_s: float, wake: socket.socket | None = None) -> None:
+        """Move bytes for up to `timeout_s` seconds, less when an answer came or room to send appeared.
+
+        `wake` is a socket that ends the wait when it becomes readable; its bytes are left there.
+        Raises `LinkCut` or `NotAPeer` after breaking every open promise with it.
+        """
+        try:
+            self._pump(timeout_s, wake)
+        except LinkError as exc:
+            self.fail(exc)
+            raise
+        except TooLarge as exc:
+            # Only the first in line is to blame; the rest of the stream cannot be read any more.
+            if self._waiting:
+                self._waiting.popleft().promise.break_with(exc)
+            cut = LinkCut(f"gave up the connection: {exc}")
+            self.fail(cut)
+            raise cut from exc
+        except OSError as exc:
+            cut = LinkCut(_in_words(exc))
+            self.fail(cut)
+            raise cut from exc
+
+    def fail(self, error: LinkError) -> None:
+        """Close, and break every open promise with `error`."""
+        self.close()
+        while self._waiting:
+            self._waiting.popleft().promise.break_with(error)
+
+    def close(self) -> None:
+        self.closed = True
+        self._unsent.clear()
+        self.unsent_bytes = 0
+        self._socket.close()
+
+    def is_usable(self) -> bool:
+        """Tell, without waiting, whether an idle connection is still open: servers end them after a while."""
+        if self.closed:
+            return False
+        if self._waiting:
+            return True
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return False
+        return not select.select([self._socket], [], [], 0)[0]
+
+    def _pump(self, timeout_s: float, wake: socket.socket | None) -> None:
+        if self.closed:
+            raise LinkCut("the connection is closed")
+        buffered = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        reads = [self._socket, wake] if wake is not None else [self._socket]
+        writes = [self._socket] if self._unsent else []
+        readable, writable, _ = select.select(reads, writes, [], 0 if buffered else max(0.0, timeout_s))
+        if writable:
+            self._send()
+        if buffered or self._socket in readable:
+            self._receive()
+
+    def _send(self) -> None:
+        while self._unsent:
+            piece = self._unsent[0]
+            try:
+                sent = self._socket.send(piece[:SLICE])
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return
+            self.bytes_out += sent
+            self.unsent_bytes -= sent
+            self.last_progress = time.monotonic()
+            if sent == len(piece):
+                self._unsent.popleft()
+            else:
+                self._unsent[0] = piece[sent:]
+            if not select.select([], [self._socket], [], 0)[1]:
+                return
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(65536)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        self.bytes_in += len(data)
+        if not data:
+            self._end()
+            return
+        self.last_progress = time.monotonic()
+        for answer in self._parser.feed(data):
+            self._deliver(answer)
+            if self.closed:
+                return
+
+    def _deliver(self, answer: Answer) -> None:
+        if not self._waiting:
+            raise NotAPeer("an answer came that nobody asked for")
+        waiting = self._waiting.popleft()
+        exchange = Exchange(answer, waiting.request_bytes, waiting.submitted, time.monotonic())
+        waiting.promise.keep(exchange)
+        if answer.closes:
+            self._hang_up("the peer ended the connection after an answer")
+
+    def _end(self) -> None:
+        answer = self._parser.feed_end()
+        if answer is not None:
+            self._deliver(answer)
+        if not self.closed:
+            self._hang_up("the peer ended the connection")
+
+    def _hang_up(self, why: str) -> None:
+        """Servers may end an idle connection whenever they like; it is a cut only for those who wait."""
+        if self._waiting:
+            raise LinkCut(why)
+        self.close()
+
+
+def _connect(address: Address, timeout_s: float) -> socket.socket:
+    """Return a connected, non-blocking socket. Raises `LinkCut`, or `NotAPeer` when TLS finds a stranger."""
+    where = f"{address.host}:{address.port}"
+    try:
+        plain = socket.create_connection((address.host, address.port), timeout=timeout_s)
+    except OSError as exc:
+        raise LinkCut(f"cannot reach {where}: {_in_words(exc)}") from exc
+    try:
+        _tune(plain)
+        if address.tls is not None:
+            plain = address.tls.wrap_socket(plain, server_hostname=address.host)
+        plain.setblocking(False)
+    except ssl.SSLError as exc:
+        plain.close()
+        raise NotAPeer(f"{where} does not prove to be the peer: {exc.reason or exc}") from exc
+    except OSError as exc:
+        plain.close()
+        raise LinkCut(f"{where} broke off while greeting: {_in_words(exc)}") from exc
+    return plain
+
+
+def _tune(plain: socket.socket) -> None:
+    """Small buffers, quick notice of a dead link. Options a platform lacks are left out."""
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {
+        "TCP_NOTSENT_LOWAT": NOTSENT_LOWAT,
+        "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 4,
+        "TCP_USER_TIMEOUT": 30_000,  # milliseconds; `Endpoint` gives up sooner, this is for idle connections
+    }
+    # Linux and macOS know 25; Python names the option from 3.12 on.
+    fallback = {"TCP_NOTSENT_LOWAT": 25} if hasattr(socket, "TCP_USER_TIMEOUT") else {}
+    for name, value in wanted.items():
+        option = getattr(socket, name, fallback.get(name))
+        if option is not None:
+            plain.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _in_words(exc: OSError) -> str:
+    return exc.strerror or str(exc) or type(exc).__name__

@@ -1,0 +1,190 @@
+"""A CouchDB server at the far end of a link: one connection, made again when it is gone, and its figures."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from replication.errors import LinkCut
+from replication.peers.channel import Address, Channel, Exchange
+from replication.peers.pending import Pending
+from replication.peers.wire import MAX_ANSWER_BYTES, build_request
+
+HeaderSource = Callable[[], Mapping[str, str]]
+# Below this a gzip header and trailer (18 bytes) eat what is won.
+MIN_GZIP_BYTES = 200
+USER_AGENT = "tram"
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Bytes on the sockets and requests made, over all connections to one server."""
+
+    bytes_out: int = 0
+    bytes_in: int = 0
+    requests: int = 0
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """`stall_s`: with an answer due and no byte moving for so long, the link is dead."""
+
+    connect_timeout_s: float = 15.0
+    stall_s: float = 20.0
+    max_answer_bytes: int = MAX_ANSWER_BYTES
+    gzip: bool = True
+
+
+def parse_server_url(url: str) -> tuple[str, int, bool, str, str | None, str | None]:
+    """Return (host, port, is TLS, path, user, password) of an http(s) URL. Raises `ValueError` with what to write."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is no address of a peer; write http(s)://user:password@host:port/db")
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    user = unquote(parts.username) if parts.username is not None else None
+    password = unquote(parts.password) if parts.password is not None else None
+    return parts.hostname, port, secure, parts.path.rstrip("/"), user, password
+
+
+def build_basic(user: str, password: str) -> dict[str, str]:
+    """Return the Authorization header of RFC 7617."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")}
+
+
+class Endpoint:
+    """One server. Used by one thread; `sibling` gives another thread its own connection to the same server.
+
+    `url` names the server root, with credentials if Basic is wanted; `headers` is asked for more headers at each
+    request, so that tokens may change. A TLS context given wins over the default one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: HeaderSource | None = None,
+        tls: ssl.SSLContext | None = None,
+        options: EndpointOptions | None = None,
+        traffic: Traffic | None = None,
+    ) -> None:
+        host, port, secure, self.path, user, password = parse_server_url(url)
+        self._url = url
+        self._tls = (tls or ssl.create_default_context()) if secure else None
+        self._address = Address(host, port, self._tls)
+        self._headers = headers
+        self._basic = build_basic(user, password or "") if user is not None else {}
+        default_port = 443 if secure else 80
+        shown_host = f"[{host}]" if ":" in host else host
+        self._host = shown_host if port == default_port else f"{shown_host}:{port}"
+        self.label = f"{'https' if secure else 'http'}://{self._host}{self.path}"
+        self.options = options or EndpointOptions()
+        self.traffic = traffic or Traffic()
+        self.gzip = self.options.gzip
+        self.identity: str | None = None
+        self.features: frozenset[str] = frozenset()
+        self._channel: Channel | None = None
+        self._counted = (0, 0)
+
+    def sibling(self, *, stall_s: float) -> Endpoint:
+        """Return another endpoint for the same server that waits longer; it counts into the same traffic."""
+        options = EndpointOptions(self.options.connect_timeout_s, stall_s, self.options.max_answer_bytes, self.gzip)
+        return Endpoint(self._url, headers=self._headers, tls=self._tls, options=options, traffic=self.traffic)
+
+    @property
+    def connected(self) -> bool:
+        return self._channel is not None and not self._channel.closed
+
+    @property
+    def outstanding(self) -> int:
+        return self._channel.outstanding if self._channel is not None else 0
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._channel.unsent_bytes if self._channel is not None else 0
+
+    def connect(self) -> None:
+        """Open a connection unless a usable one is there. Raises `LinkCut` or `NotAPeer`."""
+        if self._channel is not None and self._channel.is_usable():
+            return
+        self.close()
+        self._channel = Channel(
+            self._address,
+            connect_timeout_s=self.options.connect_timeout_s,
+            max_answer_bytes=self.options.max_answer_bytes,
+        )
+        self._counted = (0, 0)
+        self.traffic.connections += 1
+
+    def request(self, method: str, target: str, body: bytes | None = None) -> Pending[Exchange]:
+        """Queue one request for `target` (encoded path and query below the server root).
+
+        A JSON `body` is compressed where that pays and the server takes it. Raises `LinkCut` if not connected.
+        """
+        if self._channel is None or self._channel.closed:
+            raise LinkCut(f"not connected to {self.label}")
+        headers = {"Host": self._host, "User-Agent": USER_AGENT, "Accept": "application/json"}
+        headers["Accept-Encoding"] = "gzip"
+        headers.update(self._basic)
+        if self._headers is not None:
+            headers.update(self._headers())
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            if self.gzip and len(body) >= MIN_GZIP_BYTES:
+                body = gzip.compress(body, 6, mtime=0)
+                headers["Content-Encoding"] = "gzip"
+        self.traffic.requests += 1
+        return self._channel.submit(build_request(method, self.path + target, headers, body))
+
+    def pump(self, timeout_s: float, wake: socket.socket | None = None) -> None:
+        """Move bytes for up to `timeout_s`. Raises `LinkCut` or `NotAPeer` when the connection is lost."""
+        channel = self._channel
+        if channel is None:
+            raise LinkCut(f"not connected to {self.label}")
+        try:
+            channel.pump(timeout_s, wake)
+            self._notice_stall(channel)
+        finally:
+            self._count(channel)
+
+    def _notice_stall(self, channel: Channel) -> None:
+        silent_s = time.monotonic() - channel.last_progress
+        if channel.outstanding and silent_s > self.options.stall_s:
+            cut = LinkCut(f"no byte moved for {silent_s:.0f} s while an answer was due")
+            channel.fail(cut)
+            raise cut
+
+    def _count(self, channel: Channel) -> None:
+        out, into = self._counted
+        self.traffic.bytes_out += channel.bytes_out - out
+        self.traffic.bytes_in += channel.bytes_in - into
+        self._counted = (channel.bytes_out, channel.bytes_in)
+
+    def close(self) -> None:
+        """End the connection; open promises break with `LinkCut`."""
+        if self._channel is not None:
+            self._channel.fail(LinkCut("closed"))
+            self._channel = None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitUrl:
+    """A database URL as (server URL with credentials, database name)."""
+
+    server: str
+    database: str = field(default="")
+
+
+def split_database_url(url: str) -> SplitUrl:
+    """Return server and database of `http(s)://…/db`; "%2F" in the last part is a "/" in the name."""
+    server, _slash, name = url.rstrip("/").rpartition("/")
+    if "://" not in server or server.endswith(":/") or not name:
+        raise ValueError(f"{url!r} names no database; write http(s)://user:password@host:port/db")
+    return SplitUrl(server, unquote(name))

@@ -1,0 +1,104 @@
+"""What the body of each type of event holds, as tables of checks.
+
+The types, their actors and members are those of docs/architecture.md; docs/formats/event.md writes them out. Only the
+form is checked here. Who may say it and when it counts is for `rules` and `fold`: an authentic event that comes out of
+order or from the wrong person is kept and shown as not applied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from server.dossier import calendar, procedure
+from server.dossier.checks import Check, Wrong, line, listing, matching, members, one_of, satisfying, shown, table, text, time, whole
+from server.dossier.units import is_subject_urn, is_unit_code
+
+# 42 characters and one whose last two bits are zero: 32 bytes have one spelling only (RFC 4648 §3.5).
+CONTENT_ID = r"sha256-[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+THUMBPRINT = r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+NONCE = r"[A-Za-z0-9_-]{21}[AQgw]"
+UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+FIELD_ID = r"[a-z][a-z0-9_]{0,63}"
+
+MAX_FILE_BYTES = 32 * 1024 * 1024  # an A4 scan takes 0.3 MB; a manifest of 1024 chunks stays under 50 KB
+MAX_FILES = 50
+_MAX_BYTES_TOTAL = MAX_FILES * MAX_FILE_BYTES
+
+content_id: Final = matching(CONTENT_ID, "a content id: sha256- and 43 base64url characters")
+unit_code: Final = satisfying(is_unit_code, "an agency code such as H41.12.03")
+subject: Final = satisfying(is_subject_urn, "urn:tram:subject: and 32 lower-case hexadecimal digits")
+
+_name = line(200)
+_reason = text(4000)
+_note = text(4000, empty=True)
+_delivery = one_of("counter", "post", "online")
+_form = table(FIELD_ID, text(4000, empty=True), 300)
+
+# id_number and phone are kept as people give them: a missing digit is for the official to ask about, not a reason to
+# lose the dossier of somebody who is fifty kilometres away by now (docs/decisions/0052).
+_applicant = members({"name": _name}, {"id_number": line(32), "phone": line(32), "address": line(500)})
+
+
+def _file_name(value: Any) -> None:
+    _name(value)
+    if "/" in value or "\\" in value or value.startswith("."):
+        raise Wrong(f"got {shown(value)}, expected a file name without a folder and without a leading dot")
+
+
+BODIES: Final[dict[str, Check]] = {
+    "dossier.submitted": members(
+        {
+            "procedure": matching(procedure.CODE, "a procedure code such as 1.001193"),
+            "channel": one_of("online", "counter", "helper"),
+            "applicant": _applicant,
+            "form": _form,
+            "delivery": _delivery,
+        }
+    ),
+    "receipt.issued": members(
+        {"of": content_id, "files": listing(content_id, MAX_FILES), "bytes": whole(0, _MAX_BYTES_TOTAL)}
+    ),
+    "dossier.accepted": members({"code": line(64), "due": time}, {"note": _note}),
+    "dossier.refused": members({"reason": _reason}),
+    "dossier.forwarded": members({"to": _name}, {"note": _note}),
+    "dossier.supplement_requested": members({"items": listing(text(1000), 50, least=1), "reason": _reason}),
+    "dossier.supplemented": members({}, {"note": _note, "form": _form}),
+    "dossier.withdrawn": members({"reason": _reason}),
+    "dossier.stopped": members({"reason": _reason}),
+    "dossier.resolved": members({"outcome": one_of("granted", "rejected"), "summary": _reason}),
+    "dossier.returned": members({"method": _delivery, "receiver": _name}),
+    "dossier.commented": members({"text": _reason}),
+    "dossier.conflict_resolved": members({"chosen": content_id, "reason": _reason}),
+    "unit.described": members(
+        {"code": unit_code, "name": _name, "tier": one_of("commune", "district", "province"), "from": time},
+        {"parent": unit_code, "until": time},
+    ),
+    "role.granted": members(
+        {"subject": subject, "name": _name, "role": one_of("official", "leader", "helper", "admin"), "from": time},
+        {"until": time},
+    ),
+    "role.revoked": members(
+        {"subject": subject, "role": one_of("official", "leader", "helper", "admin"), "reason": _reason}
+    ),
+    "enrol.approved": members(
+        {
+            "subject": subject,
+            "name": _name,
+            "thumbprint": matching(THUMBPRINT, "an RFC 7638 thumbprint: 43 base64url characters"),
+            "kind": one_of("citizen", "official", "helper"),
+        }
+    ),
+    "procedure.published": procedure.check,
+    "calendar.published": calendar.check,
+}
+
+FILE: Final = members(
+    {
+        "sha256": content_id,
+        "manifest": content_id,
+        "size": whole(1, MAX_FILE_BYTES),
+        "type": one_of("image/jpeg", "image/png", "image/webp", "application/pdf"),
+        "name": _file_name,
+        "part": matching(r"[a-z0-9][a-z0-9._-]{0,63}", "the id of a component, such as giay-chung-sinh"),
+    }
+)

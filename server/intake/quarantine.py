@@ -1,0 +1,171 @@
+"""What intake refused, kept with its evidence: the bytes as they came, who brought them, when, and why not.
+
+A refusal is not the end of a document: a certificate that comes a day later may make it welcome (`waiting_for`), and a
+person may have to see what was sent. Each source may fill at most `SOURCE_BYTES`; beyond that its oldest evidence
+makes room, so that one hostile peer can fill neither the disk nor another's place.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from replication.document import Attachment, Doc, DocId, Rev
+from server.nodedb import NodeDb
+
+SOURCE_BYTES = 16 * 1024 * 1024  # about 16,000 events, or 400 chunks
+LARGEST_KEPT = 64 * 1024  # of one document; the start of a larger one is evidence enough
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL, database TEXT NOT NULL, doc_id TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
+    waiting_for TEXT, evidence BLOB NOT NULL, whole INTEGER NOT NULL, arrived TEXT NOT NULL,
+    times INTEGER NOT NULL DEFAULT 1,
+    UNIQUE (source, database, doc_id, code, evidence));
+CREATE INDEX IF NOT EXISTS quarantine_source ON quarantine (source, id);
+CREATE INDEX IF NOT EXISTS quarantine_waiting ON quarantine (database, waiting_for) WHERE waiting_for IS NOT NULL;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One refused document. `evidence` is JSON in CouchDB's form; `whole` says whether all of it was kept."""
+
+    id: int
+    source: str
+    database: str
+    doc_id: str
+    code: str
+    reason: str
+    evidence: bytes
+    whole: bool
+    arrived: str
+    times: int
+
+
+class Quarantine:
+    """The quarantine of one node, in its `node.db`."""
+
+    def __init__(self, db: NodeDb) -> None:
+        self._db = db
+        db.ensure(SCHEMA)
+
+    def hold(
+        self, doc: Doc, *, database: str, source: str, code: str, reason: str, waiting_for: str | None, at: datetime
+    ) -> None:
+        """Keep a refused document. The same document from the same source for the same reason counts up `times`."""
+        evidence = document_to_json(doc)
+        whole = len(evidence) <= LARGEST_KEPT
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO quarantine (source, database, doc_id, code, reason, waiting_for, evidence, whole, arrived)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET times = times + 1, reason = excluded.reason",
+                (
+                    source,
+                    database,
+                    doc.id[:512],
+                    code,
+                    reason,
+                    waiting_for if whole else None,
+                    evidence[:LARGEST_KEPT],
+                    whole,
+                    at.astimezone(UTC).isoformat(timespec="seconds"),
+                ),
+            )
+            self._make_room(connection, source)
+
+    def waiting(self, database: str, keys: Sequence[str]) -> list[Held]:
+        """Return what waits in `database` for one of `keys` (certificate thumbprints), oldest first."""
+        marks = ",".join("?" * len(keys))
+        sql = f"SELECT * FROM quarantine WHERE database = ? AND waiting_for IN ({marks}) ORDER BY id"  # noqa: S608
+        return [_held(row) for row in self._db.rows(sql, (database, *keys))]
+
+    def all(self, *, limit: int = 100, offset: int = 0) -> list[Held]:
+        """Return what is held, newest first."""
+        rows = self._db.rows("SELECT * FROM quarantine ORDER BY id DESC LIMIT ? OFFSET ?", (limit, offset))
+        return [_held(row) for row in rows]
+
+    def count(self) -> int:
+        """Return how many documents are held."""
+        row = self._db.row("SELECT count(*) FROM quarantine")
+        return int(row[0]) if row else 0
+
+    def release(self, held_id: int) -> None:
+        """Forget one entry: it was admitted after all."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM quarantine WHERE id = ?", (held_id,))
+
+    def _make_room(self, connection: sqlite3.Connection, source: str) -> None:
+        held = connection.execute(
+            "SELECT id, length(evidence) FROM quarantine WHERE source = ? ORDER BY id DESC", (source,)
+        )
+        total = 0
+        for row_id, size in held:
+            total += size
+            if total > SOURCE_BYTES:
+                connection.execute("DELETE FROM quarantine WHERE source = ? AND id <= ?", (source, row_id))
+                return
+
+
+def document_to_json(doc: Doc) -> bytes:
+    """Return a document as CouchDB writes it, attachments inline, so that it can be offered again."""
+    head: dict[str, object] = {"_id": doc.id}
+    if doc.rev is not None:
+        head["_rev"] = doc.rev
+        head["_revisions"] = {"start": doc.generation, "ids": list(doc.path)}
+    if doc.deleted:
+        head["_deleted"] = True
+    if doc.attachments:
+        head["_attachments"] = {name: _attachment_to_json(each) for name, each in doc.attachments.items()}
+    # Joined as text: a body that was refused because it is not JSON is evidence too.
+    members = orjson.dumps(head)[:-1]
+    inside = doc.body.strip()
+    return members + (b"," + inside[1:] if inside not in (b"{}", b"") else b"}")
+
+
+def parse_document(data: bytes) -> Doc:
+    """Return the document `document_to_json` wrote."""
+    members = orjson.loads(data)
+    revisions = members.get("_revisions", {"ids": []})
+    return Doc(
+        id=DocId(members["_id"]),
+        rev=Rev(members["_rev"]) if "_rev" in members else None,
+        path=tuple(revisions["ids"]),
+        deleted=members.get("_deleted", False),
+        body=orjson.dumps({name: value for name, value in members.items() if not name.startswith("_")}),
+        attachments={
+            name: Attachment(each["content_type"], data=base64.b64decode(each["data"], validate=True))
+            for name, each in members.get("_attachments", {}).items()
+            if "data" in each
+        },
+    )
+
+
+def _attachment_to_json(attachment: Attachment) -> dict[str, object]:
+    if attachment.data is None:
+        return {"content_type": attachment.content_type, "stub": True, "length": attachment.length}
+    data = base64.b64encode(attachment.data).decode("ascii")
+    encoding = {"encoding": attachment.encoding} if attachment.encoding else {}
+    return {"content_type": attachment.content_type, "data": data, **encoding}
+
+
+def _held(row: sqlite3.Row) -> Held:
+    return Held(
+        id=row["id"],
+        source=row["source"],
+        database=row["database"],
+        doc_id=row["doc_id"],
+        code=row["code"],
+        reason=row["reason"],
+        evidence=row["evidence"],
+        whole=bool(row["whole"]),
+        arrived=row["arrived"],
+        times=row["times"],
+    )

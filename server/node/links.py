@@ -1,0 +1,70 @@
+"""A node's neighbours: who it pushes to and pulls from. Kept in `node.db`, so `tram link` works beside a running node."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from server.errors import Refused
+from server.nodedb import NodeDb
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS links (
+    name TEXT PRIMARY KEY, url TEXT NOT NULL, role TEXT NOT NULL CHECK (role IN ('parent', 'child')),
+    paused INTEGER NOT NULL DEFAULT 0);
+"""
+
+PARENT = "parent"
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One link. To a "parent" this node pushes its subtree and pulls what ancestors added; from a "child" it pulls the
+    child's subtree and pushes what it added itself."""
+
+    name: str
+    url: str
+    role: Literal["parent", "child"]
+    paused: bool = False
+
+
+class Links:
+    """The links of one node."""
+
+    def __init__(self, db: NodeDb) -> None:
+        self._db = db
+        db.ensure(SCHEMA)
+
+    def all(self) -> list[Neighbour]:
+        """Return every link by name."""
+        return [_neighbour(row) for row in self._db.rows("SELECT * FROM links ORDER BY name")]
+
+    def put(self, link: Neighbour) -> None:
+        """Add a link or replace the one of that name. Raises `Refused("bad_link")` saying what is wrong."""
+        if not _NAME.fullmatch(link.name):
+            raise Refused("bad_link", f"a link's name is small letters, digits, '-' and '.', got {link.name!r}")
+        parts = urlsplit(link.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Refused("bad_link", f"a link's address looks like http://host:port, got {link.url!r}")
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO links (name, url, role, paused) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET url = excluded.url, role = excluded.role, paused = excluded.paused",
+                (link.name, link.url.rstrip("/"), link.role, link.paused),
+            )
+
+    def set_paused(self, name: str, paused: bool) -> None:
+        """Pause or resume a link. Raises `Refused("no_link")`."""
+        with self._db.transaction() as connection:
+            changed = connection.execute("UPDATE links SET paused = ? WHERE name = ?", (paused, name)).rowcount
+        if not changed:
+            known = ", ".join(link.name for link in self.all()) or "none"
+            raise Refused("no_link", f"there is no link {name!r}; known: {known}")
+
+
+def _neighbour(row: sqlite3.Row) -> Neighbour:
+    return Neighbour(name=row["name"], url=row["url"], role=row["role"], paused=bool(row["paused"]))

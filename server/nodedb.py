@@ -1,0 +1,67 @@
+"""`node.db`: what a node must remember and never replicates, in one SQLite file.
+
+Each concern owns its tables and hands its schema to `NodeDb.ensure`: enrolment, sessions, dossier codes, quarantine,
+sync state, the clock's high-water mark, what became visible to whom. One connection serves all threads, one at a
+time: every use is a few rows, and `synchronous=FULL` makes the commit the cost. Other processes (`tram user add`
+beside a running server) use the same file through SQLite's own locks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_BUSY_MS = 10_000  # another process holds the write lock for one commit, not for ten seconds
+
+
+class NodeDb:
+    """The file, open. All calls are safe from several threads; what a `transaction` did is fsynced when it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        path.chmod(0o600)
+        for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+
+    def ensure(self, schema: str) -> None:
+        """Create the tables of `schema` that are not there (every statement says IF NOT EXISTS)."""
+        with self._lock:
+            self._connection.executescript(schema)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock for the block; commit at its end, roll back if it raises. Blocks may nest: the outermost
+        commits."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self._lock:
+            return self._connection.execute(sql, arguments).fetchall()
+
+    def row(self, sql: str, arguments: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, None if there is none."""
+        with self._lock:
+            found: sqlite3.Row | None = self._connection.execute(sql, arguments).fetchone()
+            return found
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
