@@ -31,7 +31,9 @@ from types import TracebackType
 from bench.pipe import Connection, Shaper, abort
 
 LOOPBACK = "127.0.0.1"
-PORTAL_PAGE = b"<!DOCTYPE html><html><body><h1>Xin ch\xc3\xa0o! \xc4\x90\xc4\x83ng nh\xe1\xba\xadp Wi-Fi</h1></body></html>"
+PORTAL_PAGE = (
+    b"<!DOCTYPE html><html><body><h1>Xin ch\xc3\xa0o! \xc4\x90\xc4\x83ng nh\xe1\xba\xadp Wi-Fi</h1></body></html>"
+)
 MAX_NAP_S = 0.5
 
 

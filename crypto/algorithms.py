@@ -29,6 +29,9 @@ DEFAULT: frozenset[Algorithm] = frozenset({"ES256"})
 _KNOWN: frozenset[str] = frozenset(get_args(Algorithm))
 _SHA256 = hashes.SHA256()
 _ECDSA_SHA256 = ec.ECDSA(_SHA256)
+# RFC 6979: the nonce follows from key and message. A repeated nonce gives the key away, and a cheap machine just after
+# its first boot has little randomness; this also keeps signing a pure function. Needs OpenSSL 3.2, as the wheels carry.
+_ECDSA_SIGNING = ec.ECDSA(_SHA256, deterministic_signing=True)
 _P256_HALF = 32
 _RSA_BITS = range(2048, 4097)  # below: too weak; above: minutes of work for whoever checks
 
@@ -54,7 +57,7 @@ def sign_es256(key: ec.EllipticCurvePrivateKey, signing_input: bytes) -> bytes:
     """Return the 64 bytes r ‖ s over `signing_input`. Raises `UnsupportedAlgorithm` unless the key is on P-256."""
     if not isinstance(key.curve, ec.SECP256R1):
         raise UnsupportedAlgorithm(f"ES256 needs a P-256 key, this one is on {key.curve.name}")
-    return raw_from_der(key.sign(signing_input, _ECDSA_SHA256))
+    return raw_from_der(key.sign(signing_input, _ECDSA_SIGNING))
 
 
 def verify_signature(alg: Algorithm, key: VerifyingKey, signature: bytes, signing_input: bytes) -> None:

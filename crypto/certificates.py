@@ -20,11 +20,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from crypto.crl import Crl, CrlSet, Revocation, build_crl, is_revoked, parse_crl, revocation_of, verify_crl
+from crypto.crl import (
+    Crl,
+    CrlSet,
+    Revocation,
+    build_crl,
+    is_revoked,
+    parse_crl,
+    revocation_of,
+    signing_hash,
+    verify_crl,
+)
 from crypto.errors import Malformed, TooLarge
 from crypto.event import fingerprint_of
 from crypto.keys import PrivateKey, PublicKey
@@ -60,7 +69,7 @@ __all__ = [
 DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
 MAX_CERTIFICATE_BYTES = 8 * 1024  # ours take 600 bytes, an RSA-4096 one 2 KiB
 
-_MIN_SERIAL_BITS = 2**32  # shorter ones are not random, and CRLs tell certificates apart by them alone
+_SERIALS = range(2**32, 2**159)  # below: not random, and a CRL knows certificates by serial alone; above: RFC 5280
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class Issuer:
 def build_root(
     *, name: str, key: PrivateKey, not_before: datetime, not_after: datetime, serial: int, unit: str | None = None
 ) -> x509.Certificate:
-    """Return the self-signed root `name`. With `unit` it may certify only that branch, which `crypto.chain` enforces."""
+    """Return the self-signed root `name`. With `unit` it may certify only that branch; `crypto.chain` sees to it."""
     subject = _common_name(name)
     builder = _builder(subject, subject, key.public_key(), not_before, not_after, serial)
     builder = _as_ca(builder, path_length=None, suffix=None if unit is None else unit_dns(unit))
@@ -197,8 +206,8 @@ def _builder(
 ) -> x509.CertificateBuilder:
     if not_before.tzinfo is None or not_after.tzinfo is None:
         raise ValueError("certificate times must be aware, in UTC")
-    if serial < _MIN_SERIAL_BITS:
-        raise ValueError("serial numbers are random, 64 bits or more")
+    if serial not in _SERIALS:
+        raise ValueError("serial numbers are random, 64 to 159 bits")
     return (
         x509.CertificateBuilder()
         .issuer_name(issuer)
@@ -227,7 +236,7 @@ def _sign(builder: x509.CertificateBuilder, authority: x509.SubjectKeyIdentifier
     identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority)
     builder = builder.add_extension(identifier, critical=False)
     builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
-    return builder.sign(key, hashes.SHA384() if key.curve.key_size == 384 else hashes.SHA256())
+    return builder.sign(key, signing_hash(key), ecdsa_deterministic=True)
 
 
 def _key_usage(*, sign: bool, repudiation: bool = False) -> x509.KeyUsage:

@@ -14,7 +14,6 @@ from hashlib import sha256
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import base64url
 from crypto.errors import Malformed, TooLarge
@@ -102,7 +101,7 @@ def build_crl(
     )
     for revocation in revoked:
         builder = builder.add_revoked_certificate(_build_entry(revocation))
-    return builder.sign(key, hashes.SHA384() if key.curve.key_size == 384 else hashes.SHA256())
+    return builder.sign(key, signing_hash(key), ecdsa_deterministic=True)
 
 
 def parse_crl(der: bytes) -> Crl:
@@ -160,6 +159,11 @@ def is_revoked(crl: Crl, serial: int, *, at: datetime) -> bool:
     return revocation is not None and at >= revocation.effective_at
 
 
+def signing_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """Return the hash a CA key signs with: as strong as its curve."""
+    return hashes.SHA384() if key.curve.key_size == 384 else hashes.SHA256()
+
+
 def _build_entry(revocation: Revocation) -> x509.RevokedCertificate:
     builder = x509.RevokedCertificateBuilder().serial_number(revocation.serial).revocation_date(revocation.revoked_at)
     if revocation.reason is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: leave "unspecified" out
@@ -172,19 +176,3 @@ def _build_entry(revocation: Revocation) -> x509.RevokedCertificate:
 def _authority_key_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
-
-
-__all__ = [
-    "COMPROMISE_GRACE",
-    "MAX_CRL_BYTES",
-    "Crl",
-    "CrlSet",
-    "Encoding",
-    "Revocation",
-    "build_crl",
-    "is_issued_by",
-    "is_revoked",
-    "parse_crl",
-    "revocation_of",
-    "verify_crl",
-]

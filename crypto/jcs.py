@@ -47,7 +47,8 @@ def canonical_in_full(value: Any) -> bytes:
 def is_restricted(value: Any, depth_left: int) -> bool:
     """Say whether orjson writes `value` exactly as RFC 8785 does: no floats, no large integers, ASCII names only.
 
-    `depth_left` is the number of levels allowed. With ASCII names the order of UTF-8 bytes (orjson) and of UTF-16 units (the RFC) is the same.
+    `depth_left` is the number of levels allowed. With ASCII names the order of UTF-8 bytes (orjson) and of UTF-16 units
+    (the RFC) is the same.
     """
     kind = type(value)
     if kind is dict:

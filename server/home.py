@@ -83,7 +83,9 @@ class Home:
         try:
             data = (path / "node.json").read_bytes()
         except FileNotFoundError as exc:
-            raise Refused("no_home", f"{path} is not a node's home; make one with: tram init {path} --unit CODE") from exc
+            raise Refused(
+                "no_home", f"{path} is not a node's home; make one with: tram init {path} --unit CODE"
+            ) from exc
         return cls(path, _parse_settings(path, data))
 
     @property
@@ -161,7 +163,7 @@ def parse_certificates(pem: bytes, origin: str) -> list[x509.Certificate]:
 
 
 def read_bounded(path: Path, limit_bytes: int) -> bytes:
-    """Return a file's bytes. Raises `Refused("no_file")`, or `Refused("too_large")` before reading more than the limit."""
+    """Return a file's bytes. Raises `Refused` with "no_file", or "too_large" before reading more than the limit."""
     try:
         with path.open("rb") as file:
             data = file.read(limit_bytes + 1)

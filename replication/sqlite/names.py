@@ -23,7 +23,8 @@ def check_database_name(name: str) -> None:
         return
     if len(name) > MAX_DATABASE_NAME:
         raise IllegalDatabaseName(
-            f"Database name length is {len(name)}, exceeding the limit of {MAX_DATABASE_NAME}.",
+            f"At least one path segment of `{name[:64]}…` is too long: {len(name)} characters, the limit is "
+            f"{MAX_DATABASE_NAME}.",
             error="database_name_too_long",
         )
     raise IllegalDatabaseName(

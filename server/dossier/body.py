@@ -10,7 +10,21 @@ from __future__ import annotations
 from typing import Any, Final
 
 from server.dossier import calendar, procedure
-from server.dossier.checks import Check, Wrong, line, listing, matching, members, one_of, satisfying, shown, table, text, time, whole
+from server.dossier.checks import (
+    Check,
+    Wrong,
+    line,
+    listing,
+    matching,
+    members,
+    one_of,
+    satisfying,
+    shown,
+    table,
+    text,
+    time,
+    whole,
+)
 from server.dossier.units import is_subject_urn, is_unit_code
 
 # 42 characters and one whose last two bits are zero: 32 bytes have one spelling only (RFC 4648 §3.5).

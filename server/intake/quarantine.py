@@ -7,15 +7,15 @@ makes room, so that one hostile peer can fill neither the disk nor another's pla
 
 from __future__ import annotations
 
-import base64
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
 
-from replication.document import Attachment, Doc, DocId, Rev
+from replication.document import Doc, Rev
+from replication.peers.docjson import build_doc_json, parse_doc_json
 from server.nodedb import NodeDb
 
 SOURCE_BYTES = 16 * 1024 * 1024  # about 16,000 events, or 400 chunks
@@ -60,7 +60,7 @@ class Quarantine:
         self, doc: Doc, *, database: str, source: str, code: str, reason: str, waiting_for: str | None, at: datetime
     ) -> None:
         """Keep a refused document. The same document from the same source for the same reason counts up `times`."""
-        evidence = document_to_json(doc)
+        evidence = _evidence(doc)
         whole = len(evidence) <= LARGEST_KEPT
         with self._db.transaction() as connection:
             connection.execute(
@@ -114,46 +114,14 @@ class Quarantine:
                 return
 
 
-def document_to_json(doc: Doc) -> bytes:
-    """Return a document as CouchDB writes it, attachments inline, so that it can be offered again."""
-    head: dict[str, object] = {"_id": doc.id}
-    if doc.rev is not None:
-        head["_rev"] = doc.rev
-        head["_revisions"] = {"start": doc.generation, "ids": list(doc.path)}
-    if doc.deleted:
-        head["_deleted"] = True
-    if doc.attachments:
-        head["_attachments"] = {name: _attachment_to_json(each) for name, each in doc.attachments.items()}
-    # Joined as text: a body that was refused because it is not JSON is evidence too.
-    members = orjson.dumps(head)[:-1]
-    inside = doc.body.strip()
-    return members + (b"," + inside[1:] if inside not in (b"{}", b"") else b"}")
+def _evidence(doc: Doc) -> bytes:
+    """Return the document as CouchDB writes it, so that it can be offered again; one without a revision gets a mark."""
+    return build_doc_json(doc if doc.rev is not None else replace(doc, rev=Rev("1-none"), path=()))
 
 
-def parse_document(data: bytes) -> Doc:
-    """Return the document `document_to_json` wrote."""
-    members = orjson.loads(data)
-    revisions = members.get("_revisions", {"ids": []})
-    return Doc(
-        id=DocId(members["_id"]),
-        rev=Rev(members["_rev"]) if "_rev" in members else None,
-        path=tuple(revisions["ids"]),
-        deleted=members.get("_deleted", False),
-        body=orjson.dumps({name: value for name, value in members.items() if not name.startswith("_")}),
-        attachments={
-            name: Attachment(each["content_type"], data=base64.b64decode(each["data"], validate=True))
-            for name, each in members.get("_attachments", {}).items()
-            if "data" in each
-        },
-    )
-
-
-def _attachment_to_json(attachment: Attachment) -> dict[str, object]:
-    if attachment.data is None:
-        return {"content_type": attachment.content_type, "stub": True, "length": attachment.length}
-    data = base64.b64encode(attachment.data).decode("ascii")
-    encoding = {"encoding": attachment.encoding} if attachment.encoding else {}
-    return {"content_type": attachment.content_type, "data": data, **encoding}
+def parse_evidence(held: Held) -> Doc:
+    """Return the document that was refused. Raises `BadRequest` where the evidence is no document."""
+    return parse_doc_json(orjson.loads(held.evidence))
 
 
 def _held(row: sqlite3.Row) -> Held:

@@ -1,4 +1,4 @@
-"""A node's neighbours: who it pushes to and pulls from. Kept in `node.db`, so `tram link` works beside a running node."""
+"""A node's neighbours: who it pushes to and pulls from, kept in `node.db`; `tram link` works beside a running node."""
 
 from __future__ import annotations
 

@@ -1,0 +1,171 @@
+// The node's HTTP interface (docs/architecture.md, "Phones and desks speak to the node"), with failures sorted by what
+// they ask of us: try later, ask the person, or mend our clock.
+
+/** No answer at all: no network, no node, or the line was cut. Nothing is known about what arrived. */
+export class Unreachable extends Error {}
+
+/** The node answered and asks us to come again: 429 and 5xx. `retryAfterS` is its wish, 0 when it named none. */
+export class Busy extends Error {
+  /** @param {number} status @param {string} reason @param {number} retryAfterS */
+  constructor(status, reason, retryAfterS) {
+    super(`${status}: ${reason}`);
+    this.status = status;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** The node answered no: 4xx. `error` is a stable word, `reason` a sentence, `details` the whole answer. */
+export class Refused extends Error {
+  /** @param {number} status @param {Record<string, any>} details */
+  constructor(status, details) {
+    super(`${status} ${details.error}: ${details.reason}`);
+    this.status = status;
+    this.error = String(details.error ?? "refused");
+    this.reason = String(details.reason ?? "");
+    this.details = details;
+  }
+}
+
+// 120 s: a chunk takes 8 s at 32 kbit/s; three in flight behind one cut of 30 s stay well below.
+const TIMEOUT_MS = 120_000;
+// More than any answer of ours that is read whole as JSON (the catalogue is about 100 KB).
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/**
+ * @typedef {object} NodeInfo
+ * @property {string} unit @property {string} name @property {string} urn
+ * @property {string} time RFC 3339 @property {string} certificate base64 DER @property {string} [version]
+ */
+
+export class NodeApi {
+  /**
+   * @param {string} origin such as "https://tram.muonglong.example", without a slash at the end
+   * @param {{token?: () => Promise<string>, fetch?: typeof fetch, now?: () => number}} [options] `token` gives the bearer token
+   */
+  constructor(origin, { token, fetch: send = (...args) => fetch(...args), now = Date.now } = {}) {
+    this.origin = origin;
+    this.token = token;
+    this.send = send;
+    this.now = now;
+  }
+
+  /** @returns {Promise<{node: NodeInfo, offsetMs: number}>} the node, and how far its clock is ahead of ours */
+  async fetchNode() {
+    const before = this.now();
+    const node = await this.json("GET", "/api/node", { open: true });
+    // Half the round trip is the best guess for when the node read its clock.
+    const offsetMs = Date.parse(node.time) - (before + this.now()) / 2;
+    if (Number.isNaN(offsetMs)) throw new Refused(502, { error: "bad_answer", reason: "the node's time is not readable" });
+    return { node, offsetMs };
+  }
+
+  /** @param {string} [etag] of what we hold @returns {Promise<{catalogue: any, etag: string} | null>} null when it has not changed */
+  async fetchCatalogue(etag) {
+    const headers = etag ? { "If-None-Match": etag } : undefined;
+    const response = await this.request("GET", "/api/catalogue", { open: true, headers });
+    if (response.status === 304) return null;
+    return { catalogue: await readJson(response), etag: response.headers.get("ETag") ?? "" };
+  }
+
+  /** @param {string} request compact JWS @returns {Promise<any>} */
+  postEnrolment(request) {
+    return this.json("POST", "/api/enrolments", { body: { request }, open: true });
+  }
+
+  /** @param {string} thumbprint @returns {Promise<any>} */
+  fetchEnrolment(thumbprint) {
+    return this.json("GET", `/api/enrolments/${thumbprint}`, { open: true });
+  }
+
+  /** @param {string[]} chunks @returns {Promise<string[]>} those the node does not have */
+  async fetchMissing(chunks) {
+    const { missing } = await this.json("POST", "/api/files/missing", { body: { chunks } });
+    const asked = new Set(chunks);
+    return /** @type {string[]} */ (missing).filter((id) => asked.has(id));
+  }
+
+  /** @param {string} id @param {Uint8Array<ArrayBuffer>} bytes @param {boolean} gzipped */
+  async putChunk(id, bytes, gzipped) {
+    const headers = { "Content-Type": "application/octet-stream", ...(gzipped && { "Content-Encoding": "gzip" }) };
+    await readJson(await this.request("PUT", `/api/files/chunks/${id}`, { raw: bytes, headers }));
+  }
+
+  /** @param {string} id @param {import("./chunks.js").Manifest} manifest */
+  putManifest(id, manifest) {
+    return this.json("PUT", `/api/files/manifests/${id}`, { body: { manifest } });
+  }
+
+  /** @param {string} id of the whole file @returns {Promise<Blob>} */
+  async fetchFile(id) {
+    const response = await this.request("GET", `/api/files/${id}`, {});
+    return unlessCut(() => response.blob());
+  }
+
+  /** @param {{event: any, signatures: any[]}} envelope @returns {Promise<{id: string, rev: string}>} */
+  postEvent({ event, signatures }) {
+    return this.json("POST", "/api/events", { body: { event, signatures } });
+  }
+
+  /** @param {string} stream @param {string} type @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
+  postDraft(stream, type, fields) {
+    return this.json("POST", `/api/dossiers/${encodeURIComponent(stream)}/drafts`, { body: { type, fields } });
+  }
+
+  /** @param {string} token signed by an official @returns {Promise<any>} sets the desk's cookie */
+  postSession(token) {
+    return this.json("POST", "/api/session", { body: { token }, open: true });
+  }
+
+  /**
+   * @param {string} method @param {string} path
+   * @param {{body?: unknown, open?: boolean}} options `open`: no bearer token
+   * @returns {Promise<any>}
+   */
+  async json(method, path, { body, open }) {
+    const raw = body === undefined ? undefined : JSON.stringify(body);
+    const headers = raw === undefined ? undefined : { "Content-Type": "application/json" };
+    return readJson(await this.request(method, path, { raw, headers, open }));
+  }
+
+  /**
+   * @param {string} method @param {string} path
+   * @param {{raw?: BodyInit, headers?: Record<string, string>, open?: boolean}} options
+   * @returns {Promise<Response>} 2xx or 304. Throws `Unreachable`, `Busy`, `Refused`.
+   */
+  async request(method, path, { raw, headers, open }) {
+    const authorised = this.token && !open ? { Authorization: `Bearer ${await this.token()}` } : {};
+    const response = await unlessCut(() => this.send(this.origin + path, {
+      method, body: raw, headers: { Accept: "application/json", ...headers, ...authorised },
+      cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS),
+    }));
+    if (response.ok || response.status === 304) return response;
+    const details = await readJson(response).catch(() => ({ error: `http_${response.status}`, reason: response.statusText }));
+    if (response.status === 429 || response.status >= 500) {
+      throw new Busy(response.status, details.reason ?? "", Number(response.headers.get("Retry-After")) || 0);
+    }
+    throw new Refused(response.status, details);
+  }
+}
+
+/** @template T @param {() => Promise<T>} work @returns {Promise<T>} Failures of the line become `Unreachable`. */
+async function unlessCut(work) {
+  try {
+    return await work();
+  } catch (cause) {
+    throw new Unreachable("the node did not answer", { cause });
+  }
+}
+
+/** @param {Response} response @returns {Promise<any>} an object */
+async function readJson(response) {
+  const text = await unlessCut(() => response.text());
+  if (text.length > MAX_ANSWER_BYTES) throw new Refused(502, { error: "bad_answer", reason: "the answer is too large" });
+  try {
+    const value = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value;
+  } catch (cause) {
+    // A captive portal answers 200 with a page of its own: the node was not reached.
+    throw new Unreachable("something other than the node answered", { cause });
+  }
+  throw new Refused(502, { error: "bad_answer", reason: "the answer is no JSON object" });
+}

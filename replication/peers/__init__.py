@@ -1,0 +1,27 @@
+"""The two sides of a replication: a database in this process, or one behind the CouchDB protocol.
+
+`HttpPeer` keeps one connection, pipelines its requests on it and never waits; whoever uses it pumps the `Endpoint`.
+Answers are bounded and checked before they are believed: HTML or a redirect is `NotAPeer`, a dead line `LinkCut`.
+"""
+
+from replication.peers.answers import Busy
+from replication.peers.endpoint import Endpoint, EndpointOptions, Traffic, split_database_url
+from replication.peers.http import HttpPeer
+from replication.peers.local import LocalPeer
+from replication.peers.peer import NO_SEQ, Outgoing, Peer, Refusal, Summary, WriteAnswer
+
+__all__ = [
+    "NO_SEQ",
+    "Busy",
+    "Endpoint",
+    "EndpointOptions",
+    "HttpPeer",
+    "LocalPeer",
+    "Outgoing",
+    "Peer",
+    "Refusal",
+    "Summary",
+    "Traffic",
+    "WriteAnswer",
+    "split_database_url",
+]

@@ -1,0 +1,234 @@
+"""A database behind the CouchDB protocol as a peer. Only standard endpoints: CouchDB 3.5 and ours are served alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from replication.document import Doc, DocId, Rev, Seq, parse_rev
+from replication.errors import BadContentType, BadRequest, LinkCut, NotAPeer, NotFound
+from replication.peers.answers import Busy, parse_json
+from replication.peers.channel import Exchange
+from replication.peers.docjson import parse_doc_json
+from replication.peers.endpoint import Endpoint
+from replication.peers.peer import NO_SEQ, JsonObject, Outgoing, Refusal, Summary, WriteAnswer
+from replication.peers.pending import Done, Mapped, Pending, Promise, T
+from replication.peers.wire import build_path
+from replication.store import ChangeRow, ChangesPage, GetRequest, MissingRev, RevsDiff
+
+# CouchDB cuts longer waits to 60 s; routers forget idle connections a little later.
+LONGPOLL_S = 50
+LONGPOLL_GRACE_S = 20.0
+WAIT_SLICE_S = 0.5
+# Row errors that say something about the peer's day, not about the document.
+TRANSIENT_WORDS = frozenset({"service_unavailable", "insufficient_storage", "timeout", "internal_server_error"})
+
+
+class HttpPeer:
+    """`database` is the name as people write it; "/" in it is fine."""
+
+    def __init__(self, endpoint: Endpoint, database: str) -> None:
+        self._endpoint = endpoint
+        self._name = database
+        self._path = build_path(database)
+
+    @property
+    def label(self) -> str:
+        return self._endpoint.label + self._path
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        return self._endpoint
+
+    def identity(self) -> Pending[str]:
+        if self._endpoint.identity is not None:
+            known = self._endpoint.identity
+            return Done(lambda: known, ())
+        return self._call("GET", "/", self._parse_identity)
+
+    def _parse_identity(self, value: Any) -> str:
+        if not isinstance(value, dict) or "couchdb" not in value:
+            raise NotAPeer(f"{self._endpoint.label} does not greet as a CouchDB peer")
+        features = value.get("features")
+        if isinstance(features, list):
+            self._endpoint.features = frozenset(entry for entry in features if isinstance(entry, str))
+        # CouchDB always has a uuid; behind some gateways it is taken out, and then the address must do.
+        uuid = value.get("uuid")
+        self._endpoint.identity = uuid if isinstance(uuid, str) and uuid else self._endpoint.label
+        return self._endpoint.identity
+
+    def summary(self) -> Pending[Summary]:
+        return self._call("GET", self._path, _parse_summary)
+
+    def create(self) -> Pending[None]:
+        return self._call("PUT", self._path, lambda _value: None)
+
+    def changes(self, since: Seq, limit: int) -> Pending[ChangesPage]:
+        query = f"?style=all_docs&limit={limit}&seq_interval={limit}&since={quote(since, safe='')}"
+        return self._call("GET", f"{self._path}/_changes{query}", _parse_changes)
+
+    def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
+        body = orjson.dumps({doc_id: list(revs) for doc_id, revs in wanted.items()})
+        return self._call("POST", f"{self._path}/_revs_diff", _parse_revs_diff, body)
+
+    def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[list[list[Doc | MissingRev]]]:
+        body = orjson.dumps({"docs": [_build_get(request) for request in requests]})
+        target = f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true"
+        return self._call("POST", target, lambda value: _parse_bulk_get(requests, value), body)
+
+    def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
+        body = b'{"new_edits":false,"docs":[' + b",".join(out.json for out in docs) + b"]}"
+        exchange = self._exchange("POST", f"{self._path}/_bulk_docs", body)
+        return Mapped(exchange, lambda done: WriteAnswer(_parse_rows(docs, self._parse(done)), done.request_bytes))
+
+    def get_local(self, local_id: str) -> Pending[JsonObject | None]:
+        exchange = self._exchange("GET", f"{self._path}/_local/{quote(local_id, safe='')}")
+        return Mapped(exchange, self._parse_local)
+
+    def _parse_local(self, exchange: Exchange) -> JsonObject | None:
+        try:
+            value = self._parse(exchange)
+        except NotFound as exc:
+            if exc.reason in ("missing", "deleted"):
+                return None
+            raise  # the database itself is missing
+        return value if isinstance(value, dict) else None
+
+    def put_local(self, local_id: str, body: JsonObject) -> Pending[None]:
+        target = f"{self._path}/_local/{quote(local_id, safe='')}"
+        return self._call("PUT", target, lambda _value: None, orjson.dumps(body))
+
+    def wait_for_change(self, since: Seq, timeout_s: float, stop: threading.Event) -> bool:
+        wait_s = min(LONGPOLL_S, max(1, int(timeout_s)))
+        waiter = self._endpoint.sibling(stall_s=wait_s + LONGPOLL_GRACE_S)
+        try:
+            waiter.connect()
+            query = f"feed=longpoll&timeout={wait_s * 1000}&limit=1&since={quote(since, safe='')}"
+            answer = waiter.request("GET", f"{self._path}/_changes?{query}")
+            until = time.monotonic() + wait_s + LONGPOLL_GRACE_S
+            while not answer.done and not stop.is_set() and time.monotonic() < until:
+                waiter.pump(WAIT_SLICE_S)
+            return answer.done and bool(_parse_changes(parse_json(answer.result().answer)).rows)
+        finally:
+            waiter.close()
+
+    def _call(self, method: str, target: str, convert: Callable[[Any], T], body: bytes | None = None) -> Pending[T]:
+        return Mapped(self._exchange(method, target, body), lambda exchange: convert(self._parse(exchange)))
+
+    def _exchange(self, method: str, target: str, body: bytes | None = None) -> Pending[Exchange]:
+        try:
+            return self._endpoint.request(method, target, body)
+        except LinkCut as exc:
+            promise: Promise[Exchange] = Promise()
+            promise.break_with(exc)
+            return promise
+
+    def _parse(self, exchange: Exchange) -> Any:
+        try:
+            return parse_json(exchange.answer)
+        except BadContentType as exc:
+            if not self._endpoint.gzip:
+                raise
+            self._endpoint.gzip = False  # this server reads no compressed requests
+            raise Busy(f"{exc.reason}; trying again without compression", 0.0) from exc
+
+
+def _parse_summary(value: Any) -> Summary:
+    try:
+        count = int(value["doc_count"]) + int(value.get("doc_del_count", 0))
+        return Summary(count, Seq(str(value["update_seq"])))
+    except (TypeError, KeyError, ValueError, AttributeError) as exc:
+        raise NotAPeer("the answer does not describe a database") from exc
+
+
+def _parse_changes(value: Any) -> ChangesPage:
+    try:
+        rows = tuple(_parse_change(row) for row in value["results"])
+        pending = value.get("pending")
+        return ChangesPage(rows, Seq(str(value["last_seq"])), pending if isinstance(pending, int) else len(rows))
+    except (TypeError, KeyError, AttributeError, BadRequest) as exc:
+        raise NotAPeer("the answer is no feed of changes") from exc
+
+
+def _parse_change(row: Any) -> ChangeRow:
+    seq = row.get("seq")
+    leaves = tuple(Rev(change["rev"]) for change in row["changes"])
+    for leaf in leaves:
+        parse_rev(leaf)
+    doc_id = row["id"]
+    if not isinstance(doc_id, str) or not leaves:
+        raise NotAPeer("a row of the feed of changes names no document")
+    return ChangeRow(NO_SEQ if seq is None else Seq(str(seq)), DocId(doc_id), leaves, row.get("deleted") is True)
+
+
+def _parse_revs_diff(value: Any) -> dict[DocId, RevsDiff]:
+    try:
+        return {
+            DocId(doc_id): RevsDiff(
+                tuple(Rev(rev) for rev in entry["missing"]),
+                tuple(Rev(rev) for rev in entry.get("possible_ancestors") or ()),
+            )
+            for doc_id, entry in value.items()
+            if entry.get("missing")
+        }
+    except (TypeError, KeyError, AttributeError) as exc:
+        raise NotAPeer("the answer is no _revs_diff") from exc
+
+
+def _build_get(request: GetRequest) -> JsonObject:
+    row: JsonObject = {"id": request.id}
+    if request.rev is not None:
+        row["rev"] = request.rev
+    if request.atts_since:
+        row["atts_since"] = list(request.atts_since)
+    return row
+
+
+def _parse_bulk_get(requests: Sequence[GetRequest], value: Any) -> list[list[Doc | MissingRev]]:
+    """CouchDB answers in the order of the request, one result each; anything else cannot be trusted."""
+    try:
+        results = value["results"]
+        if [result["id"] for result in results] != [request.id for request in requests]:
+            raise NotAPeer("the _bulk_get answers other documents than were asked for")
+        return [
+            [_parse_got(request, row) for row in result["docs"]]
+            for request, result in zip(requests, results, strict=True)
+        ]
+    except (TypeError, KeyError, AttributeError, BadRequest) as exc:
+        raise NotAPeer("the answer is no _bulk_get") from exc
+
+
+def _parse_got(request: GetRequest, row: Any) -> Doc | MissingRev:
+    if "ok" in row:
+        doc = parse_doc_json(row["ok"])
+        if doc.id != request.id:
+            raise NotAPeer("the _bulk_get answers a document under another's name")
+        return doc
+    return MissingRev(request.id, request.rev, str(row["error"].get("error", "missing")))
+
+
+def _parse_rows(docs: Sequence[Outgoing], value: Any) -> tuple[Refusal, ...]:
+    """CouchDB lists failures only; rows that say ok, as older servers send, are passed over."""
+    if not isinstance(value, list):
+        raise NotAPeer("the answer is no _bulk_docs")
+    revs = {out.doc.id: out.doc.rev for out in docs}
+    refusals = []
+    for row in value:
+        if not isinstance(row, dict):
+            raise NotAPeer("the answer is no _bulk_docs")
+        if "error" not in row:
+            continue
+        doc_id, word = DocId(str(row.get("id"))), str(row["error"])
+        rev = row.get("rev")
+        known = Rev(rev) if isinstance(rev, str) and rev else revs.get(doc_id)
+        refusals.append(Refusal(doc_id, known, word, str(row.get("reason", "")), word in TRANSIENT_WORDS))
+    return tuple(refusals)

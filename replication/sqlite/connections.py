@@ -1,0 +1,188 @@
+"""One writer and as many readers as there are callers at once, over one database file.
+
+Writes wait in a queue. Whoever gets the writer's lock first carries out all that is waiting, in one transaction with
+a savepoint each, so that many threads' small batches share one fsync. A call returns after that commit, never before.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from replication.errors import NotFound, StorageFull, StoreError, Unavailable
+from replication.sqlite.schema import connect
+
+T = TypeVar("T")
+GROUP = 64  # bounds how long the first caller of a group waits for the last
+
+
+@dataclass
+class _Job(Generic[T]):
+    run: Callable[[sqlite3.Connection], T]
+    result: T | None = None
+    error: BaseException | None = None
+    done: bool = False
+
+
+@dataclass
+class Connections:
+    """The connections to one database file. `gone` says why there are none any more."""
+
+    path: Path
+    after_commit: Callable[[], None] = lambda: None
+    gone: StoreError | None = None
+    _readers: list[sqlite3.Connection] = field(default_factory=list)
+    _writer: sqlite3.Connection | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _waiting: deque[_Job[Any]] = field(default_factory=deque)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection inside one read transaction: all its statements see the same instant."""
+        with translated(self.path):
+            conn = self._take_reader()
+            try:
+                conn.execute("BEGIN")
+                yield conn
+            finally:
+                self._return_reader(conn)
+
+    def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `run` returned inside a write transaction, once that is durable.
+
+        Raises what `run` raised (nothing of it is kept then), `StorageFull` when the disk is, and `Unavailable`
+        when another process holds the file too long.
+        """
+        job = _Job(run)
+        self._waiting.append(job)
+        with self._lock:
+            while not job.done:
+                self._carry_out()
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]  # set by _carry_out; T may be None
+
+    def exclusively(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `run` returned on the writer outside any transaction, with all other writers kept out."""
+        with self._lock, translated(self.path):
+            return run(self._open_writer())
+
+    def close(self, reason: StoreError) -> None:
+        """Close everything; calls under way finish, later ones raise `reason`."""
+        with self._lock:
+            self.gone = reason
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        while self._readers:
+            self._readers.pop().close()
+
+    def _take_reader(self) -> sqlite3.Connection:
+        self._check_open()
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return connect(self.path, writer=False)
+
+    def _return_reader(self, conn: sqlite3.Connection) -> None:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        if self.gone:
+            conn.close()
+            return
+        self._readers.append(conn)
+        if self.gone:  # closed between the two lines above
+            while self._readers:
+                self._readers.pop().close()
+
+    def _check_open(self) -> None:
+        if self.gone:
+            raise type(self.gone)(self.gone.reason)
+
+    def _open_writer(self) -> sqlite3.Connection:
+        self._check_open()
+        if self._writer is None:
+            self._writer = connect(self.path, writer=True)
+        return self._writer
+
+    def _carry_out(self) -> None:
+        """Run what is waiting in one transaction. The lock is held."""
+        jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP))]
+        try:
+            with translated(self.path):
+                conn = self._open_writer()
+                try:
+                    conn.execute("BEGIN IMMEDIATE")
+                    for job in jobs:
+                        _run_in_savepoint(conn, job)
+                    conn.execute("COMMIT")
+                finally:
+                    if conn.in_transaction:
+                        conn.execute("ROLLBACK")
+            self.after_commit()
+        except BaseException as exc:
+            for job in jobs:
+                job.error = job.error or exc
+            if not isinstance(exc, StoreError):
+                raise
+        finally:
+            for job in jobs:
+                job.done = True
+
+
+def _run_in_savepoint(conn: sqlite3.Connection, job: _Job[Any]) -> None:
+    conn.execute("SAVEPOINT job")
+    try:
+        job.result = job.run(conn)
+    except sqlite3.Error:
+        raise  # a full disk or a broken file concerns the whole group
+    except Exception as exc:
+        job.error = exc
+        conn.execute("ROLLBACK TO job")
+    conn.execute("RELEASE job")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system raise into our errors: what happened, to which file, what to do."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise _translate(exc, path) from exc
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise _full(path) from exc
+        raise
+
+
+def _translate(exc: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(exc, "sqlite_errorcode", None) or 0
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
+        return _full(path)
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Unavailable(f"{path.name} is held by another process; try again")
+    if primary == sqlite3.SQLITE_CANTOPEN and not path.exists():
+        return NotFound("Database does not exist.")
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(f"{path.name} is damaged ({exc}); restore it from a backup and let peers send the rest")
+    return StoreError(f"{path.name}: {exc} ({getattr(exc, 'sqlite_errorname', 'no code')})")
+
+
+def _full(path: Path) -> StorageFull:
+    return StorageFull(f"No space left for {path.name}; nothing of this request was stored. Free some and send it again.")
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < 1 << 20
+    except OSError:
+        return False

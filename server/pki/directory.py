@@ -1,0 +1,192 @@
+"""Which certificates and CRLs are in which database, and the path from a signer to the root.
+
+A leaf is found by its thumbprint, which is its document's id. A CA is found by its key identifier, for which there is
+no document id, so CAs are remembered in `node.db`, noted before their documents are stored: a note without a document
+does no harm, a document without a note would make every certificate below it look unknown.
+
+Only what is in a database counts for that database: it must be complete in itself, for it travels on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from crypto.certificates import MAX_CERTIFICATE_BYTES, parse_certificate
+from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_chain
+from crypto.crl import Crl, CrlSet, parse_crl
+from crypto.errors import UntrustedChain
+from replication.document import Doc, DocId
+from replication.errors import NotFound
+from replication.store import AllDocsQuery, GetRequest, Store
+from server.errors import Refused
+from server.nodedb import NodeDb
+from server.pki.documents import CRL_PREFIX, certificate_id, parse_der_body
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS authorities (
+    database TEXT NOT NULL, key_id TEXT NOT NULL, fingerprint TEXT NOT NULL, der BLOB NOT NULL,
+    PRIMARY KEY (database, fingerprint));
+"""
+
+MAX_DEPTH = 10  # `crypto.names` lets a tree be eight levels deep
+_LEAVES_KEPT = 4096
+
+
+class UnknownCertificate(Refused):
+    """A certificate of the path is not in the database yet. `waiting_for` names it: "leaf:<thumbprint>" or
+    "key:<hex of the key identifier>"."""
+
+    def __init__(self, reason: str, waiting_for: str) -> None:
+        super().__init__("unknown_certificate", reason)
+        self.waiting_for = waiting_for
+
+
+class Directory:
+    """The certificates of all databases of one node. Safe from several threads."""
+
+    def __init__(self, db: NodeDb, store: Store, anchors: Sequence[x509.Certificate]) -> None:
+        self._db = db
+        self._store = store
+        self._lock = threading.Lock()
+        self._leaves: dict[tuple[str, str], bytes] = {}
+        self._authorities: dict[str, dict[str, bytes]] = {}
+        self._crls: dict[str, CrlSet] = {}
+        self._anchor_keys = {key_id(each): each.public_bytes(Encoding.DER) for each in anchors}
+        self.anchors = TrustAnchors(self._anchor_keys.values())
+        self._cache = ChainCache()
+        db.ensure(SCHEMA)
+
+    # Learning
+
+    def learn_authority(self, database: str, certificate: x509.Certificate, fingerprint: str) -> None:
+        """Note a CA certificate that is about to be stored in `database`."""
+        der = certificate.public_bytes(Encoding.DER)
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO authorities (database, key_id, fingerprint, der) VALUES (?, ?, ?, ?)",
+                (database, key_id(certificate), fingerprint, der),
+            )
+        with self._lock:
+            self._authorities.pop(database, None)
+
+    def learn_crl(self, database: str, crl: Crl) -> None:
+        """Count a CRL that has been stored in `database`."""
+        known = self.crls(database)
+        with self._lock:
+            self._crls[database] = self._crls.get(database, known).adding(crl)
+
+    # Looking up
+
+    def leaf(self, database: str, fingerprint: str) -> bytes | None:
+        """Return the DER of the certificate with this thumbprint in `database`, None if it is not there."""
+        found = self._leaves.get((database, fingerprint))
+        if found is not None:
+            return found
+        try:
+            doc = self._store.open(database).get(certificate_id(fingerprint))
+        except NotFound:
+            return None
+        der = parse_der_body(doc.body, "certificate")
+        with self._lock:
+            if len(self._leaves) >= _LEAVES_KEPT:
+                del self._leaves[next(iter(self._leaves))]
+            self._leaves[database, fingerprint] = der
+        return der
+
+    def authorities(self, database: str) -> dict[str, bytes]:
+        """Return the CA certificates of `database` and the anchors, DER by the hex of their key identifier."""
+        known = self._authorities.get(database)
+        if known is None:
+            rows = self._db.rows("SELECT key_id, der FROM authorities WHERE database = ?", (database,))
+            known = {row["key_id"]: row["der"] for row in rows} | self._anchor_keys
+            with self._lock:
+                self._authorities[database] = known
+        return known
+
+    def crls(self, database: str) -> CrlSet:
+        """Return the CRLs of `database`."""
+        known = self._crls.get(database)
+        if known is None:
+            known = CrlSet(parse_crl(parse_der_body(doc.body, "crl")) for doc in self._crl_documents(database))
+            with self._lock:
+                self._crls[database] = known
+        return known
+
+    def path(self, database: str, certificate: x509.Certificate) -> list[bytes]:
+        """Return the DER of the CAs above a certificate, nearest first, the anchor left out.
+
+        Raises `UnknownCertificate` naming the first that is missing, `Refused("untrusted_chain")` for a path that is
+        deeper than any tree of units or goes in circles.
+        """
+        authorities = self.authorities(database)
+        path: list[bytes] = []
+        wanted = authority_key_id(certificate)
+        while wanted not in self._anchor_keys:
+            der = authorities.get(wanted)
+            if der is None:
+                reason = f"no certificate of a CA with key {wanted} is in {database}; send it, then what it issued"
+                raise UnknownCertificate(reason, f"key:{wanted}")
+            if len(path) == MAX_DEPTH:
+                raise Refused("untrusted_chain", f"more than {MAX_DEPTH} certificates up and no anchor")
+            path.append(der)
+            wanted = authority_key_id(parse_certificate(der))
+        return path
+
+    # Verifying
+
+    def verify(self, database: str, fingerprint: str, at: datetime) -> VerifiedSigner:
+        """Return the signer with this thumbprint, proven to an anchor for the instant `at` by what `database` holds.
+
+        Raises `UnknownCertificate`, and `crypto.errors.UntrustedChain` with its reason code.
+        """
+        der = self.leaf(database, fingerprint)
+        if der is None:
+            reason = f"the signer's certificate {fingerprint} is not in {database}; send it, then what it signed"
+            raise UnknownCertificate(reason, f"leaf:{fingerprint}")
+        return self.verify_der(database, der, at)
+
+    def verify_der(self, database: str, der: bytes, at: datetime, *, crls: CrlSet | None = None) -> VerifiedSigner:
+        """Return the signer whose certificate is `der`, which need not be stored yet. Raises as `verify`.
+
+        `crls` replaces the database's own; an empty set asks about the path alone.
+        """
+        known = self.crls(database) if crls is None else crls
+        try:
+            return verify_chain(
+                der, self._path_of(database, der), anchors=self.anchors, at=at, crls=known, cache=self._cache
+            )
+        except UntrustedChain as exc:
+            if exc.reason_code == "unknown_issuer":  # a CA of the right key identifier, and still not the issuer
+                raise Refused("untrusted_chain", str(exc)) from exc
+            raise
+
+    def _path_of(self, database: str, der: bytes) -> list[bytes]:
+        return self.path(database, parse_certificate(der)) if len(der) <= MAX_CERTIFICATE_BYTES else []
+
+    def _crl_documents(self, database: str) -> list[Doc]:
+        opened = self._store.open(database)
+        rows = opened.all_docs(AllDocsQuery(start=CRL_PREFIX, end=CRL_PREFIX + "~")).rows
+        found = opened.bulk_get([GetRequest(DocId(row.id)) for row in rows])
+        return [doc for docs in found for doc in docs if isinstance(doc, Doc)]
+
+
+def key_id(certificate: x509.Certificate) -> str:
+    """Return the hex of a certificate's subject key identifier, "" if it has none."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
+    except x509.ExtensionNotFound:
+        return ""
+
+
+def authority_key_id(certificate: x509.Certificate) -> str:
+    """Return the hex of the key identifier of a certificate's issuer, "" if it does not say."""
+    try:
+        value = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return ""
+    return value.key_identifier.hex() if value.key_identifier else ""
