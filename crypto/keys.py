@@ -92,13 +92,19 @@ def public_to_jwk(key: PublicKey) -> dict[str, str]:
 def parse_public_jwk(jwk: Mapping[str, object]) -> PublicKey:
     """Return the P-256 key of a JSON Web Key.
 
-    Other members than kty, crv, x, y are ignored, except `d`: whoever sends a private key has lost it. Raises
-    `Malformed` for coordinates that are not 32 bytes or not on the curve, `UnsupportedAlgorithm` for other keys.
+    Unknown members are ignored. Raises `Malformed` for coordinates that are not 32 bytes or not on the curve, and for
+    a private key (`d`): whoever sends that has lost it; `UnsupportedAlgorithm` for another kind of key, or one whose
+    `alg`, `use` or `key_ops` say that it is not for ES256 signatures.
     """
     if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256":
         raise UnsupportedAlgorithm(f"a JWK here is EC on P-256, got {jwk.get('kty')!r} {jwk.get('crv')!r}")
     if "d" in jwk:
         raise Malformed("this JWK contains the private key; it is compromised, make a new one")
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        raise UnsupportedAlgorithm("this JWK says that it is not for verifying signatures")
+    if jwk.get("alg", "ES256") != "ES256":
+        raise UnsupportedAlgorithm(f"this JWK says that it is for {str(jwk['alg'])[:40]!a}")
     x, y = (_coordinate(jwk, name) for name in ("x", "y"))
     try:
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()

@@ -1,7 +1,7 @@
 """How units, people and nodes are named inside certificates.
 
     unit  H41.12.03         DNS 03.12.h41.tram.internal        as deep as the administration is, two tiers or five
-    node of that unit       DNS 03.12.h41.tram.internal        URI urn:tram:node:h41.12.03
+    node of that unit       DNS 03.12.h41.tram.internal        URI urn:tram:node:h41-12-03
     a person or device      DNS <id>.03.12.h41.tram.internal   URI urn:tram:subject:<id>
 
 The DNS names exist only in certificates: X.509 name constraints on dNSName are the ones every validator enforces, so
@@ -22,7 +22,7 @@ Kind = Literal["person", "node"]
 BASE = "tram.internal"
 MAX_UNIT_LEVELS = 8
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,14}[a-z0-9])?"  # at most 16 characters, so that no unit looks like an id
+_LABEL = r"[a-z0-9]{1,16}"  # so short that no unit looks like an id; no dash, which stands for the dot in URNs
 _UNIT = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,{MAX_UNIT_LEVELS - 1}}}", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{32}|[a-z2-7]{26}", re.ASCII)
 _SUBJECT_URN = "urn:tram:subject:"
@@ -41,7 +41,7 @@ class LeafNames:
 def unit_dns(unit: str) -> str:
     """Return the DNS name of a unit: its code's labels in small letters, the other way round, under `tram.internal`.
 
-    Raises `Malformed` unless the code is one to eight labels of letters, digits and inner dashes, joined by dots.
+    Raises `Malformed` unless the code is one to eight labels of letters and digits, joined by dots.
     """
     lower = unit.lower()
     if not _UNIT.fullmatch(lower) or not unit.isascii():
@@ -69,9 +69,9 @@ def subject_urn(subject_id: str) -> str:
 
 
 def node_urn(unit: str) -> str:
-    """Return `urn:tram:node:<unit in small letters>`."""
+    """Return `urn:tram:node:<unit>`, the unit in small letters with dashes for dots."""
     unit_dns(unit)
-    return _NODE_URN + unit.lower()
+    return _NODE_URN + unit.lower().replace(".", "-")
 
 
 def parse_leaf_names(dns: str, urn: str) -> LeafNames:

@@ -168,7 +168,10 @@ def verify_ca(
     for below, certificate in enumerate(path):
         _check_is_ca(certificate, below)
     if len(path) > 1:
-        _check_branches(path, _suffix(ca) or "")
+        suffix = _suffix(ca)
+        if suffix is None:
+            raise UntrustedChain(f"{ca.subject.rfc4514_string()} is confined to no branch", "name_constraint")
+        _check_branches(path, suffix)
     return tuple(path)
 
 

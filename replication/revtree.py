@@ -80,10 +80,11 @@ class RevTree:
     def __len__(self) -> int:
         return len(self.parents)
 
-    def merge(self, path: Sequence[str], generation: int, held: Held) -> tuple[RevTree, Outcome]:
+    def merge(self, path: Sequence[str], generation: int, held: Held | None) -> tuple[RevTree, Outcome]:
         """Return the tree with the path of one document added, and what that did.
 
-        `path` lists hashes newest first, the first at `generation`. The outcome is "internal_node" when the revision
+        `path` lists hashes newest first, the first at `generation`; `held` is what is stored for that first one, and
+        is kept out where something is already. The outcome is "internal_node" when the revision
         was known (the path may still add ancestors), "new_leaf" when it extends a leaf or begins the tree, and
         "new_branch" when it stands beside what was there.
         """
@@ -96,7 +97,9 @@ class RevTree:
             outcome = "new_branch"
         parents = dict(self.parents)
         add_path(parents, path, generation)
-        return RevTree(parents, self.held if head in self.held else {**self.held, head: held}), outcome
+        if held is None or head in self.held:
+            return RevTree(parents, self.held), outcome
+        return RevTree(parents, {**self.held, head: held}), outcome
 
     def leaves(self) -> tuple[Leaf, ...]:
         """Return all leaves, the winner first, then falling by (not deleted, generation, hash)."""

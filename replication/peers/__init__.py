@@ -8,7 +8,7 @@ from replication.peers.answers import Busy
 from replication.peers.endpoint import Endpoint, EndpointOptions, Traffic, split_database_url
 from replication.peers.http import HttpPeer
 from replication.peers.local import LocalPeer
-from replication.peers.peer import NO_SEQ, Outgoing, Peer, Refusal, Summary, WriteAnswer
+from replication.peers.peer import NO_SEQ, Outgoing, Peer, ReadAnswer, Refusal, Summary, WriteAnswer
 
 __all__ = [
     "NO_SEQ",
@@ -19,6 +19,7 @@ __all__ = [
     "LocalPeer",
     "Outgoing",
     "Peer",
+    "ReadAnswer",
     "Refusal",
     "Summary",
     "Traffic",

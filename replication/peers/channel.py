@@ -18,8 +18,8 @@ from replication.peers.pending import Promise
 from replication.peers.wire import MAX_ANSWER_BYTES, Answer, AnswerParser
 
 # Unsent bytes the kernel may hold. With megabytes there, progress, priority and goodput would be fiction.
-NOTSENT_LOWAT = 16 * 1024
-SLICE = 16 * 1024
+NOTSENT_LOWAT = 8 * 1024
+SLICE = 8 * 1024
 KEEPALIVE_IDLE_S = 10
 
 
@@ -83,14 +83,13 @@ class Channel:
         self.unsent_bytes += len(request)
         return promise
 
-    def pump(self, timeout_s: float, wake: socket.socket | None = None) -> None:
+    def pump(self, timeout_s: float) -> None:
         """Move bytes for up to `timeout_s` seconds, less when an answer came or room to send appeared.
 
-        `wake` is a socket that ends the wait when it becomes readable; its bytes are left there.
         Raises `LinkCut` or `NotAPeer` after breaking every open promise with it.
         """
         try:
-            self._pump(timeout_s, wake)
+            self._pump(timeout_s)
         except LinkError as exc:
             self.fail(exc)
             raise
@@ -124,20 +123,20 @@ class Channel:
             return False
         if self._waiting:
             return True
-        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-            return False
         return not select.select([self._socket], [], [], 0)[0]
 
-    def _pump(self, timeout_s: float, wake: socket.socket | None) -> None:
+    def fileno(self) -> int:
+        """The socket's number for `select`, -1 when closed."""
+        return self._socket.fileno()
+
+    def _pump(self, timeout_s: float) -> None:
         if self.closed:
             raise LinkCut("the connection is closed")
-        buffered = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
-        reads = [self._socket, wake] if wake is not None else [self._socket]
         writes = [self._socket] if self._unsent else []
-        readable, writable, _ = select.select(reads, writes, [], 0 if buffered else max(0.0, timeout_s))
+        readable, writable, _ = select.select([self._socket], writes, [], max(0.0, timeout_s))
         if writable:
             self._send()
-        if buffered or self._socket in readable:
+        if readable:
             self._receive()
 
     def _send(self) -> None:
@@ -158,18 +157,22 @@ class Channel:
                 return
 
     def _receive(self) -> None:
-        try:
-            data = self._socket.recv(65536)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
-        self.bytes_in += len(data)
-        if not data:
-            self._end()
-            return
-        self.last_progress = time.monotonic()
-        for answer in self._parser.feed(data):
-            self._deliver(answer)
-            if self.closed:
+        """Read what is there. TLS may hold decrypted bytes that `select` cannot see, so it is read until dry."""
+        while not self.closed:
+            try:
+                data = self._socket.recv(65536)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return
+            self.bytes_in += len(data)
+            if not data:
+                self._end()
+                return
+            self.last_progress = time.monotonic()
+            for answer in self._parser.feed(data):
+                self._deliver(answer)
+                if self.closed:
+                    return
+            if not isinstance(self._socket, ssl.SSLSocket):
                 return
 
     def _deliver(self, answer: Answer) -> None:

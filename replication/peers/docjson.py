@@ -1,4 +1,4 @@
-"""Documents in CouchDB's JSON, as replicators exchange them: history in `_revisions`, attachments inline or as stubs."""
+"""Documents in CouchDB's JSON, as replicators exchange them: `_revisions`, attachments inline or as stubs."""
 
 from __future__ import annotations
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
-import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from replication.errors import LinkCut
@@ -110,6 +109,10 @@ class Endpoint:
     def unsent_bytes(self) -> int:
         return self._channel.unsent_bytes if self._channel is not None else 0
 
+    def fileno(self) -> int:
+        """The socket's number for `select`, -1 when there is no connection."""
+        return self._channel.fileno() if self._channel is not None else -1
+
     def connect(self) -> None:
         """Open a connection unless a usable one is there. Raises `LinkCut` or `NotAPeer`."""
         if self._channel is not None and self._channel.is_usable():
@@ -143,13 +146,13 @@ class Endpoint:
         self.traffic.requests += 1
         return self._channel.submit(build_request(method, self.path + target, headers, body))
 
-    def pump(self, timeout_s: float, wake: socket.socket | None = None) -> None:
+    def pump(self, timeout_s: float) -> None:
         """Move bytes for up to `timeout_s`. Raises `LinkCut` or `NotAPeer` when the connection is lost."""
         channel = self._channel
         if channel is None:
             raise LinkCut(f"not connected to {self.label}")
         try:
-            channel.pump(timeout_s, wake)
+            channel.pump(timeout_s)
             self._notice_stall(channel)
         finally:
             self._count(channel)
@@ -179,7 +182,7 @@ class SplitUrl:
     """A database URL as (server URL with credentials, database name)."""
 
     server: str
-    database: str = field(default="")
+    database: str
 
 
 def split_database_url(url: str) -> SplitUrl:

@@ -16,7 +16,7 @@ from replication.peers.answers import Busy, parse_json
 from replication.peers.channel import Exchange
 from replication.peers.docjson import parse_doc_json
 from replication.peers.endpoint import Endpoint
-from replication.peers.peer import NO_SEQ, JsonObject, Outgoing, Refusal, Summary, WriteAnswer
+from replication.peers.peer import NO_SEQ, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
 from replication.peers.pending import Done, Mapped, Pending, Promise, T
 from replication.peers.wire import build_path
 from replication.store import ChangeRow, ChangesPage, GetRequest, MissingRev, RevsDiff
@@ -80,10 +80,12 @@ class HttpPeer:
         body = orjson.dumps({doc_id: list(revs) for doc_id, revs in wanted.items()})
         return self._call("POST", f"{self._path}/_revs_diff", _parse_revs_diff, body)
 
-    def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[list[list[Doc | MissingRev]]]:
+    def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
         body = orjson.dumps({"docs": [_build_get(request) for request in requests]})
-        target = f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true"
-        return self._call("POST", target, lambda value: _parse_bulk_get(requests, value), body)
+        exchange = self._exchange("POST", f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true", body)
+        return Mapped(
+            exchange, lambda done: ReadAnswer(_parse_bulk_get(requests, self._parse(done)), done.answer.wire_bytes)
+        )
 
     def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
         body = b'{"new_edits":false,"docs":[' + b",".join(out.json for out in docs) + b"]}"
@@ -209,7 +211,10 @@ def _parse_bulk_get(requests: Sequence[GetRequest], value: Any) -> list[list[Doc
 
 def _parse_got(request: GetRequest, row: Any) -> Doc | MissingRev:
     if "ok" in row:
-        doc = parse_doc_json(row["ok"])
+        try:
+            doc = parse_doc_json(row["ok"])
+        except BadRequest as exc:  # one unreadable document must not hold up the others
+            return MissingRev(request.id, request.rev, f"unreadable: {exc.reason}")
         if doc.id != request.id:
             raise NotAPeer("the _bulk_get answers a document under another's name")
         return doc

@@ -11,7 +11,7 @@ import orjson
 from replication.document import Doc, DocId, Rev, Seq
 from replication.errors import NotFound, StoreError
 from replication.peers.endpoint import Endpoint
-from replication.peers.peer import JsonObject, Outgoing, Refusal, Summary, WriteAnswer
+from replication.peers.peer import JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
 from replication.peers.pending import Done, Pending, T
 from replication.store import ChangesPage, Database, GetRequest, MissingRev, RevsDiff, Store
 
@@ -73,8 +73,8 @@ class LocalPeer:
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
         return _done(lambda: self._database.revs_diff(wanted))
 
-    def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[list[list[Doc | MissingRev]]]:
-        return _done(lambda: self._bulk_get(requests))
+    def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
+        return _done(lambda: ReadAnswer(self._bulk_get(requests)))
 
     def _bulk_get(self, requests: Sequence[GetRequest]) -> list[list[Doc | MissingRev]]:
         # All bytes or all but what the ancestors have: the store answers one kind at a time.

@@ -68,6 +68,14 @@ class WriteAnswer:
     wire_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """What a `bulk_get` brought, one list per request in its order, and the bytes the answer took on the wire."""
+
+    rows: list[list[Doc | MissingRev]]
+    wire_bytes: int = 0
+
+
 class Peer(Protocol):
     """One database of one side. Calls answer `Pending`s; with an `endpoint`, pump it until they are done.
 
@@ -102,7 +110,7 @@ class Peer(Protocol):
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
         """What the peer lacks of `wanted`."""
 
-    def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[list[list[Doc | MissingRev]]]:
+    def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
         """The revisions asked for, or newer leaves, with attachments; with `atts_since` older ones as stubs."""
 
     def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:

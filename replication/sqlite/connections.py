@@ -37,7 +37,7 @@ class Connections:
     """The connections to one database file. `gone` says why there are none any more."""
 
     path: Path
-    after_commit: Callable[[], None] = lambda: None
+    after_commit: Callable[[sqlite3.Connection], None] = lambda conn: None
     gone: StoreError | None = None
     _readers: list[sqlite3.Connection] = field(default_factory=list)
     _writer: sqlite3.Connection | None = None
@@ -127,7 +127,7 @@ class Connections:
                 finally:
                     if conn.in_transaction:
                         conn.execute("ROLLBACK")
-            self.after_commit()
+                self.after_commit(conn)
         except BaseException as exc:
             for job in jobs:
                 job.error = job.error or exc
@@ -178,7 +178,9 @@ def _translate(exc: sqlite3.Error, path: Path) -> StoreError:
 
 
 def _full(path: Path) -> StorageFull:
-    return StorageFull(f"No space left for {path.name}; nothing of this request was stored. Free some and send it again.")
+    return StorageFull(
+        f"No space left for {path.name}; nothing of this request was stored. Free some and send it again."
+    )
 
 
 def _is_full(path: Path) -> bool:

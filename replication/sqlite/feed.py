@@ -27,20 +27,19 @@ def changes(
         number = 0
     else:
         number = resolve_since(conn, since, state.epoch, state.update_seq)
-    if doc_ids is None:
-        found = _scan(conn, number, limit, descending)
-    else:
-        found = _pick(conn, number, doc_ids, descending)
+    pick = doc_ids is not None
+    found = _pick(conn, number, doc_ids, descending) if doc_ids is not None else _scan(conn, number, limit, descending)
     chosen = found if limit is None else found[:limit]
     cut = limit is not None and len(chosen) >= limit
-    if chosen and (cut or descending):
-        last = chosen[-1][0]
-    else:
-        last = number if cut else state.update_seq
-    if doc_ids is not None:
+    last = state.update_seq
+    if cut or descending:
+        last = chosen[-1][0] if chosen else number
+    if pick:
         pending = len(found) - len(chosen)
+    elif not chosen and descending:
+        pending = state.doc_count + state.del_count
     elif descending:
-        pending = state.doc_count + state.del_count - count_after(conn, last - 1, state.update_seq) if chosen else 0
+        pending = state.doc_count + state.del_count - count_after(conn, last - 1, state.update_seq)
     else:
         pending = count_after(conn, last, state.update_seq) if cut else 0
     return ChangesPage(_build_rows(chosen, state.epoch), build_seq(last, state.epoch), pending)

@@ -30,7 +30,9 @@ class Bytes:
         return next((generation - n for n, digest in enumerate(path) if (generation - n, digest) in known), 0)
 
 
-def read_doc(conn: sqlite3.Connection, row: DocRow, wanted: Node | None, tree: RevTree | None, want: Bytes) -> Doc | None:
+def read_doc(
+    conn: sqlite3.Connection, row: DocRow, wanted: Node | None, tree: RevTree | None, want: Bytes
+) -> Doc | None:
     """Return one revision of a document (the winner for None), or None when its body is not here.
 
     `tree` may be given where the caller has parsed it already; a document with one revision needs none.
@@ -112,9 +114,7 @@ def bulk_get(
     return [_get_one(conn, request, latest, attachments) for request in requests]
 
 
-def _get_one(
-    conn: sqlite3.Connection, request: GetRequest, latest: bool, attachments: bool
-) -> list[Doc | MissingRev]:
+def _get_one(conn: sqlite3.Connection, request: GetRequest, latest: bool, attachments: bool) -> list[Doc | MissingRev]:
     want = Bytes(attachments, request.atts_since)
     row = read_row(conn, request.id)
     if row is None:

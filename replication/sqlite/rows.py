@@ -110,6 +110,8 @@ def read_blob(conn: sqlite3.Connection, blob: int) -> bytes:
     return data
 
 
-def build_attachments(conn: sqlite3.Connection, atts: Iterable[StoredAttachment], after: int) -> Mapping[str, Attachment]:
+def build_attachments(
+    conn: sqlite3.Connection, atts: Iterable[StoredAttachment], after: int
+) -> Mapping[str, Attachment]:
     """Return attachments by name, with bytes those set in a generation greater than `after`."""
     return {att.name: att.build(read_blob(conn, att.blob) if att.revpos > after else None) for att in atts}

@@ -1,13 +1,13 @@
 """The tables of one database file, and how its connections are opened.
 
-    docs        one row a document, keyed by its newest seq: the feed is a scan of this table.
-                `tree` is NULL while the document has one known revision, which is nearly always.
-    bodies      what was stored for a revision; `docs.body` and the nodes of `docs.tree` point here.
-    blobs       attachments by SHA-256 of their stored bytes, counted; the bytes apart in `blob_data`,
-                so that a count changes without rewriting them.
-    gaps        per 1,024 seqs, how many no longer have a document: what makes `pending` quick.
-    localdocs   in the same file, so that a restore takes documents and checkpoints back together.
-    state       counters, written in the transaction that changes them.
+docs        one row a document, keyed by its newest seq: the feed is a scan of this table.
+            `tree` is NULL while the document has one known revision, which is nearly always.
+bodies      what was stored for a revision; `docs.body` and the nodes of `docs.tree` point here.
+blobs       attachments by SHA-256 of their stored bytes, counted; the bytes apart in `blob_data`,
+            so that a count changes without rewriting them.
+gaps        per 1,024 seqs, how many no longer have a document: what makes `pending` quick.
+localdocs   in the same file, so that a restore takes documents and checkpoints back together.
+state       counters, written in the transaction that changes them.
 """
 
 from __future__ import annotations

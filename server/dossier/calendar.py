@@ -16,7 +16,22 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
-from server.dossier.checks import Wrong, day, flag, line, listing, matching, members, one_of, refuse, shown, text, whole
+from crypto import jcs
+from server.dossier.checks import (
+    Wrong,
+    characters,
+    day,
+    flag,
+    line,
+    listing,
+    matching,
+    members,
+    one_of,
+    refuse,
+    shown,
+    text,
+    whole,
+)
 from server.dossier.states import Text
 from server.dossier.times import VIETNAM
 
@@ -116,6 +131,7 @@ def parse_year(value: Any) -> YearTable:
     """Return the year in a JSON object. Raises `Refused` naming the member that is wrong."""
     try:
         check(value)
+        characters(value, jcs.canonical(value))
     except Wrong as wrong:
         raise refuse(wrong, "calendar") from None
     days = [

@@ -48,7 +48,10 @@ def shown(value: Any) -> str:
 
 
 def text(limit: int, *, single_line: bool = False, empty: bool = False) -> Check:
-    """Text of at most `limit` characters; without `empty` something other than spaces has to be in it."""
+    """Text of at most `limit` characters; without `empty` something other than spaces has to be in it.
+
+    Which characters it may have is checked for the whole value at once, by `characters`.
+    """
 
     def check(value: Any) -> None:
         if type(value) is not str:
@@ -57,8 +60,8 @@ def text(limit: int, *, single_line: bool = False, empty: bool = False) -> Check
             raise Wrong(f"{len(value)} characters, at most {limit} are allowed; shorten it")
         if not empty and (not value or value.isspace()):
             raise Wrong("it is empty; fill it in or leave the member out if it is optional")
-        if not (value.isascii() and value.isprintable()):
-            _check_characters(value, single_line)
+        if single_line and ("\n" in value or "\t" in value):
+            raise Wrong("it has a line break or a tab; write it in one line", "bad_text")
 
     return check
 
@@ -117,12 +120,11 @@ def listing(check_item: Check, most: int, *, least: int = 0, unique: bool = Fals
             raise Wrong(f"expected a list, got {shown(value)}")
         if not least <= len(value) <= most:
             raise Wrong(f"{len(value)} items, expected {least} to {most}")
-        i = 0
-        try:
-            for i, item in enumerate(value):  # noqa: B007  (named after the loop, for the message)
+        for i, item in enumerate(value):
+            try:
                 check_item(item)
-        except Wrong as wrong:
-            raise wrong.inside(f"[{i}]") from None
+            except Wrong as wrong:
+                raise wrong.inside(f"[{i}]") from None
         if unique and len(set(value)) != len(value):
             raise Wrong("the same item stands there twice; name it once")
 
@@ -138,14 +140,13 @@ def table(key_pattern: str, check_value: Check, most: int) -> Check:
             raise Wrong(f"expected an object, got {shown(value)}")
         if len(value) > most:
             raise Wrong(f"{len(value)} members, at most {most} are allowed")
-        name = ""
-        try:
-            for name, item in value.items():
-                if matches(name) is None:
-                    raise Wrong(f"member name {shown(name)} does not match {key_pattern}")
+        for name, item in value.items():
+            if matches(name) is None:
+                raise Wrong(f"member name {shown(name)} does not match {key_pattern}")
+            try:
                 check_value(item)
-        except Wrong as wrong:
-            raise wrong.inside(name[:60]) from None
+            except Wrong as wrong:
+                raise wrong.inside(name) from None
 
     return check
 
@@ -158,14 +159,13 @@ def members(required: Mapping[str, Check], optional: Mapping[str, Check] | None 
     def check(value: Any) -> None:
         if type(value) is not dict:
             raise Wrong(f"expected an object, got {shown(value)}")
-        name = ""
-        try:
-            for name, item in value.items():
-                if name not in checks:
-                    raise Wrong(f"unknown member; known are: {', '.join(checks)}")
+        for name, item in value.items():
+            if name not in checks:
+                raise Wrong(f"unknown member; known are: {', '.join(checks)}", place=name[:60])
+            try:
                 checks[name](item)
-        except Wrong as wrong:
-            raise wrong.inside(name[:60]) from None
+            except Wrong as wrong:
+                raise wrong.inside(name) from None
         for name in needed:
             if name not in value:
                 raise Wrong("it is missing", place=name)
@@ -199,9 +199,37 @@ def flag(value: Any) -> None:
         raise Wrong(f"expected true or false, got {shown(value)}")
 
 
-def _check_characters(value: str, single_line: bool) -> None:
+def characters(value: Any, payload: bytes) -> None:
+    """Check every text and member name inside a value, whose canonical form is `payload`, by `crypto.text`."""
     try:
-        text_rules.check_text(value, name=single_line)
+        text_rules.check_canonical(payload, value)
+    except Malformed:
+        _find_bad_text(value)
+        raise  # the walk agrees with `check_canonical`, so this is not reached
+
+
+def _find_bad_text(value: Any) -> None:
+    """Raise `Wrong` for the first text that breaks the rules, with its place."""
+    if isinstance(value, str):
+        _check_one(value, lambda: text_rules.check_text(value, name=False))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_one(name, lambda name=name: text_rules.check_key(name))  # type: ignore[misc]
+            _inside(name[:60], item)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _inside(f"[{i}]", item)
+
+
+def _inside(place: str, value: Any) -> None:
+    try:
+        _find_bad_text(value)
+    except Wrong as wrong:
+        raise wrong.inside(place) from None
+
+
+def _check_one(value: str, check: Callable[[], Any]) -> None:
+    try:
+        check()
     except Malformed as exc:
-        code = "bad_text" if text_rules.is_nfc(value) else "not_nfc"
-        raise Wrong(str(exc), code) from None
+        raise Wrong(str(exc), "bad_text" if text_rules.is_nfc(value) else "not_nfc") from None

@@ -17,7 +17,20 @@ from crypto import base64url, jcs
 from crypto.errors import CryptoError
 from crypto.hashing import rev_of, sha256_id
 from server.dossier import body as bodies
-from server.dossier.checks import Check, Wrong, line, listing, matching, members, refuse, satisfying, shown, text, time
+from server.dossier.checks import (
+    Check,
+    Wrong,
+    characters,
+    line,
+    listing,
+    matching,
+    members,
+    refuse,
+    satisfying,
+    shown,
+    text,
+    time,
+)
 from server.dossier.units import is_actor, is_unit_code, unit_stream
 from server.errors import Refused
 
@@ -231,7 +244,7 @@ def _parse(value: Any) -> tuple[Event, bytes]:
         _ENVELOPE(value)
         _check_body(kind, value["body"])
         _check_stream(kind, value)
-        payload = _check_size(value)
+        payload = _check_content(value)
     except Wrong as wrong:
         raise refuse(wrong, f"event {kind}") from None
     return Event(
@@ -274,7 +287,8 @@ def _check_stream(kind: str, value: Mapping[str, Any]) -> None:
         raise Wrong(f"got {body['code']}, expected the unit of the event, {value['unit']}", place="body.code")
 
 
-def _check_size(value: dict[str, Any]) -> bytes:
+def _check_content(value: dict[str, Any]) -> bytes:
+    """Check size and characters of the whole; returns its canonical form."""
     try:
         payload = jcs.canonical(value)
     except CryptoError as exc:
@@ -284,4 +298,5 @@ def _check_size(value: dict[str, Any]) -> bytes:
             f"{len(payload)} bytes in canonical form, at most {MAX_EVENT_BYTES} are taken; move long texts into a file",
             "too_large",
         )
+    characters(value, payload)
     return payload

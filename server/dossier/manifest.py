@@ -72,9 +72,7 @@ def parse_manifest(value: Any) -> Manifest:
     """Return the manifest in a JSON object. Raises `Refused("schema")` if its form or its number of chunks is wrong."""
     try:
         _MANIFEST(value)
-        needed = -(-value["size"] // CHUNK_BYTES)
-        if len(value["chunks"]) != needed:
-            raise Wrong(f"{len(value['chunks'])} chunks for {value['size']} bytes, expected {needed}", place="chunks")
+        _check_count(value["size"], len(value["chunks"]))
     except Wrong as wrong:
         raise refuse(wrong, "file manifest") from None
     return Manifest(value["sha256"], value["size"], tuple(value["chunks"]))
@@ -97,6 +95,12 @@ def join(manifest: Manifest, chunks: Sequence[bytes]) -> bytes:
     if sha256_id(data) != manifest.sha256:
         raise Refused("bad_hash", f"the chunks are whole, but do not make {manifest.sha256}; its manifest is wrong")
     return data
+
+
+def _check_count(size: int, count: int) -> None:
+    needed = -(-size // CHUNK_BYTES)
+    if count != needed:
+        raise Wrong(f"{count} chunks for {size} bytes, expected {needed}", place="chunks")
 
 
 def _version(value: Any) -> None:

@@ -18,8 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crypto import jcs
 from server.dossier.checks import (
     Wrong,
+    characters,
     day,
     flag,
     line,
@@ -61,7 +63,7 @@ class TimeRule:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A paper that belongs to a dossier. `copy` is original, copy or either; `present` papers are shown, not handed in."""
+    """A paper that belongs to a dossier. `copy` is original, copy or either; `present`: it is shown, not handed in."""
 
     id: str
     name: Text
@@ -99,6 +101,7 @@ def parse_procedure(value: Any) -> Procedure:
     """Return the procedure in a JSON object. Raises `Refused("schema")` naming the member that is wrong."""
     try:
         check(value)
+        characters(value, jcs.canonical(value))
     except Wrong as wrong:
         raise refuse(wrong, "procedure") from None
     time = value["time"]

@@ -16,16 +16,17 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from crypto.certificates import MAX_CERTIFICATE_BYTES, parse_certificate
+from crypto.certificates import parse_certificate
 from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_chain
 from crypto.crl import Crl, CrlSet, parse_crl
 from crypto.errors import UntrustedChain
 from replication.document import Doc, DocId
 from replication.errors import NotFound
 from replication.store import AllDocsQuery, GetRequest, Store
+from server.dossier.documents import CRL_PREFIX
 from server.errors import Refused
 from server.nodedb import NodeDb
-from server.pki.documents import CRL_PREFIX, certificate_id, parse_der_body
+from server.pki.documents import certificate_id, parse_der_body
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS authorities (
@@ -54,10 +55,11 @@ class Directory:
         self._store = store
         self._lock = threading.Lock()
         self._leaves: dict[tuple[str, str], bytes] = {}
-        self._authorities: dict[str, dict[str, bytes]] = {}
+        self._authorities: dict[str, dict[str, list[bytes]]] = {}
+        self._paths: dict[tuple[str, bytes], list[bytes]] = {}
         self._crls: dict[str, CrlSet] = {}
-        self._anchor_keys = {key_id(each): each.public_bytes(Encoding.DER) for each in anchors}
-        self.anchors = TrustAnchors(self._anchor_keys.values())
+        self._anchor_keys = frozenset(key_id(each) for each in anchors)
+        self.anchors = TrustAnchors(anchors)
         self._cache = ChainCache()
         db.ensure(SCHEMA)
 
@@ -73,6 +75,7 @@ class Directory:
             )
         with self._lock:
             self._authorities.pop(database, None)
+            self._paths = {key: path for key, path in self._paths.items() if key[0] != database}
 
     def learn_crl(self, database: str, crl: Crl) -> None:
         """Count a CRL that has been stored in `database`."""
@@ -98,12 +101,13 @@ class Directory:
             self._leaves[database, fingerprint] = der
         return der
 
-    def authorities(self, database: str) -> dict[str, bytes]:
-        """Return the CA certificates of `database` and the anchors, DER by the hex of their key identifier."""
+    def authorities(self, database: str) -> dict[str, list[bytes]]:
+        """Return the CA certificates of `database`, DER by the hex of their key identifier; a renewed CA has two."""
         known = self._authorities.get(database)
         if known is None:
-            rows = self._db.rows("SELECT key_id, der FROM authorities WHERE database = ?", (database,))
-            known = {row["key_id"]: row["der"] for row in rows} | self._anchor_keys
+            known = {}
+            for row in self._db.rows("SELECT key_id, der FROM authorities WHERE database = ?", (database,)):
+                known.setdefault(row["key_id"], []).append(row["der"])
             with self._lock:
                 self._authorities[database] = known
         return known
@@ -117,24 +121,34 @@ class Directory:
                 self._crls[database] = known
         return known
 
-    def path(self, database: str, certificate: x509.Certificate) -> list[bytes]:
-        """Return the DER of the CAs above a certificate, nearest first, the anchor left out.
+    def path(self, database: str, der: bytes) -> list[bytes]:
+        """Return the DER of the CAs above the certificate `der`, nearest first, the anchor left out.
 
         Raises `UnknownCertificate` naming the first that is missing, `Refused("untrusted_chain")` for a path that is
-        deeper than any tree of units or goes in circles.
+        deeper than any tree of units or goes in circles, and as `parse_certificate`.
         """
+        known = self._paths.get((database, der))
+        if known is None:
+            known = self._find_path(database, parse_certificate(der))
+            with self._lock:
+                if len(self._paths) >= _LEAVES_KEPT:
+                    del self._paths[next(iter(self._paths))]
+                self._paths[database, der] = known
+        return known
+
+    def _find_path(self, database: str, certificate: x509.Certificate) -> list[bytes]:
         authorities = self.authorities(database)
         path: list[bytes] = []
         wanted = authority_key_id(certificate)
         while wanted not in self._anchor_keys:
-            der = authorities.get(wanted)
-            if der is None:
+            found = authorities.get(wanted)
+            if not found:
                 reason = f"no certificate of a CA with key {wanted} is in {database}; send it, then what it issued"
                 raise UnknownCertificate(reason, f"key:{wanted}")
-            if len(path) == MAX_DEPTH:
+            if len(path) >= MAX_DEPTH:
                 raise Refused("untrusted_chain", f"more than {MAX_DEPTH} certificates up and no anchor")
-            path.append(der)
-            wanted = authority_key_id(parse_certificate(der))
+            path.extend(found)
+            wanted = authority_key_id(parse_certificate(found[-1]))
         return path
 
     # Verifying
@@ -158,15 +172,12 @@ class Directory:
         known = self.crls(database) if crls is None else crls
         try:
             return verify_chain(
-                der, self._path_of(database, der), anchors=self.anchors, at=at, crls=known, cache=self._cache
+                der, self.path(database, der), anchors=self.anchors, at=at, crls=known, cache=self._cache
             )
         except UntrustedChain as exc:
             if exc.reason_code == "unknown_issuer":  # a CA of the right key identifier, and still not the issuer
                 raise Refused("untrusted_chain", str(exc)) from exc
             raise
-
-    def _path_of(self, database: str, der: bytes) -> list[bytes]:
-        return self.path(database, parse_certificate(der)) if len(der) <= MAX_CERTIFICATE_BYTES else []
 
     def _crl_documents(self, database: str) -> list[Doc]:
         opened = self._store.open(database)

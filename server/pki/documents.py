@@ -1,4 +1,4 @@
-"""Certificates and CRLs as replicating documents: named by their content, so every copy anywhere is the same revision.
+"""Reading certificates and CRLs out of their documents; `server.dossier.documents` builds them.
 
 {"_id": "cert:sha256-…", "_rev": "1-…", "certificate": "<base64 DER>"}
 {"_id": "crl:sha256-…",  "_rev": "1-…", "crl": "<base64 DER>"}
@@ -11,19 +11,16 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from crypto import hashing, strictjson
+from crypto import strictjson
 from crypto.certificates import MAX_CERTIFICATE_BYTES
 from crypto.crl import MAX_CRL_BYTES
 from crypto.errors import CryptoError
-from replication.document import Doc, DocId, Rev
+from replication.document import DocId
+from server.dossier.documents import CERTIFICATE_PREFIX
 from server.errors import Refused
-
-CERTIFICATE_PREFIX = "cert:"
-CRL_PREFIX = "crl:"
 
 _LIMITS = {"certificate": MAX_CERTIFICATE_BYTES, "crl": MAX_CRL_BYTES}
 _BASE64_GROWTH = 4 / 3
@@ -33,16 +30,6 @@ _ENVELOPE_BYTES = 64
 def certificate_id(fingerprint: str) -> DocId:
     """Return the document id of the certificate with this `x5t#S256`: both are the hash of the same bytes."""
     return DocId(f"{CERTIFICATE_PREFIX}sha256-{fingerprint}")
-
-
-def certificate_document(certificate: x509.Certificate) -> Doc:
-    """Return the document of a certificate."""
-    return _document(CERTIFICATE_PREFIX, "certificate", certificate.public_bytes(Encoding.DER))
-
-
-def crl_document(crl: x509.CertificateRevocationList) -> Doc:
-    """Return the document of a CRL."""
-    return _document(CRL_PREFIX, "crl", crl.public_bytes(Encoding.DER))
 
 
 def parse_der_body(body: bytes, member: Literal["certificate", "crl"]) -> bytes:
@@ -76,13 +63,3 @@ def der_from_base64(fields: Any, member: str) -> bytes:
 def to_base64(certificate: x509.Certificate) -> str:
     """Return the base64 of a certificate's DER, as documents and the API carry it."""
     return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
-
-
-def _document(prefix: str, member: str, der: bytes) -> Doc:
-    rev = hashing.rev_of(der)
-    return Doc(
-        id=DocId(prefix + hashing.sha256_id(der)),
-        rev=Rev(rev),
-        path=(rev.removeprefix("1-"),),
-        body=orjson.dumps({member: base64.b64encode(der).decode("ascii")}),
-    )

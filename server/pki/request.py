@@ -17,10 +17,11 @@ from datetime import datetime
 from hashlib import sha256
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import jcs, jws, keys, strictjson
 from crypto.certificates import certificate_to_pem
-from crypto.chain import verify_chain
+from crypto.chain import TrustAnchors, verify_chain
 from crypto.errors import CryptoError
 from crypto.keys import PublicKey
 from server.dossier import units
@@ -102,8 +103,9 @@ def install_answer(home: Home, answer: bytes, now: datetime) -> Authority:
         raise Refused("bad_certificate", "this answer leads to another root than the one this home trusts")
     authority = Authority(home.unit, home.ca_key(), chain)
     probe = authority.issue_node(home.node_key().public_key(), now=now)
+    der = [each.public_bytes(Encoding.DER) for each in (probe, *chain)]
     try:
-        verify_chain(probe, intermediates=chain[:-1], anchors=[chain[-1]], at=now)
+        verify_chain(der[0], der[1:-1], anchors=TrustAnchors(chain[-1:]), at=now)
     except CryptoError as exc:
         raise Refused("bad_certificate", f"the chain in this answer does not hold: {exc}") from exc
     return install(home, chain, now)

@@ -1,0 +1,142 @@
+"""The servers a benchmark talks to: ours, CouchDB where one is named, PouchDB on LevelDB where npm gave it.
+
+All are driven over HTTP by the same client on one kept-alive connection, except PouchDB's LevelDB adapter, which has no
+server of its own and runs the same work inside Node.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(slots=True)
+class HttpServer:
+    """A CouchDB-speaking server. `pids` are the processes whose memory counts, `folder` where its data lies."""
+
+    name: str
+    url: str
+    pids: tuple[int, ...] = ()
+    folder: Path | None = None
+    _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
+
+    def call(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> bytes:
+        """Send one request and return the whole answer. Raises `RuntimeError` for an answer of 400 or more."""
+        parts = urlsplit(self.url)
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+            self._connection.connect()
+            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        if parts.username:
+            pair = f"{parts.username}:{parts.password}".encode()
+            headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
+        self._connection.request(method, path, body, headers)
+        answer = self._connection.getresponse()
+        data = answer.read()
+        if answer.status >= http.client.BAD_REQUEST:
+            raise RuntimeError(f"{self.name}: {method} {path}: {answer.status} {data[:300]!r}")
+        return data
+
+    def json(self, method: str, path: str, value: object = None) -> object:
+        """Send a JSON body (if any) and return the parsed answer."""
+        body = None if value is None else json.dumps(value).encode()
+        return json.loads(self.call(method, path, body))
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the server's processes, 0 where they are not known."""
+        pages = 0
+        for pid in self.pids:
+            with contextlib.suppress(OSError):
+                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def disk_bytes(self, database: str) -> int:
+        """Return the size the server gives for a database's file."""
+        info = self.json("GET", f"/{database}")
+        assert isinstance(info, dict)
+        return int(info["sizes"]["file"])
+
+
+@contextlib.contextmanager
+def ours() -> Iterator[HttpServer]:
+    """Run `python -m replication serve` on a fresh folder for the block."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / ".bench" if (ROOT / ".bench").exists() else None) as d:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "replication", "serve", "--dir", d, "--port", str(port)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        try:
+            server = HttpServer("tram", f"http://bench:bench@127.0.0.1:{port}", (process.pid,), Path(d))
+            _wait(server)
+            yield server
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+@contextlib.contextmanager
+def couchdb() -> Iterator[HttpServer | None]:
+    """Give the CouchDB that TRAM_COUCHDB_URL names, None where it names none."""
+    url = os.environ.get("TRAM_COUCHDB_URL")
+    if not url:
+        yield None
+        return
+    port = urlsplit(url).port or 5984
+    yield HttpServer("couchdb", url.rstrip("/"), _listeners(port))
+
+
+def pouchdb_leveldb(work: str, *, n: int, size: int) -> float | None:
+    """Run one work of `bench/pouchdb-leveldb.mjs`; return its rate per second, None without npm's PouchDB."""
+    if not shutil.which("node") or not (ROOT / "node_modules" / "pouchdb").exists():
+        return None
+    with tempfile.TemporaryDirectory(prefix="bench-pouch-") as folder:
+        command = ["node", str(ROOT / "bench" / "pouchdb-leveldb.mjs"), work, str(n), str(size), folder]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
+    return float(json.loads(done.stdout.splitlines()[-1])["rate"])
+
+
+def _wait(server: HttpServer, limit_s: float = 20.0) -> None:
+    deadline = time.monotonic() + limit_s
+    answered = False
+    while not answered:
+        try:
+            server.call("GET", "/")
+            answered = True
+        except OSError:
+            server._connection = None
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)  # not listening yet; bounded by the deadline
+
+
+def _listeners(port: int) -> tuple[int, ...]:
+    """Return the processes that listen on a loopback port, read from /proc: whose memory is the server's."""
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            inodes.add(f"socket:[{fields[9]}]")
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(link.readlink()) in inodes:
+                found.add(int(link.parts[2]))
+    return tuple(sorted(found))

@@ -1,0 +1,283 @@
+// What is signed and on its way: chunks, then manifests, then the event, then the node's receipt.
+//
+//     files ──all chunks and manifests held──▶ event ──replicated──▶ sent ──receipt verified──▶ received
+//        └──────────── the node says no ────────┴──▶ refused
+//
+// Every step is written down before the next begins, and every step may be repeated: a reload, a cut or a week changes
+// nothing. A stuck entry or file never blocks another. No DOM, no clock of its own, no storage of its own.
+
+import { Busy, Refused, Unreachable } from "./api.js";
+import { chunkSize } from "./chunks.js";
+import { idInDocument } from "./event.js";
+import { packed } from "./gzip.js";
+
+/** @typedef {import("./event.js").EventDocument} EventDocument */
+/** @typedef {import("./event.js").FileRef} FileRef */
+/** @typedef {import("./chunks.js").Manifest} Manifest */
+/** @typedef {"files" | "event" | "sent" | "received" | "refused"} Stage */
+/**
+ * Why an entry does not move. `lost`: its bytes are gone from this phone. `refused`: the node said no, in `error` and `reason`.
+ * @typedef {{kind: "refused" | "lost", error: string, reason: string, atMs: number, retryMs: number, tries: number}} Trouble
+ */
+/**
+ * @typedef {object} Entry
+ * @property {string} id               document id of the event
+ * @property {EventDocument} doc
+ * @property {{ref: FileRef, manifest: Manifest}[]} files
+ * @property {string[]} acked          chunks the node has said it holds
+ * @property {string[]} manifests      manifests the node has said it holds
+ * @property {Stage} stage
+ * @property {number} signedMs         when it was signed
+ * @property {number} sinceMs          when this stage began
+ * @property {Trouble | null} trouble
+ * @property {string} [receipt]        document id of the verified receipt
+ */
+/**
+ * Why the last run ended. `done`: nothing is left to do or everything waits for the node's receipt.
+ * @typedef {"done" | "offline" | "busy" | "unauthorised"} Outcome
+ */
+/**
+ * @typedef {object} Mine               the database that replicates with /db/mine
+ * @property {(doc: EventDocument) => Promise<void>} add
+ * @property {() => Promise<Map<string, {error: string, reason: string}>>} push document id → why the node denied it
+ * @property {() => Promise<void>} pull
+ * @property {(stream: string) => Promise<EventDocument[]>} events
+ */
+/**
+ * @typedef {object} Parts
+ * @property {() => Promise<Entry[]>} entries
+ * @property {(entry: Entry) => Promise<void>} save
+ * @property {(id: string) => Promise<Uint8Array<ArrayBuffer> | null>} chunk null when its bytes are gone
+ * @property {import("./api.js").NodeApi} api
+ * @property {Mine} mine
+ * @property {(receipt: EventDocument, submission: EventDocument) => Promise<void>} verifyReceipt throws unless it proves receipt
+ * @property {() => number} now         milliseconds
+ * @property {(entry: Entry) => void} [changed]
+ */
+
+// 3: a second and third request hide the round trip (600 ms on a satellite line); more only share the same wire.
+export const IN_FLIGHT = 3;
+// 500 ids make a request of 25 KB, about 16 MB of files.
+const ASK_AT_ONCE = 500;
+const FIRST_RETRY_MS = 60_000;
+const LONGEST_RETRY_MS = 6 * 3600_000;
+// A node that lost chunks between our PUT and the manifest is asked again this often in one run.
+const ROUNDS = 3;
+
+/** @param {EventDocument} doc signed @param {{ref: FileRef, manifest: Manifest}[]} files @param {number} nowMs @returns {Entry} */
+export function buildEntry(doc, files, nowMs) {
+  return { id: doc._id, doc, files, acked: [], manifests: [], stage: "files", signedMs: nowMs, sinceMs: nowMs, trouble: null };
+}
+
+/** @param {Entry} entry @returns {{sent: number, total: number, files: {name: string, part: string, sent: number, total: number}[]}} bytes */
+export function progress(entry) {
+  const held = new Set(entry.acked);
+  const arrived = entry.stage !== "files" && entry.stage !== "refused";
+  const files = entry.files.map(({ ref, manifest }) => ({
+    name: ref.name,
+    part: ref.part,
+    total: ref.size,
+    sent: manifest.chunks.reduce((sum, id, i) => sum + (arrived || held.has(id) ? chunkSize(manifest, i) : 0), 0),
+  }));
+  const sum = (/** @type {"sent" | "total"} */ what) => files.reduce((all, file) => all + file[what], 0);
+  return { sent: sum("sent"), total: sum("total"), files };
+}
+
+/** @param {Entry} entry */
+const bytesLeft = (entry) => {
+  const { sent, total } = progress(entry);
+  return total - sent;
+};
+
+/** @param {Entry} entry @returns {boolean} whether a run could still move it */
+export const isOpen = (entry) => entry.stage !== "received" && entry.stage !== "refused";
+
+/** One pass over everything that is signed. Repeat it as often as you like; only one at a time (`navigator.locks`). @param {Parts} parts @returns {Promise<Outcome>} */
+export async function runOutbox(parts) {
+  try {
+    await sendAllFiles(parts);
+    await sendEvents(parts);
+    await parts.mine.pull();
+    await readReceipts(parts);
+    return "done";
+  } catch (cause) {
+    return outcomeOf(cause);
+  }
+}
+
+/** @param {unknown} cause @returns {Outcome} what a failure of the whole line means. Anything else is a defect and is thrown on. */
+export function outcomeOf(cause) {
+  if (cause instanceof Unreachable) return "offline";
+  if (cause instanceof Busy) return "busy";
+  if (cause instanceof Refused && cause.status === 401) return "unauthorised";
+  throw cause;
+}
+
+/** Smallest first, so that a large dossier never holds up a small one. @param {Parts} parts */
+async function sendAllFiles(parts) {
+  const waiting = (await parts.entries()).filter((entry) => entry.stage === "files" && isDue(entry, parts.now()));
+  waiting.sort((a, b) => bytesLeft(a) - bytesLeft(b) || a.signedMs - b.signedMs);
+  for (const entry of waiting) {
+    try {
+      await sendFiles(entry, parts);
+      await parts.mine.add(entry.doc);
+      await advance(entry, "event", parts);
+    } catch (cause) {
+      await noteTrouble(entry, cause, parts);
+    }
+  }
+}
+
+/** @param {Entry} entry @param {number} nowMs */
+const isDue = (entry, nowMs) => !entry.trouble || nowMs >= entry.trouble.retryMs;
+
+/** @param {Entry} entry @param {Parts} parts */
+async function sendFiles(entry, parts) {
+  for (let round = 1; ; round++) {
+    await sendChunks(entry, parts);
+    const lacking = await sendManifests(entry, parts);
+    if (!lacking.length) return;
+    if (round === ROUNDS) throw new Refused(409, { error: "chunks_missing", reason: `${lacking.length} chunks do not stay with the node` });
+    const gone = new Set(lacking);
+    entry.acked = entry.acked.filter((id) => !gone.has(id));
+    await parts.save(entry);
+  }
+}
+
+/** @param {Entry} entry @param {Parts} parts */
+async function sendChunks(entry, parts) {
+  const held = new Set(entry.acked);
+  /** @type {Map<string, string>} chunk → media type of a file it is in */
+  const typeOf = new Map(entry.files.flatMap(({ ref, manifest }) => manifest.chunks.map((id) => [id, ref.type])));
+  const open = [...typeOf.keys()].filter((id) => !held.has(id));
+  for (let i = 0; i < open.length; i += ASK_AT_ONCE) {
+    const group = open.slice(i, i + ASK_AT_ONCE);
+    const missing = await parts.api.fetchMissing(group);
+    const lacks = new Set(missing);
+    await acknowledge(entry, group.filter((id) => !lacks.has(id)), parts);
+    await inFlight(missing, async (id) => {
+      await sendChunk(id, typeOf.get(id) ?? "", parts);
+      await acknowledge(entry, [id], parts);
+    });
+  }
+}
+
+/** @param {string} id @param {string} type @param {Parts} parts */
+async function sendChunk(id, type, parts) {
+  const bytes = await parts.chunk(id);
+  if (!bytes) throw new Lost(id);
+  const body = await packed(bytes, type);
+  await parts.api.putChunk(id, body.bytes, body.gzipped);
+}
+
+/** @param {Entry} entry @param {Parts} parts @returns {Promise<string[]>} chunks the node turned out not to have */
+async function sendManifests(entry, parts) {
+  const held = new Set(entry.manifests);
+  const lacking = [];
+  for (const { ref, manifest } of entry.files) {
+    if (held.has(ref.manifest)) continue;
+    try {
+      await parts.api.putManifest(ref.manifest, manifest);
+      entry.manifests = [...entry.manifests, ref.manifest];
+      await parts.save(entry);
+    } catch (cause) {
+      if (!(cause instanceof Refused) || cause.error !== "chunks_missing") throw cause;
+      lacking.push(...(cause.details.missing ?? manifest.chunks));
+    }
+  }
+  return lacking;
+}
+
+/** @param {Parts} parts */
+async function sendEvents(parts) {
+  const ready = (await parts.entries()).filter((entry) => entry.stage === "event");
+  for (const entry of ready) await parts.mine.add(entry.doc);
+  if (!ready.length) return;
+  const denied = await parts.mine.push();
+  for (const entry of ready) {
+    const no = denied.get(entry.id);
+    if (no) await refuse(entry, no, parts);
+    else await advance(entry, "sent", parts);
+  }
+}
+
+/** "Received" is said only here, and only after the receipt's signature has been checked. @param {Parts} parts */
+async function readReceipts(parts) {
+  for (const entry of await parts.entries()) {
+    if (entry.stage !== "sent") continue;
+    const receipt = await findReceipt(entry, parts);
+    if (!receipt) continue;
+    entry.receipt = receipt._id;
+    await advance(entry, "received", parts);
+  }
+}
+
+/** @param {Entry} entry @param {Parts} parts @returns {Promise<EventDocument | null>} */
+async function findReceipt(entry, parts) {
+  const id = idInDocument(entry.doc);
+  for (const doc of await parts.mine.events(entry.doc.event.stream)) {
+    if (doc.event.type !== "receipt.issued" || doc.event.body.of !== id) continue;
+    // A receipt that does not verify proves nothing; a later one may. The dossier's page goes on saying "sent".
+    const proven = await parts.verifyReceipt(doc, entry.doc).then(() => true, () => false);
+    if (proven) return doc;
+  }
+  return null;
+}
+
+/** @param {Entry} entry @param {string[]} ids @param {Parts} parts */
+async function acknowledge(entry, ids, parts) {
+  if (!ids.length) return;
+  entry.acked = [...new Set([...entry.acked, ...ids])];
+  await parts.save(entry);
+  parts.changed?.(entry);
+}
+
+/** @param {Entry} entry @param {Stage} stage @param {Parts} parts */
+async function advance(entry, stage, parts) {
+  Object.assign(entry, { stage, sinceMs: parts.now(), trouble: null });
+  await parts.save(entry);
+  parts.changed?.(entry);
+}
+
+/** @param {Entry} entry @param {{error: string, reason: string}} no @param {Parts} parts */
+async function refuse(entry, { error, reason }, parts) {
+  const atMs = parts.now();
+  Object.assign(entry, { stage: "refused", sinceMs: atMs, trouble: { kind: "refused", error, reason, atMs, retryMs: Infinity, tries: 1 } });
+  await parts.save(entry);
+  parts.changed?.(entry);
+}
+
+/** The entry's own failures are noted on it and the run goes on; the line's failures end the run. @param {Entry} entry @param {unknown} cause @param {Parts} parts */
+async function noteTrouble(entry, cause, parts) {
+  const own = cause instanceof Lost || (cause instanceof Refused && cause.status !== 401);
+  if (!own) throw cause;
+  const tries = (entry.trouble?.tries ?? 0) + 1;
+  const atMs = parts.now();
+  const retryMs = atMs + Math.min(FIRST_RETRY_MS * 4 ** (tries - 1), LONGEST_RETRY_MS);
+  const said = cause instanceof Refused ? { kind: /** @type {const} */ ("refused"), error: cause.error, reason: cause.reason }
+    : { kind: /** @type {const} */ ("lost"), error: "lost", reason: cause.message };
+  entry.trouble = { ...said, atMs, retryMs, tries };
+  await parts.save(entry);
+  parts.changed?.(entry);
+}
+
+/** The bytes of a chunk are no longer on this phone. */
+class Lost extends Error {}
+
+/**
+ * Run `work` over `items`, at most `IN_FLIGHT` at a time. The first failure stops new work, waits for what is under way (its
+ * acknowledgements count) and is thrown.
+ * @template T @param {T[]} items @param {(item: T) => Promise<void>} work
+ */
+async function inFlight(items, work) {
+  const queue = [...items];
+  /** @type {unknown[]} */
+  const failures = [];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined && !failures.length; item = queue.shift()) {
+      await work(item).catch((cause) => failures.push(cause));
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+  if (failures.length) throw failures[0];
+}

@@ -1,0 +1,89 @@
+// What every page may ask: which node, which clock, who we are, how the line is. Loaded once, kept fresh, told to all tabs.
+
+import { NodeApi } from "./lib/api.js";
+import { tokenSource } from "./lib/token.js";
+import { saveSetting, setting } from "./store/db.js";
+import { readIdentity, readKey } from "./store/keys.js";
+
+/** @typedef {import("./store/keys.js").KeyRecord} KeyRecord */
+/** @typedef {import("./store/keys.js").Identity} Identity */
+/**
+ * How the line is: `outcome` of the last run, when we last tried, when the node last answered, when we try again.
+ * @typedef {{outcome: "none" | "done" | "offline" | "busy" | "unauthorised", triedMs: number, answeredMs: number, nextMs: number, failures: number}} Link
+ */
+
+export const ORIGIN = location.origin;
+
+export const state = {
+  /** @type {import("./lib/api.js").NodeInfo | null} */
+  node: null,
+  /** how far the node's clock is ahead of ours */
+  offsetMs: 0,
+  nodeReadMs: 0,
+  /** @type {KeyRecord | null} */
+  record: null,
+  /** @type {Identity | null} */
+  identity: null,
+  /** @type {Link} */
+  link: { outcome: "none", triedMs: 0, answeredMs: 0, nextMs: 0, failures: 0 },
+  /** a run is under way in this tab */
+  sending: false,
+};
+
+/** Read what was remembered. Throws `NoStorage`. */
+export async function loadState() {
+  const saved = await setting("node");
+  if (saved) Object.assign(state, { node: saved.node, offsetMs: saved.offsetMs, nodeReadMs: saved.readMs });
+  state.link = { ...state.link, ...(await setting("link", {})) };
+  await reloadKey();
+}
+
+export async function reloadKey() {
+  state.record = await readKey("citizen");
+  state.identity = await readIdentity("citizen");
+}
+
+/** The time by the node's clock, as far as we know it. @returns {number} milliseconds */
+export const nodeNowMs = () => Date.now() + state.offsetMs;
+
+/** Ask the node who it is and what time it has. @returns {Promise<import("./lib/api.js").NodeInfo>} */
+export async function refreshNode() {
+  const { node, offsetMs } = await new NodeApi(ORIGIN).fetchNode();
+  Object.assign(state, { node, offsetMs, nodeReadMs: Date.now() });
+  await saveSetting("node", { node, offsetMs, readMs: state.nodeReadMs });
+  return node;
+}
+
+/** @type {{x5t: string, urn: string, token: () => Promise<string>} | null} */
+let source = null;
+
+/** @returns {() => Promise<string>} bearer tokens of the citizen. Throws when there is no certificate yet. */
+export function citizenToken() {
+  const { identity } = state;
+  if (!identity) throw new Error("this phone is not registered yet");
+  const urn = state.node?.urn ?? identity.node.urn;
+  if (source?.x5t !== identity.x5t || source.urn !== urn) {
+    const signer = { key: identity.privateKey, x5t: identity.x5t, subject: identity.subject };
+    source = { x5t: identity.x5t, urn, token: tokenSource(signer, urn, () => Math.floor(nodeNowMs() / 1000)) };
+  }
+  return source.token;
+}
+
+/** Tokens made so far carry a wrong time: make new ones. */
+export const forgetTokens = () => { source = null; };
+
+/** @returns {NodeApi} speaking as the citizen where there is one */
+export const nodeApi = () => new NodeApi(ORIGIN, state.identity ? { token: citizenToken() } : {});
+
+const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("tram");
+const listeners = new Set(/** @type {((what: string) => void)[]} */ ([]));
+if (channel) channel.onmessage = ({ data }) => listeners.forEach((listener) => listener(String(data)));
+
+/** @param {(what: string) => void} listener told of changes in this tab and others: "outbox", "events", "link", "key", "draft" */
+export const onChange = (listener) => listeners.add(listener);
+
+/** @param {string} what */
+export function tellAll(what) {
+  channel?.postMessage(what);
+  listeners.forEach((listener) => listener(what));
+}

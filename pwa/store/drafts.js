@@ -1,0 +1,180 @@
+// Dossiers being filled in: the draft, its photographs in chunks, and the moment a draft becomes something signed.
+
+import { cutFile, joinFile } from "../lib/chunks.js";
+import { buildEntry } from "../lib/outbox.js";
+import { done, get, getAll, put, transact } from "./db.js";
+import { randomText } from "./keys.js";
+
+/**
+ * @typedef {object} Draft
+ * @property {string} id @property {"dossier.submitted" | "dossier.supplemented"} type
+ * @property {string} stream           the dossier it becomes, or belongs to
+ * @property {string} procedure        code
+ * @property {{name: string, id_number: string, phone: string, address: string}} applicant
+ * @property {Record<string, string>} form
+ * @property {"counter" | "post" | "online" | ""} delivery
+ * @property {string} note
+ * @property {string[]} visited        pages the person has been through
+ * @property {number} createdMs @property {number} savedMs
+ * @property {number} [deletedMs]      deleted, can still be brought back
+ */
+/**
+ * @typedef {object} StoredFile
+ * @property {string} id @property {string} draft draft id, "" once signed @property {string} stream
+ * @property {string} part @property {string} name @property {string} type @property {number} size
+ * @property {import("../lib/chunks.js").Manifest} manifest @property {string} manifestId @property {number} addedMs
+ */
+/** @typedef {import("../lib/outbox.js").Entry} Entry */
+
+/** @returns {Promise<Draft[]>} newest first, without deleted ones */
+export async function listDrafts() {
+  const drafts = /** @type {Draft[]} */ (await getAll("drafts"));
+  return drafts.filter((draft) => !draft.deletedMs).sort((a, b) => b.savedMs - a.savedMs);
+}
+
+/** @param {string} id @returns {Promise<Draft | null>} */
+export async function readDraft(id) {
+  const draft = await get("drafts", id);
+  return draft && !draft.deletedMs ? draft : null;
+}
+
+/** @type {Map<string, {latest: Draft, writing: Promise<void>}>} */
+const writing = new Map();
+
+/**
+ * Save the draft as it is now. While one write is under way only the newest state waits, so every keystroke may call this.
+ * @param {Draft} draft @returns {Promise<void>} when this state or a newer one is on disk. Throws `StorageFull`.
+ */
+export function saveDraft(draft) {
+  draft.savedMs = Date.now();
+  const current = writing.get(draft.id);
+  if (current) {
+    current.latest = draft;
+    return current.writing;
+  }
+  const slot = { latest: draft, writing: Promise.resolve() };
+  writing.set(draft.id, slot);
+  slot.writing = writeOut(slot).finally(() => writing.delete(draft.id));
+  return slot.writing;
+}
+
+/** @param {{latest: Draft}} slot */
+async function writeOut(slot) {
+  for (let saved = 0; saved !== slot.latest.savedMs; ) {
+    const copy = structuredClone(slot.latest);
+    saved = copy.savedMs;
+    await put("drafts", copy);
+  }
+}
+
+/** @param {Draft} draft @param {boolean} deleted */
+export async function markDeleted(draft, deleted) {
+  if (deleted) draft.deletedMs = Date.now();
+  else delete draft.deletedMs;
+  await saveDraft(draft);
+}
+
+/** Remove for good what was deleted more than a minute ago, with its photographs. */
+export async function purgeDeleted() {
+  const before = Date.now() - 60_000;
+  const gone = /** @type {Draft[]} */ (await getAll("drafts")).filter((draft) => (draft.deletedMs ?? Infinity) < before);
+  for (const draft of gone) {
+    await transact(["drafts", "files"], "readwrite", async ({ drafts, files }) => {
+      await done(drafts.delete(draft.id));
+      const all = /** @type {StoredFile[]} */ (await done(files.getAll()));
+      for (const file of all.filter((one) => one.draft === draft.id)) await done(files.delete(file.id));
+    });
+  }
+  if (gone.length) await sweepChunks();
+}
+
+/** @param {string} draft @returns {Promise<StoredFile[]>} in the order they were added */
+export async function filesOfDraft(draft) {
+  const all = /** @type {StoredFile[]} */ (await getAll("files"));
+  return all.filter((file) => file.draft === draft).sort((a, b) => a.addedMs - b.addedMs);
+}
+
+/** @param {string} stream @returns {Promise<StoredFile[]>} signed files of a dossier that are still on this phone */
+export async function filesOfStream(stream) {
+  const all = /** @type {StoredFile[]} */ (await getAll("files"));
+  return all.filter((file) => file.stream === stream && !file.draft).sort((a, b) => a.addedMs - b.addedMs);
+}
+
+/**
+ * Cut, hash and keep one file. Nothing is kept unless all of it is.
+ * @param {Draft} draft @param {{part: string, name: string, type: string, bytes: Uint8Array<ArrayBuffer>}} file
+ * @returns {Promise<StoredFile>} Throws `StorageFull`.
+ */
+export async function addFile(draft, { part, name, type, bytes }) {
+  const { manifest, manifestId, chunks } = await cutFile(bytes);
+  /** @type {StoredFile} */
+  const stored = { id: randomText(), draft: draft.id, stream: draft.stream, part, name, type, size: bytes.length, manifest, manifestId, addedMs: Date.now() };
+  await transact(["files", "chunks"], "readwrite", async (stores) => {
+    for (const chunk of chunks) await done(stores.chunks.put(chunk));
+    await done(stores.files.put(stored));
+  });
+  return stored;
+}
+
+/** @param {string} id */
+export async function removeFile(id) {
+  await transact(["files"], "readwrite", ({ files }) => done(files.delete(id)));
+  await sweepChunks();
+}
+
+/** @param {{manifest: import("../lib/chunks.js").Manifest, type: string}} file @returns {Promise<Blob>} Throws RangeError when pieces are gone or damaged. */
+export async function readFile({ manifest, type }) {
+  const bytes = await joinFile(manifest, async (id) => (await readChunk(id)) ?? new Uint8Array());
+  return new Blob([bytes], { type });
+}
+
+/** @param {string} id @returns {Promise<Uint8Array<ArrayBuffer> | null>} */
+export const readChunk = async (id) => (await get("chunks", id))?.bytes ?? null;
+
+/**
+ * The moment of signing: the draft goes, the outbox entry comes, the files change hands; all of it or nothing.
+ * @param {Draft | null} draft null for events without a draft (withdrawal)
+ * @param {import("../lib/event.js").EventDocument} doc @param {StoredFile[]} files
+ * @returns {Promise<Entry>}
+ */
+export async function commitSigned(draft, doc, files) {
+  const sent = files.map((file, i) => ({ ref: doc.event.files[i], manifest: file.manifest }));
+  const entry = buildEntry(doc, sent, Date.now());
+  await transact(["drafts", "files", "outbox"], "readwrite", async (stores) => {
+    await done(stores.outbox.put(entry));
+    for (const file of files) await done(stores.files.put({ ...file, draft: "" }));
+    if (draft) await done(stores.drafts.delete(draft.id));
+  });
+  return entry;
+}
+
+/** @returns {Promise<Entry[]>} oldest first */
+export async function listEntries() {
+  return /** @type {Entry[]} */ (await getAll("outbox")).sort((a, b) => a.signedMs - b.signedMs);
+}
+
+/** @param {Entry} entry */
+export const saveEntry = (entry) => put("outbox", entry);
+
+/** Free the photographs of dossiers whose receipt was verified; the node holds them. @returns {Promise<number>} bytes freed */
+export async function freeReceived() {
+  const received = new Set((await listEntries()).filter((one) => one.stage === "received").map((one) => one.doc.event.stream));
+  const open = new Set((await listEntries()).filter((one) => one.stage !== "received").map((one) => one.doc.event.stream));
+  const gone = /** @type {StoredFile[]} */ (await getAll("files")).filter((f) => !f.draft && received.has(f.stream) && !open.has(f.stream));
+  await transact(["files"], "readwrite", async ({ files }) => {
+    for (const file of gone) await done(files.delete(file.id));
+  });
+  await sweepChunks();
+  return gone.reduce((sum, file) => sum + file.size, 0);
+}
+
+/** Delete chunks that no file and no open entry names. One transaction, so a file being added is never robbed. */
+async function sweepChunks() {
+  await transact(["files", "outbox", "chunks"], "readwrite", async ({ files, outbox, chunks }) => {
+    const stored = /** @type {StoredFile[]} */ (await done(files.getAll()));
+    const entries = /** @type {Entry[]} */ (await done(outbox.getAll())).filter((entry) => entry.stage !== "received");
+    const manifests = [...stored.map((file) => file.manifest), ...entries.flatMap((entry) => entry.files.map((file) => file.manifest))];
+    const needed = new Set(manifests.flatMap((manifest) => manifest.chunks));
+    for (const id of await done(chunks.getAllKeys())) if (!needed.has(String(id))) await done(chunks.delete(id));
+  });
+}

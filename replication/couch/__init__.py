@@ -1,0 +1,22 @@
+"""The engine over a real CouchDB 3.x, beside `replication.sqlite`.
+
+`CouchStore(url)` fulfils `replication.store.Store`; all traffic goes through the `couchdb` client package.
+
+    link        one server: pooled connections, time limits, what may be sent twice
+    answers     CouchDB's refusals as the errors of `replication.errors`
+    jsontext    JSON both ways without losing digits
+    docjson     `Doc` and CouchDB's JSON for it
+    multipart   the one kind of document that JSON cannot carry whole
+    reading     `_bulk_get` and what is asked through it
+    writing     `_bulk_docs`: a document that fails fails alone
+    local       `_local` documents
+    maintenance `_compact`, `_purge`, limits, security
+    feed        `_changes`
+    database    `CouchDatabase`, the parts put together
+    identity    the uuid that peers key their checkpoints on
+    store       `CouchStore`
+"""
+
+from replication.couch.store import CouchStore
+
+__all__ = ["CouchStore"]

@@ -1,0 +1,122 @@
+"""Answers: JSON with its headers, streams, entity tags, and gzip where the client takes it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from flask import Response
+
+from replication.errors import StoreError
+from replication.http.errors import OnlyMethods, render_error
+from replication.http.exchange import Exchange
+from replication.jsontext import dump_json
+
+JSON = "application/json"
+# Below this a gzip answer saves less than the header costs in clarity.
+GZIP_FROM = 1024
+# Above this level 6 takes longer than a LAN needs for the bytes it saves; level 1 still halves JSON.
+GZIP_FAST_FROM = 64 * 1024
+Headers = Mapping[str, str]
+
+
+def answer(x: Exchange, value: Any, status: int = 200, headers: Headers | None = None) -> Response:
+    """Return `value` as JSON with a line break, as CouchDB."""
+    return answer_bytes(x, dump_json(value) + b"\n", status, headers)
+
+
+def answer_bytes(x: Exchange, body: bytes, status: int = 200, headers: Headers | None = None) -> Response:
+    """Return JSON already rendered, gzipped where it is worth it and the client takes it."""
+    out = {"Content-Type": JSON, "Cache-Control": "must-revalidate"}
+    if headers:
+        out.update(headers)
+    if len(body) > GZIP_FROM and accepts_gzip(x):
+        body = _gzip(body)
+        out["Content-Encoding"] = "gzip"
+        out["Vary"] = "Accept-Encoding"
+    out["Content-Length"] = str(len(body))
+    return Response([body], status, out, direct_passthrough=True)
+
+
+def stream(
+    x: Exchange, pieces: Iterable[bytes], *, gzip: bool = True, content_type: str = JSON, headers: Headers | None = None
+) -> Response:
+    """Return a body of unknown length, sent piece by piece. `gzip` False for feeds that pause."""
+    out = {"Content-Type": content_type, "Cache-Control": "must-revalidate", **(headers or {})}
+    if gzip and accepts_gzip(x):
+        pieces = _gzip_pieces(pieces)
+        out["Content-Encoding"] = "gzip"
+        out["Vary"] = "Accept-Encoding"
+    return Response(pieces, 200, out, direct_passthrough=True)
+
+
+def answer_error(x: Exchange | None, error: StoreError) -> Response:
+    """Return a refusal in CouchDB's shape."""
+    body = render_error(error.error, error.reason)
+    headers = {"Content-Type": JSON, "Cache-Control": "must-revalidate", "Content-Length": str(len(body))}
+    if isinstance(error, OnlyMethods):
+        headers["Allow"] = error.allowed
+    if x is not None and x.environ.get("HTTP_TRANSFER_ENCODING"):
+        headers["Connection"] = "close"  # what is left of a chunked body would be taken for the next request
+    return Response([body], error.status, headers, direct_passthrough=True)
+
+
+def not_modified(etag: str) -> Response:
+    """Return 304: the client holds the newest."""
+    return Response(status=304, headers={"ETag": etag})
+
+
+def is_known(x: Exchange, etag: str) -> bool:
+    """Return whether If-None-Match names this entity tag, weak or strong."""
+    known = x.environ.get("HTTP_IF_NONE_MATCH")
+    if known is None:
+        return False
+    return any(tag.strip().removeprefix("W/") == etag for tag in known.split(","))
+
+
+def accepts_gzip(x: Exchange) -> bool:
+    """Return whether Accept-Encoding names gzip with a quality above 0."""
+    header = x.environ.get("HTTP_ACCEPT_ENCODING")
+    return bool(header) and "gzip" in header and _quality(header.lower(), "gzip") > 0
+
+
+def accepts(x: Exchange, media_type: str) -> bool:
+    """Return whether the Accept header takes `media_type`; an absent header takes anything (RFC 9110 §12.5.1)."""
+    header = x.environ.get("HTTP_ACCEPT")
+    if header is None:
+        return True
+    header, family = header.lower(), media_type.partition("/")[0] + "/*"
+    for name in (media_type, family, "*/*"):
+        if (quality := _quality(header, name)) >= 0:
+            return quality > 0
+    return False
+
+
+def _quality(header: str, name: str) -> float:
+    """Return the q value of `name` in an Accept header, 1 where none is given, -1 where it is not listed."""
+    for entry in header.split(","):
+        listed, *parameters = (part.strip() for part in entry.split(";"))
+        if listed != name:
+            continue
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    return float(parameter[2:])
+                except ValueError:
+                    return 0.0
+        return 1.0
+    return -1.0
+
+
+def _gzip(body: bytes) -> bytes:
+    coder = zlib.compressobj(1 if len(body) > GZIP_FAST_FROM else 6, wbits=31)
+    return coder.compress(body) + coder.flush()
+
+
+def _gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    coder = zlib.compressobj(1, wbits=31)
+    for piece in pieces:
+        if out := coder.compress(piece):
+            yield out
+    yield coder.flush()

@@ -1,0 +1,127 @@
+"""The Flask side: one view that takes every request to its handler, and errors in one shape."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Blueprint, Flask, Response, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException
+
+from replication.errors import BadRequest, ReplicationError, StoreError
+from replication.http.access import Access
+from replication.http.answers import answer_error
+from replication.http.cors import NO_CORS, OPEN_CORS, Cors
+from replication.http.errors import UriTooLong
+from replication.http.exchange import Exchange
+from replication.http.limits import Limits
+from replication.http.query import parse_path
+from replication.http.routes import dispatch
+
+_log = logging.getLogger(__name__)
+METHODS = ("GET", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "PATCH")
+# CouchDB's words for what Flask refuses before a handler sees it.
+_WORDS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "too_large",
+    414: "too_long",
+    415: "bad_content_type",
+    416: "requested_range_not_satisfiable",
+    500: "internal_server_error",
+    501: "not_implemented",
+    503: "service unavailable",
+}
+
+
+def create_app(access: Access, *, limits: Limits | None = None, cors: Cors = OPEN_CORS) -> Flask:
+    """Return a WSGI application that is a CouchDB peer over `access` and nothing else."""
+    app = Flask("replication.http", static_folder=None)
+    app.register_blueprint(protocol_blueprint(access, limits=limits, cors=cors))
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    app.register_error_handler(Exception, _answer_crash)
+    return app
+
+
+def protocol_blueprint(
+    access: Access, *, limits: Limits | None = None, cors: Cors = NO_CORS, name: str = "protocol"
+) -> Blueprint:
+    """Return the protocol's routes for an application that has other pages too.
+
+    Register it with any `url_prefix`: `GET <prefix>/` is CouchDB's welcome, `<prefix>/db/doc` a document. Errors
+    of its routes are answered by the view itself, so the application's own error pages stay its own.
+    """
+    blueprint = Blueprint(name, __name__)
+    prefixes: list[str] = []
+    bounds = limits or Limits()
+
+    def remember_prefix(state: BlueprintSetupState) -> None:
+        prefixes.append((state.url_prefix or "").rstrip("/"))
+
+    def view(**_: Any) -> Response:
+        environ = request.environ
+        root = environ.get("SCRIPT_NAME", "") + _find_prefix(prefixes, environ.get("PATH_INFO", ""))
+        response = _respond(environ, root, access, bounds, cors)
+        for header, value in cors.headers(environ.get("HTTP_ORIGIN")).items():
+            response.headers[header] = value
+        return response
+
+    blueprint.record(remember_prefix)
+    for endpoint, rule in (("root", "/"), ("path", "/<path:path>")):
+        # merge_slashes would answer "a//b" with a redirect; CouchDB reads it as "a/b".
+        blueprint.add_url_rule(
+            rule, endpoint, view, methods=METHODS, merge_slashes=False, provide_automatic_options=False
+        )
+    return blueprint
+
+
+def _find_prefix(prefixes: list[str], path: str) -> str:
+    return next((prefix for prefix in prefixes if path == prefix or path.startswith(prefix + "/")), "")
+
+
+def _respond(environ: dict[str, Any], root: str, access: Access, limits: Limits, cors: Cors) -> Response:
+    exchange = None
+    try:
+        if environ["REQUEST_METHOD"] == "OPTIONS" and (preflight := cors.preflight(environ)) is not None:
+            return preflight
+        exchange = Exchange(environ, parse_path(_raw_path(environ, root, limits)), root, access, limits)
+        return dispatch(exchange)
+    except StoreError as error:
+        return answer_error(exchange, error)
+    except (ConnectionError, TimeoutError):
+        raise  # the client is gone: nobody is left to answer
+    except ReplicationError as error:
+        return answer_error(exchange, StoreError(str(error)))
+    except Exception:
+        _log.exception("%s %s failed", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
+        return answer_error(exchange, _crash())
+
+
+def _raw_path(environ: dict[str, Any], root: str, limits: Limits) -> str:
+    """Return the path below `root` as it came over the wire: once decoded, `%2F` and `/` are the same."""
+    raw: str = environ.get("REQUEST_URI") or environ.get("RAW_URI") or environ["PATH_INFO"]
+    if len(raw) > limits.max_uri:
+        raise UriTooLong
+    path = raw.partition("?")[0]
+    if not path.startswith(root):
+        raise BadRequest("invalid_url_encoding")
+    return path[len(root) :]
+
+
+def _crash() -> StoreError:
+    return StoreError("The server failed while answering; its log says why.")
+
+
+def _answer_http_exception(error: HTTPException) -> Response:
+    status = error.code or 500
+    refusal = StoreError(error.description or error.name, error=_WORDS.get(status, error.name.lower().replace(" ", "_")))
+    refusal.status = status
+    return answer_error(None, refusal)
+
+
+def _answer_crash(error: Exception) -> Response:
+    _log.error("request failed", exc_info=error)
+    return answer_error(None, _crash())

@@ -1,0 +1,207 @@
+"""One request: its path, query and body within the limits, and the doors it may knock at."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, cast
+
+from replication.errors import BadContentType, BadRequest, TooLarge
+from replication.http.access import Access, Credentials
+from replication.http.errors import RequestTimeout
+from replication.http.limits import Limits
+from replication.http.query import parse_query
+from replication.jsontext import parse_json
+from replication.store import Database
+
+PIECE = 64 * 1024
+# The server sets this event when it stops, so that feeds that wait can end; a server without it never stops early.
+STOPPING = "tram.stopping"
+_NEVER = threading.Event()
+TOO_LARGE = "the request entity is too large"
+
+
+class Exchange:
+    """What a handler knows of its request. `parts` are the decoded path segments, `root` what stands before them."""
+
+    __slots__ = ("_credentials", "_query", "access", "environ", "limits", "method", "parts", "root")
+
+    def __init__(self, environ: dict[str, Any], parts: list[str], root: str, access: Access, limits: Limits) -> None:
+        self.environ = environ
+        self.parts = parts
+        self.root = root
+        self.access = access
+        self.limits = limits
+        method: str = environ["REQUEST_METHOD"]
+        self.method = "GET" if method == "HEAD" else method  # the answer's body is dropped at the end
+        self._credentials: Credentials | None = None
+        self._query: dict[str, str] | None = None
+
+    @property
+    def credentials(self) -> Credentials:
+        if self._credentials is None:
+            env = self.environ
+            self._credentials = Credentials(env.get("HTTP_AUTHORIZATION", ""), env.get("HTTP_COOKIE", ""), env)
+        return self._credentials
+
+    @property
+    def query(self) -> dict[str, str]:
+        if self._query is None:
+            self._query = parse_query(self.environ.get("QUERY_STRING", ""), self.limits.max_query_fields)
+        return self._query
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set once the server stops; feeds end then."""
+        return cast(threading.Event, self.environ.get(STOPPING, _NEVER))
+
+    def open(self) -> Database:
+        """Return the database the path names. Raises what `Access.open` raises."""
+        return self.access.open(self.parts[0], self.credentials)
+
+    def header(self, name: str) -> str | None:
+        """Return a request header, None where it is absent."""
+        key = name.upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = "HTTP_" + key
+        return cast("str | None", self.environ.get(key))
+
+    def absolute(self, *segments: str) -> str:
+        """Return the absolute URL of already quoted path segments below this request's root."""
+        scheme = self.environ.get("HTTP_X_FORWARDED_PROTO") or self.environ.get("wsgi.url_scheme", "http")
+        host = self.environ.get("HTTP_X_FORWARDED_HOST") or self.environ.get("HTTP_HOST")
+        if not host:
+            host = f"{self.environ.get('SERVER_NAME', 'localhost')}:{self.environ.get('SERVER_PORT', '80')}"
+        return f"{'https' if scheme == 'https' else 'http'}://{host}{self.root}/{'/'.join(segments)}"
+
+    # Bodies
+
+    def require_json_type(self) -> None:
+        """Raise `BadContentType` unless the body says it is JSON, as CouchDB asks of every POST."""
+        content_type = self.environ.get("CONTENT_TYPE", "")
+        if content_type != "application/json" and content_type.partition(";")[0].strip().lower() != "application/json":
+            raise BadContentType("Content-Type must be application/json")
+
+    def json(self) -> Any:
+        """Return the JSON body, inflated where it came gzipped. Raises `BadRequest`, `TooLarge`, `BadContentType`."""
+        return parse_json(self.body(), max_depth=self.limits.max_json_depth)
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body, which must be an object."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise BadRequest("Request body must be a JSON object")
+        return value
+
+    def body(self) -> bytes:
+        """Return the whole body, inflated where it came gzipped."""
+        pieces = self.decoded_pieces()
+        first = next(pieces, b"")
+        second = next(pieces, None)
+        if second is None:
+            return first
+        return b"".join((first, second, *pieces))
+
+    def drop_body(self) -> None:
+        """Read and forget the body, so that the next request on this connection begins where it should."""
+        for _ in self.pieces():
+            pass
+
+    def decoded_pieces(self) -> Iterator[bytes]:
+        """Yield the body as its sender wrote it, gunzipped piece by piece within `max_inflated_body`."""
+        coding = self.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
+        if coding == "identity":
+            return self.pieces()
+        if coding != "gzip":
+            raise BadContentType(f"{coding} is not a supported content encoding.")
+        return _gunzip(self.pieces(), self.limits.max_inflated_body)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it came over the wire, in pieces of at most 64 KiB.
+
+        Raises `TooLarge` beyond `max_body` (before reading, where the length is announced), `BadRequest` for a
+        body that ends early and `RequestTimeout` for one that trickles.
+        """
+        announced = self.environ.get("CONTENT_LENGTH")
+        if self.environ.get("HTTP_TRANSFER_ENCODING"):
+            return self._chunked_pieces()
+        if not announced:
+            return iter(())
+        try:
+            length = int(announced)
+        except ValueError:
+            raise BadRequest("Content-Length is no number") from None
+        if length > self.limits.max_body:
+            raise TooLarge(TOO_LARGE)
+        return self._counted_pieces(length)
+
+    def _counted_pieces(self, left: int) -> Iterator[bytes]:
+        stream, pace = self._stream(), _Pace(self.limits)
+        while left > 0:
+            piece = stream.read(min(left, PIECE))
+            if not piece:
+                raise BadRequest(f"the request body ended {left} bytes early; send it again")
+            left -= len(piece)
+            pace.count(len(piece))
+            yield piece
+
+    def _chunked_pieces(self) -> Iterator[bytes]:
+        stream, pace, total = self._stream(), _Pace(self.limits), 0
+        while piece := stream.read(PIECE):
+            total += len(piece)
+            if total > self.limits.max_body:
+                raise TooLarge(TOO_LARGE)
+            pace.count(len(piece))
+            yield piece
+
+    def _stream(self) -> IO[bytes]:
+        return cast("IO[bytes]", self.environ["wsgi.input"])
+
+
+class _Pace:
+    """Refuses bodies that trickle: after a grace they must keep a least rate on average."""
+
+    __slots__ = ("_begun", "_grace", "_rate", "_total")
+
+    def __init__(self, limits: Limits) -> None:
+        self._begun, self._total = time.monotonic(), 0
+        self._grace, self._rate = limits.body_grace_s, limits.min_body_rate
+
+    def count(self, size: int) -> None:
+        self._total += size
+        late = time.monotonic() - self._begun - self._grace
+        if late > 0 and self._total < late * self._rate:
+            raise RequestTimeout("the request body comes too slowly; send it again in smaller requests")
+
+
+def _gunzip(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    decoder, total = zlib.decompressobj(wbits=31), 0
+    for raw in pieces:
+        left = raw
+        while left:
+            try:
+                out = decoder.decompress(left, PIECE)
+            except zlib.error:
+                raise BadRequest("Request body is not properly gzipped.") from None
+            total += len(out)
+            if total > limit:
+                raise TooLarge(f"the request body unpacks to more than {limit} bytes")
+            left = decoder.unconsumed_tail or decoder.unused_data
+            if decoder.eof:
+                decoder = zlib.decompressobj(wbits=31)
+            if out:
+                yield out
+    yield from _finish(decoder, total, limit)
+
+
+def _finish(decoder: Any, total: int, limit: int) -> Iterator[bytes]:
+    rest = decoder.flush()
+    if total + len(rest) > limit:
+        raise TooLarge(f"the request body unpacks to more than {limit} bytes")
+    if rest:
+        yield rest
+    # A decoder that has begun a member and not reached its end was cut off.
+    if not decoder.eof and total == 0 and not rest:
+        raise BadRequest("Request body is not properly gzipped.")

@@ -1,0 +1,30 @@
+"""How much one request may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one request, in bytes unless the name says otherwise. What exceeds one is refused by name (413).
+
+    CouchDB's own defaults are 4 GiB a request and 8 MB a document; a commune's node has less memory than that.
+    """
+
+    max_body: int = 64 * MIB
+    max_inflated_body: int = 128 * MIB
+    max_attachment: int = 64 * MIB
+    max_docs: int = 10_000  # of one _bulk_docs, _bulk_get, _revs_diff or keys
+    max_json_depth: int = 512
+    max_query_fields: int = 100
+    max_uri: int = 16 * KIB
+    max_uuids: int = 1000  # CouchDB's
+    max_purge_docs: int = 100  # CouchDB's
+    max_purge_revs: int = 1000  # CouchDB's
+    max_feed_wait_s: float = 60.0  # CouchDB's changes_timeout
+    min_body_rate: int = 100  # bytes a second a body must reach once its grace is over
+    body_grace_s: float = 60.0

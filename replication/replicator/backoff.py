@@ -1,0 +1,27 @@
+"""How long to wait before trying again: 0.4, 1, 2, 4 … 30 seconds, spread so that peers do not march in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# The first try comes soon: most cuts of a weak link are short, and every second of waiting is capacity lost.
+STEPS_S = (0.4, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+SPREAD = 0.25
+
+
+class Backoff:
+    """`random` returns numbers in [0, 1)."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._step = 0
+
+    def next_s(self) -> float:
+        """Return the next delay, never above 30 s, and step on."""
+        delay = STEPS_S[min(self._step, len(STEPS_S) - 1)]
+        self._step += 1
+        return min(STEPS_S[-1], delay * (1 + SPREAD * (2 * self._random() - 1)))
+
+    def reset(self) -> None:
+        """Begin again with the shortest delay: the peer has answered."""
+        self._step = 0

@@ -1,0 +1,126 @@
+"""How far a replication got: what is written into `_local/<replication id>` on both sides, and how it is compared.
+
+    {"session_id": "9c…", "source_last_seq": "812-1f…", "replication_id_version": 4, "replicator": "tram/1",
+     "history": [{"session_id": "9c…", "start_time": …, "end_time": …, "recorded_seq": "812-1f…", "docs_written": 4},
+                 …]}
+
+The shape is CouchDB's (`couch_replicator`), so its tools read ours. Both sides keep a copy, because either may be
+set back to a backup: only what both remember counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from replication.document import Seq
+from replication.store import ZERO
+
+JsonObject = dict[str, Any]
+
+# 5 as in PouchDB: each entry costs ~150 bytes at every idle sync, fewer risk reading a restored side from 0 again.
+HISTORY_LENGTH = 5
+MAX_HISTORY_READ = 200  # CouchDB keeps 50; whoever sends more is not listened to
+REPLICATION_ID_VERSION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of the replicator over a pair. Times are RFC 1123 texts as CouchDB writes them."""
+
+    session_id: str
+    start_time: str
+    end_time: str
+    recorded_seq: Seq
+    docs_written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The sessions one side remembers, newest first."""
+
+    sessions: tuple[Session, ...] = ()
+
+    @property
+    def session_id(self) -> str | None:
+        return self.sessions[0].session_id if self.sessions else None
+
+    @property
+    def recorded_seq(self) -> Seq:
+        return self.sessions[0].recorded_seq if self.sessions else ZERO
+
+    def record(self, session: Session) -> Log:
+        """Return the log with `session` on top; it takes the place of its own earlier entry."""
+        others = [entry for entry in self.sessions if entry.session_id != session.session_id]
+        return replace(self, sessions=(session, *others)[:HISTORY_LENGTH])
+
+
+def build_log_doc(log: Log) -> JsonObject:
+    """Return the body of the `_local` document."""
+    return {
+        "session_id": log.session_id,
+        "source_last_seq": log.recorded_seq,
+        "replication_id_version": REPLICATION_ID_VERSION,
+        "replicator": "tram/1",
+        "history": [
+            {
+                "session_id": entry.session_id,
+                "start_time": entry.start_time,
+                "end_time": entry.end_time,
+                "recorded_seq": entry.recorded_seq,
+                "docs_written": entry.docs_written,
+            }
+            for entry in log.sessions
+        ],
+    }
+
+
+def parse_log_doc(body: JsonObject | None) -> Log:
+    """Return the log of a `_local` document. A document of another shape remembers nothing: an empty log."""
+    history = body.get("history") if body else None
+    if not isinstance(history, list):
+        return Log()
+    sessions = [_parse_session(entry) for entry in history[:MAX_HISTORY_READ]]
+    return Log(tuple(entry for entry in sessions if entry is not None))
+
+
+def _parse_session(entry: object) -> Session | None:
+    if not isinstance(entry, dict):
+        return None
+    session_id, seq = entry.get("session_id"), entry.get("recorded_seq")
+    if not isinstance(session_id, str) or not isinstance(seq, str | int):
+        return None
+    written = entry.get("docs_written")
+    return Session(
+        session_id,
+        str(entry.get("start_time", "")),
+        str(entry.get("end_time", "")),
+        Seq(str(seq)),
+        written if isinstance(written, int) else 0,
+    )
+
+
+def common_seq(source: Log, target: Log) -> Seq:
+    """Return the newest seq both sides remember having reached, "0" if there is none.
+
+    As CouchDB compares: the same newest session, else the newest session of one that the other knows. Within one
+    session the smaller seq counts: a side set back to a backup in the middle of a long session says less.
+    """
+    mine = {entry.session_id: entry.recorded_seq for entry in source.sessions}
+    theirs = {entry.session_id: entry.recorded_seq for entry in target.sessions}
+    for ours, other in zip(_padded(source, target), _padded(target, source), strict=True):
+        for entry in (ours, other):
+            if entry is not None and entry.session_id in mine and entry.session_id in theirs:
+                return min(mine[entry.session_id], theirs[entry.session_id], key=seq_number)
+    return ZERO
+
+
+def _padded(log: Log, other: Log) -> list[Session | None]:
+    length = max(len(log.sessions), len(other.sessions))
+    return [*log.sessions, *[None] * (length - len(log.sessions))]
+
+
+def seq_number(seq: Seq) -> int:
+    """Return the leading number of a seq such as "812-1f…", 0 for one without. Only good for ordering one feed."""
+    digits = seq.partition("-")[0]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else 0

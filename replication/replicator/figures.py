@@ -1,0 +1,87 @@
+"""What a replication did and how it stands, in numbers and in words for the people who watch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from replication.peers import Refusal
+
+# Enough to see what is wrong; a database of nothing but refused documents must not fill memory.
+MAX_REFUSALS_KEPT = 1000
+
+
+class JobState(StrEnum):
+    """What a pair is doing.
+
+    starting   finding out how far both sides got
+    sending    data is under way
+    idle       nothing left to do
+    waiting    the peer asked for patience, or a fault is retried later
+    cut        the link is down, another try will follow
+    done       ended, everything is over there
+    """
+
+    STARTING = "starting"
+    SENDING = "sending"
+    IDLE = "idle"
+    WAITING = "waiting"
+    CUT = "cut"
+    DONE = "done"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one pair, growing while it runs.
+
+    `docs` counts the documents seen in the feed, `docs_written` revisions acknowledged as durable, `resent_docs`
+    revisions sent more than once, `wire_out` and `wire_in` the bytes of data requests and answers that arrived.
+    """
+
+    docs: int = 0
+    docs_written: int = 0
+    resent_docs: int = 0
+    checked: int = 0
+    missing: int = 0
+    refused: int = 0
+    wire_out: int = 0
+    wire_in: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.refused += 1
+        if len(self.refusals) < MAX_REFUSALS_KEPT:
+            self.refusals.append(refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How one pair stands. `rate_bps` is the measured acknowledged rate in bit/s, 0 before the first answer;
+    `queued_docs` counts documents known and not yet over there; `last_success` is a Unix time, None for never."""
+
+    label: str
+    state: JobState
+    queued_docs: int
+    docs_written: int
+    refused: int
+    bytes_out: int
+    bytes_in: int
+    rate_bps: int
+    last_success: float | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The account of a whole run. Bytes are those on the sockets, requests include the small ones."""
+
+    docs: int
+    docs_written: int
+    bytes_out: int
+    bytes_in: int
+    requests: int
+    resent_docs: int
+    cuts: int
+    seconds: float
+    refused: int = 0
+    refusals: tuple[Refusal, ...] = ()

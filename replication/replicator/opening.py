@@ -1,0 +1,126 @@
+"""The first exchanges of a pair: who are both sides, what do they remember, and where to read on.
+
+At most two round trips: greet, then fetch both logs. The second carries the feed along when our own notes already
+say where it will go on, so that a pull with nothing new is over after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from replication.document import Seq
+from replication.errors import DatabaseExists, LinkError, NotFound
+from replication.peers import Peer, Summary
+from replication.peers.pending import Pending
+from replication.replicator.checkpoint import Log, common_seq, parse_log_doc
+from replication.replicator.identity import Direction, build_replication_id
+from replication.replicator.state import CheckpointState, Resume
+from replication.store import ZERO, ChangesPage, JsonObject
+
+# Rows that may have been under way when the process died: three batches of small documents.
+UNCLEAN_ROWS = 200
+EVERY_ROW = 1 << 62
+EARLY_FEED_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where to read on. The first `doubtful_rows` rows may be at the target already. `published` is the seq both
+    logs have; `page` a stretch of the feed after `since` that is on its way."""
+
+    replication_id: str
+    since: Seq
+    doubtful_rows: int
+    log: Log
+    session_id: str | None
+    published: Seq | None
+    page: Pending[ChangesPage] | None
+
+
+class Opening:
+    """Call `turn` until it returns an `Opened`; between two calls, pump. Raises `StoreError` where a side refuses."""
+
+    def __init__(
+        self, source: Peer, target: Peer, state: CheckpointState, direction: Direction, *, create_target: bool
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._state = state
+        self._direction = direction
+        self._create_target = create_target
+        self._names: tuple[Pending[str], Pending[str]] | None = None
+        self._logs: tuple[Pending[JsonObject | None], Pending[JsonObject | None]] | None = None
+        self._made: Pending[None] | None = None
+        self._counted: Pending[Summary] | None = None
+        self._page: Pending[ChangesPage] | None = None
+        self._id = ""
+        self._resume: Resume | None = None
+
+    def turn(self) -> Opened | None:
+        """Take what has come, ask what is next. None while an answer is due. Starts over after a `LinkError`."""
+        try:
+            return self._turn()
+        except LinkError:
+            self._names = self._logs = self._made = self._counted = self._page = None
+            raise
+
+    def _turn(self) -> Opened | None:
+        if self._names is None:
+            self._names = (self._source.identity(), self._target.identity())
+        if self._logs is None:
+            if not all(name.done for name in self._names):
+                return None
+            self._ask_logs(self._names[0].result(), self._names[1].result())
+        assert self._logs is not None
+        if not all(log.done for log in self._logs):
+            return None
+        return self._decide()
+
+    def _ask_logs(self, source_uuid: str, target_uuid: str) -> None:
+        self._id = build_replication_id(source_uuid, self._source.name, target_uuid, self._target.name, self._direction)
+        self._resume = self._state.load(self._id)
+        self._logs = (self._source.get_local(self._id), self._target.get_local(self._id))
+        if self._resume is not None and self._source.endpoint is not None:
+            self._page = self._source.changes(self._resume.since, EARLY_FEED_LIMIT)
+
+    def _decide(self) -> Opened | None:
+        assert self._logs is not None
+        mine = parse_log_doc(self._logs[0].result())
+        try:
+            theirs = parse_log_doc(self._logs[1].result())
+        except NotFound:
+            return self._make_target(mine)
+        resume = self._resume
+        if resume is not None and (theirs.session_id, theirs.recorded_seq) == (resume.session_id, resume.published):
+            return self._opened(theirs, resume.since, 0 if resume.clean else UNCLEAN_ROWS, resume)
+        since = common_seq(mine, theirs)
+        return self._look_for_doubt(mine, since)
+
+    def _look_for_doubt(self, mine: Log, since: Seq) -> Opened | None:
+        """Without notes of our own everything behind the common point is uncertain, unless there is nothing there."""
+        if self._counted is None:
+            self._counted = self._target.summary()
+        if not self._counted.done:
+            return None
+        empty = self._counted.result().doc_count == 0
+        return self._opened(mine, ZERO if empty else since, 0 if empty else EVERY_ROW, None)
+
+    def _make_target(self, mine: Log) -> Opened | None:
+        if not self._create_target:
+            assert self._logs is not None
+            self._logs[1].result()  # raises the NotFound it came with
+        if self._made is None:
+            self._made = self._target.create()
+        if not self._made.done:
+            return None
+        try:
+            self._made.result()
+        except DatabaseExists:
+            return self._look_for_doubt(mine, ZERO)  # somebody else was quicker and may have written there
+        return self._opened(mine, ZERO, 0, None)
+
+    def _opened(self, log: Log, since: Seq, doubtful_rows: int, resume: Resume | None) -> Opened:
+        page = self._page if self._resume is not None and since == self._resume.since else None
+        published = resume.published if resume is not None else None
+        session = resume.session_id if resume is not None else None
+        return Opened(self._id, since, doubtful_rows, log, session, published, page)

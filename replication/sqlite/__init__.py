@@ -1,0 +1,17 @@
+"""The embedded engine: `SqliteStore`, one SQLite file per database, nothing to install or run.
+
+names, seqs, limits     what is legal
+schema, rows            the tables and their rows as values
+connections             one writer that groups commits, many readers
+reading, feed           queries inside a read transaction
+drafts, blobs, writing  changes inside a write transaction
+upkeep                  purge, compaction, local documents, the check of a file
+identity                noticing copies and rollbacks
+database, store         the two Protocols of `replication.store`
+"""
+
+from replication.sqlite.database import SqliteDatabase
+from replication.sqlite.limits import Limits
+from replication.sqlite.store import SqliteStore
+
+__all__ = ["Limits", "SqliteDatabase", "SqliteStore"]

@@ -1,0 +1,306 @@
+"""Documents between CouchDB's JSON and `Doc`.
+
+`body` of a `Doc` is spliced into answers as it is stored: nothing is parsed to be printed again.
+
+    {"_id":"a","_rev":"2-9f","n":1,"_revisions":{"start":2,"ids":["9f","07"]}}
+     ╰─ head ──────────────╯ ╰body╯ ╰─ tail: tombstone, history, meta, attachments ─╯
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import orjson
+
+from replication.document import EMPTY_BODY, Attachment, Doc, DocId, Rev, parse_rev
+from replication.errors import BadRequest, DocValidation, IllegalDocId, TooLarge
+from replication.jsontext import dump_json
+
+JsonObject = dict[str, Any]
+OCTETS = "application/octet-stream"
+
+# Members CouchDB itself adds to answers; clients send them back, and they say nothing about the document.
+_IGNORED = frozenset(
+    (
+        "_revs_info",
+        "_local_seq",
+        "_conflicts",
+        "_deleted_conflicts",
+        "_replication_id",
+        "_replication_state",
+        "_replication_state_reason",
+        "_replication_state_time",
+        "_replication_stats",
+    )
+)
+_NEEDS_REV = "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"
+_HEX32 = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def parse_wire_rev(rev: object) -> Rev:
+    """Return a revision as stored: hashes of 32 hex digits in lower case. Raises `BadRequest("Invalid rev format")`."""
+    if not isinstance(rev, str):
+        raise BadRequest("Invalid rev format")
+    generation, digest = parse_rev(rev)
+    return Rev(f"{generation}-{_parse_hash(digest)}")
+
+
+def _parse_hash(digest: str) -> str:
+    if len(digest) != 32:
+        return digest
+    if not _HEX32.fullmatch(digest):
+        raise BadRequest("Invalid rev format")
+    return digest.lower()
+
+
+def followed_names(value: object) -> list[str]:
+    """Return the attachments whose bytes follow in later parts of a multipart body, in their order."""
+    attachments = value.get("_attachments") if isinstance(value, dict) else None
+    if not isinstance(attachments, dict):
+        return []
+    return [name for name, entry in attachments.items() if isinstance(entry, dict) and entry.get("follows") is True]
+
+
+def parse_document(value: object, *, new_edits: bool = True, followed: Mapping[str, bytes] | None = None) -> Doc:
+    """Return the document of a decoded JSON object; `id` is "" where `_id` is absent.
+
+    With `new_edits`, `rev` is the revision edited and `path` is empty; without, `rev` and `path` are the history
+    to be merged. `followed` holds the bytes of attachments marked `follows`.
+
+    Raises `BadRequest`, `IllegalDocId` and `DocValidation` with CouchDB's reasons.
+    """
+    if not isinstance(value, dict):
+        raise BadRequest("Document must be a JSON object")
+    special = [name for name in value if name[:1] == "_"]
+    members = {name: value.pop(name) for name in special}
+    doc_id = parse_doc_id(members.pop("_id")) if "_id" in members else DocId("")
+    rev, path = _parse_history(members)
+    deleted = _pop_typed(members, "_deleted", bool) or False
+    attachments = _pop_typed(members, "_attachments", dict) or {}
+    for name in members:
+        if name not in _IGNORED:
+            raise DocValidation(f"Bad special document member: {name}")
+    if not new_edits and rev is None:
+        raise BadRequest(_NEEDS_REV)
+    return Doc(
+        id=doc_id,
+        rev=rev,
+        path=() if new_edits else path,
+        deleted=deleted,
+        body=dump_json(value) if value else EMPTY_BODY,
+        attachments={name: parse_attachment(name, entry, followed) for name, entry in attachments.items()},
+    )
+
+
+def parse_doc_id(doc_id: object) -> DocId:
+    """Return a legal document id, design and local ones included. Raises `IllegalDocId` with CouchDB's reasons."""
+    if not isinstance(doc_id, str):
+        raise IllegalDocId("Document id must be a string")
+    if not doc_id:
+        raise IllegalDocId("Document id must not be empty")
+    if doc_id[0] == "_":
+        if doc_id in ("_design/", "_local/"):
+            raise IllegalDocId(f"Illegal document id `{doc_id}`")
+        if not doc_id.startswith(("_design/", "_local/")):
+            raise IllegalDocId("Only reserved document ids may start with underscore.")
+    return DocId(doc_id)
+
+
+def _pop_typed(members: JsonObject, name: str, kind: type) -> Any:
+    value = members.pop(name, None)
+    if value is not None and not isinstance(value, kind):
+        raise DocValidation(f"Bad special document member: {name}")
+    return value
+
+
+def _parse_history(members: JsonObject) -> tuple[Rev | None, tuple[str, ...]]:
+    """Take `_rev` and `_revisions` out of `members`; the second wins where both speak, as in CouchDB."""
+    revisions = _pop_typed(members, "_revisions", dict)
+    given = members.pop("_rev", None)
+    # A local document that was read and is written back brings "0-<n>", which names no revision of a tree.
+    rev = None if given is None or (isinstance(given, str) and given.startswith("0-")) else parse_wire_rev(given)
+    if revisions is None:
+        return rev, (parse_rev(rev)[1],) if rev else ()
+    start, ids = revisions.get("start"), revisions.get("ids")
+    if type(start) is not int:
+        raise DocValidation("_revisions.start isn't an integer.")
+    if not isinstance(ids, list):
+        raise DocValidation("_revisions.ids isn't a array.")
+    if not all(isinstance(entry, str) for entry in ids):
+        raise DocValidation("RevId isn't a string")
+    if not ids:
+        return rev, ()
+    if len(ids) > start:
+        raise DocValidation(f"_revisions has {len(ids)} ids, more than its generation {start}.")
+    try:
+        path = tuple(_parse_hash(entry) for entry in ids)
+    except BadRequest:
+        raise DocValidation("RevId isn't a valid hexadecimal") from None
+    return Rev(f"{start}-{path[0]}"), path
+
+
+def parse_attachment(name: str, entry: object, followed: Mapping[str, bytes] | None = None) -> Attachment:
+    """Return one member of `_attachments`: with its bytes, or a stub with `data` None.
+
+    Raises `BadRequest` for bytes that are no base64, `DocValidation` for any other fault.
+    """
+    check_attachment_name(name)
+    if not isinstance(entry, dict):
+        raise DocValidation(f"Attachment {name!r} must be an object")
+    encoding = entry.get("encoding")
+    if encoding == "identity":
+        encoding = None
+    if encoding not in (None, "gzip"):
+        raise DocValidation(f"Attachment {name!r}: encoding must be gzip or absent, not {encoding!r}")
+    data = _parse_data(name, entry, followed)
+    if data is not None and entry.get("follows") is not True:
+        encoding = None  # inline bytes are always the decoded ones
+    length = len(data) if data is not None and encoding is None else _parse_count(name, entry, "length")
+    return Attachment(
+        content_type=_parse_text(name, entry, "content_type") or OCTETS,
+        digest=_check_digest(name, _parse_text(name, entry, "digest"), data, followed is not None),
+        length=length,
+        revpos=_parse_count(name, entry, "revpos"),
+        data=data,
+        encoding=encoding,
+        encoded_length=None if encoding is None else (len(data) if data is not None else length),
+    )
+
+
+def check_attachment_name(name: str) -> None:
+    """Raise `BadRequest` for a name that begins with an underscore."""
+    if name[:1] == "_":
+        raise BadRequest(f"Attachment name '{name}' starts with prohibited character '_'")
+
+
+def _parse_data(name: str, entry: JsonObject, followed: Mapping[str, bytes] | None) -> bytes | None:
+    if entry.get("stub") is True:
+        return None
+    if entry.get("follows") is True:
+        if followed is None or name not in followed:
+            raise BadRequest(f"Attachment {name!r} says that its bytes follow, and no part of the body holds them")
+        return followed[name]
+    try:
+        return binascii.a2b_base64(b"".join(entry["data"].encode("ascii").split()), strict_mode=True)
+    except (KeyError, AttributeError, ValueError):
+        raise BadRequest(f"Invalid attachment data for {name}") from None
+
+
+def _check_digest(name: str, digest: str, data: bytes | None, is_multipart: bool) -> str:
+    # A digest sent with inline bytes may speak of their gzip form on the sender's side: CouchDB ignores it, so do we.
+    if data is None or not is_multipart or not digest.startswith("md5-"):
+        return digest if data is None else ""
+    found = build_digest(data)
+    if found != digest:
+        raise BadRequest(f"Attachment {name!r}: the bytes have digest {found}, announced was {digest}; send them again")
+    return digest
+
+
+def build_digest(data: bytes) -> str:
+    """Return CouchDB's digest of an attachment: `md5-` and base64."""
+    return "md5-" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+def _parse_text(name: str, entry: JsonObject, member: str) -> str:
+    value = entry.get(member, "")
+    if not isinstance(value, str):
+        raise DocValidation(f"Attachment {name!r}: {member} must be a string")
+    return value
+
+
+def _parse_count(name: str, entry: JsonObject, member: str) -> int:
+    value = entry.get(member, 0)
+    if type(value) is not int or value < 0:
+        raise DocValidation(f"Attachment {name!r}: {member} must be a whole number")
+    return value
+
+
+def render_document(
+    doc: Doc,
+    *,
+    revs: bool = False,
+    meta: Mapping[str, Any] | None = None,
+    data: bool = False,
+    follows: bool = False,
+    encoding_info: bool = False,
+) -> bytes:
+    """Return `doc` as CouchDB's JSON.
+
+    `revs` adds `_revisions`, `meta` members such as `_conflicts`. Attachments that carry bytes are printed as
+    base64 with `data`, as `follows` with `follows` (their bytes come in later parts), and as stubs otherwise.
+    `encoding_info` tells the stored encoding and its length.
+    """
+    parts = [b'{"_id":', orjson.dumps(doc.id)]
+    if doc.rev is not None:
+        parts += (b',"_rev":', orjson.dumps(doc.rev))
+    inner = doc.body[1:-1]
+    if inner and not inner.isspace():
+        parts += (b",", inner)
+    if doc.deleted:
+        parts.append(b',"_deleted":true')
+    if revs and doc.path:
+        parts += (b',"_revisions":', orjson.dumps({"start": doc.generation, "ids": doc.path}))
+    for name, value in (meta or {}).items():
+        parts += (b",", orjson.dumps(name), b":", orjson.dumps(value))
+    if doc.attachments:
+        rendered = {
+            name: _render_attachment(entry, data, follows, encoding_info) for name, entry in doc.attachments.items()
+        }
+        parts += (b',"_attachments":', orjson.dumps(rendered))
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _render_attachment(entry: Attachment, data: bool, follows: bool, encoding_info: bool) -> JsonObject:
+    out: JsonObject = {"content_type": entry.content_type, "revpos": entry.revpos}
+    if entry.digest:
+        out["digest"] = entry.digest
+    if entry.data is None or not (data or follows):
+        out |= {"length": entry.length, "stub": True}
+    elif follows:
+        out |= {"length": entry.length, "follows": True}
+    else:
+        out["data"] = base64.b64encode(decode_attachment(entry)).decode("ascii")
+    if encoding_info and entry.encoding is not None:
+        out |= {"encoding": entry.encoding, "encoded_length": entry.encoded_length}
+    return out
+
+
+def decode_attachment(entry: Attachment) -> bytes:
+    """Return the attachment's bytes without their content encoding.
+
+    Raises `TooLarge` where gzip holds more than a thousand times its size: such a file is a trap.
+    """
+    stored = cast(bytes, entry.data)
+    if entry.encoding is None:
+        return stored
+    return inflate(stored, max(entry.length, 1032 * len(stored)))
+
+
+def inflate(raw: bytes, limit: int) -> bytes:
+    """Return the content of a gzip text of at most `limit` bytes.
+
+    Raises `BadRequest("Request body is not properly gzipped.")`, `TooLarge`.
+    """
+    decoder, out, total = zlib.decompressobj(wbits=31), [], 0
+    try:
+        while raw:
+            piece = decoder.decompress(raw, limit - total + 1)
+            total += len(piece)
+            if total > limit:
+                raise TooLarge(f"the gzip text unpacks to more than {limit} bytes")
+            out.append(piece)
+            raw = decoder.unconsumed_tail or decoder.unused_data
+            if decoder.eof and raw:
+                decoder = zlib.decompressobj(wbits=31)
+    except zlib.error:
+        raise BadRequest("Request body is not properly gzipped.") from None
+    if not decoder.eof:
+        raise BadRequest("Request body is not properly gzipped.")
+    return b"".join(out)

@@ -1,0 +1,122 @@
+"""Certificates and CRLs at the door. They prove themselves: whoever brings them, an issuer known here signed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from crypto.certificates import parse_certificate
+from crypto.chain import verify_ca
+from crypto.crl import Crl, CrlSet, is_issued_by, parse_crl
+from crypto.errors import UntrustedChain
+from crypto.event import fingerprint_of
+from crypto.hashing import rev_of, sha256_id
+from replication.document import Doc
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
+from server.errors import Refused
+from server.intake.documents import check_name
+from server.intake.refusal import refusing
+from server.pki.directory import Directory, UnknownCertificate, authority_key_id, key_id
+from server.pki.documents import parse_der_body
+
+_NO_CRLS = CrlSet()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCertificate:
+    """A certificate whose path holds, apart from revocation. `satisfies` are the keys under which others wait for it."""
+
+    certificate: x509.Certificate
+    fingerprint: str
+    is_ca: bool
+    satisfies: tuple[str, ...]
+
+
+def check_certificate_document(doc: Doc, *, database: str, directory: Directory, now: datetime) -> CheckedCertificate:
+    """Return the certificate in `doc`.
+
+    An expired one is taken: events it signed in time may still come. A revoked one is taken: what it signed before
+    counts. Raises `Refused`, `UnknownCertificate` while its issuer's certificate is not here.
+    """
+    der = parse_der_body(doc.body, "certificate")  # 1, 2, 3
+    check_name(doc, CERTIFICATE_PREFIX + sha256_id(der), rev_of(der))  # 4
+    with refusing("bad_certificate"):
+        certificate = parse_certificate(der)
+        at = _inside(certificate, now)
+        is_ca = _is_ca(certificate)
+        if is_ca:
+            _check_key_id(certificate)
+            _verify_authority(der, certificate, database, directory, at)  # 7
+        else:
+            _verify_leaf(der, certificate, database, directory, at)  # 7
+    fingerprint = fingerprint_of(certificate)
+    satisfies = (f"key:{key_id(certificate)}",) if is_ca else (f"leaf:{fingerprint}",)
+    return CheckedCertificate(certificate, fingerprint, is_ca, satisfies)
+
+
+def check_crl_document(doc: Doc, *, database: str, directory: Directory) -> Crl:
+    """Return the CRL in `doc` once a CA of this database is proven to have signed it. Raises `Refused`."""
+    der = parse_der_body(doc.body, "crl")  # 1, 2, 3
+    check_name(doc, CRL_PREFIX + sha256_id(der), rev_of(der))  # 4
+    with refusing("bad_crl"):
+        crl = parse_crl(der)
+        wanted = _crl_issuer_key(crl)
+        roots = [root for root in directory.anchors.roots if key_id(root) == wanted]
+        issuers = [*roots, *map(parse_certificate, directory.authorities(database).get(wanted, []))]
+    if not issuers:
+        raise UnknownCertificate(f"the CA with key {wanted} that signed this CRL is not in {database}", f"key:{wanted}")
+    if not any(is_issued_by(crl, issuer) for issuer in issuers):  # 9
+        raise Refused("bad_crl", f"CRL number {crl.number} was not signed by the CA it names")
+    return crl
+
+
+def _verify_leaf(
+    der: bytes, certificate: x509.Certificate, database: str, directory: Directory, at: datetime
+) -> None:
+    try:
+        directory.verify_der(database, der, at, crls=_NO_CRLS)
+    except UntrustedChain as exc:
+        if exc.reason_code != "not_yet_valid":
+            raise
+        # The issuer's certificate may begin later than this one does: clocks of two offices. Take the later beginning.
+        later = [parse_certificate(each).not_valid_before_utc for each in directory.path(database, der)]
+        directory.verify_der(database, der, max([certificate.not_valid_before_utc, *later]), crls=_NO_CRLS)
+
+
+def _verify_authority(
+    der: bytes, certificate: x509.Certificate, database: str, directory: Directory, at: datetime
+) -> None:
+    if certificate in directory.anchors.roots:
+        return
+    verify_ca(der, directory.path(database, der), anchors=directory.anchors, at=at)
+
+
+def _check_key_id(certificate: x509.Certificate) -> None:
+    """Key identifiers find issuers, so they must be made of the key: a borrowed one would hide another branch's CA."""
+    own = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest.hex()  # type: ignore[arg-type]
+    if key_id(certificate) != own:
+        raise Refused("bad_certificate", "a CA's key identifier is the SHA-1 of its key (RFC 5280 §4.2.1.2)")
+    if certificate.issuer == certificate.subject and authority_key_id(certificate) not in ("", own):
+        raise Refused("bad_certificate", "a self-issued certificate names another key as its issuer's")
+
+
+def _inside(certificate: x509.Certificate, now: datetime) -> datetime:
+    """Return the instant nearest to `now` at which the certificate itself is valid."""
+    return min(max(now, certificate.not_valid_before_utc), certificate.not_valid_after_utc)
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _crl_issuer_key(crl: Crl) -> str:
+    try:
+        value = crl.entries.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound as exc:
+        raise Refused("bad_crl", "this CRL does not say which key signed it") from exc
+    return value.key_identifier.hex() if value.key_identifier else ""

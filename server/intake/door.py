@@ -1,0 +1,252 @@
+"""`Intake.admit`: a batch of documents in, one result each, what is good stored durably, what is not held as evidence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from crypto import strictjson
+from crypto.crl import Crl
+from crypto.event import MAX_EVENT_DEPTH, parse_signed_event
+from crypto.hashing import rev_of, sha256_id
+from replication.document import Doc, Rev
+from replication.errors import StoreError, Unavailable
+from replication.store import Database, Store, WriteResult
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
+from server.dossier.event import document_id
+from server.errors import Refused
+from server.intake.certificates import CheckedCertificate, check_certificate_document, check_crl_document
+from server.intake.documents import Kind, check_immutable, check_name, kind_of
+from server.intake.events import MAX_BODY_BYTES, check_event_document
+from server.intake.files import check_chunk_document, check_manifest_document
+from server.intake.places import check_kind
+from server.intake.quarantine import Held, Quarantine, parse_evidence
+from server.intake.refusal import forbidden, refusing
+from server.intake.source import Source
+from server.intake.verdict import Admissions, Verdict
+from server.node.clock import NodeClock
+from server.pki.directory import Directory, UnknownCertificate
+from server.pki.documents import parse_der_body
+
+_LOG = logging.getLogger(__name__)
+
+_PROOFS: tuple[Kind, ...] = ("certificate", "crl")
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One `admit` at work: the documents by their place in the request, and what has become of them."""
+
+    database: Database
+    source: Source
+    docs: dict[int, tuple[Kind, Doc]] = field(default_factory=dict)
+    results: dict[int, WriteResult] = field(default_factory=dict)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    crls: dict[int, Crl] = field(default_factory=dict)
+    satisfied: list[str] = field(default_factory=list)
+
+
+class Intake:
+    """The door of one node. Safe from several threads. `on_stored` is told the database after each durable write."""
+
+    def __init__(
+        self,
+        *,
+        unit: str,
+        store: Store,
+        directory: Directory,
+        quarantine: Quarantine,
+        admissions: Admissions,
+        clock: NodeClock,
+        on_stored: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._unit = unit
+        self._store = store
+        self._directory = directory
+        self._quarantine = quarantine
+        self._admissions = admissions
+        self._clock = clock
+        self._on_stored = on_stored
+
+    def admit(self, database_name: str, docs: Sequence[Doc], *, source: Source) -> list[WriteResult]:
+        """Return one result per document, in order: its revision once it is durably stored, or `Forbidden` with a
+        reason that begins with the word of the step that refused it.
+
+        A document that is here already is a success and changes nothing. Within a batch certificates and CRLs go first.
+        What waited in quarantine for a certificate of this batch is offered again. Raises what the store raises for the
+        batch as a whole: `NotFound` for the database, `StorageFull`.
+        """
+        batch = _Batch(self._store.open(database_name), source)
+        for i, doc in enumerate(docs):
+            self._step(batch, i, doc, self._sort)
+        self._settle_known(batch)
+        self._admit_proofs(batch)
+        for i, (kind, doc) in list(batch.docs.items()):
+            self._step(batch, i, doc, lambda b, i, d, kind=kind: self._check(b, i, kind, d))  # type: ignore[misc]
+        self._write(batch, list(batch.docs))
+        if batch.satisfied:
+            self._offer_again(database_name, batch.satisfied)
+        return [batch.results[i] for i in range(len(docs))]
+
+    # Stages, in the order of `admit`
+
+    def _sort(self, batch: _Batch, i: int, doc: Doc) -> None:
+        """Take a document into the batch if it is of an immutable kind that this database holds."""
+        kind = kind_of(doc)
+        check_immutable(doc)  # 4
+        check_kind(batch.database.name, kind)
+        batch.docs[i] = (kind, doc)
+
+    def _settle_known(self, batch: _Batch) -> None:
+        """Answer for what is stored already: the name must fit the content, the rest was proven when it was stored."""
+        wanted: dict[str, list[Rev]] = {}
+        for _, doc in batch.docs.values():
+            if doc.rev is not None:
+                wanted.setdefault(doc.id, []).append(doc.rev)
+        missing = batch.database.revs_diff(wanted) if wanted else {}  # type: ignore[arg-type]
+        for i, (kind, doc) in list(batch.docs.items()):
+            if doc.rev is not None and doc.rev not in (missing[doc.id].missing if doc.id in missing else ()):
+                self._step(batch, i, doc, lambda _b, _i, d, kind=kind: _check_name_alone(kind, d))  # type: ignore[misc]
+                batch.results.setdefault(i, WriteResult(doc.id, doc.rev))
+                batch.docs.pop(i, None)
+
+    def _admit_proofs(self, batch: _Batch) -> None:
+        """Check and store certificates and CRLs, issuers before what they issued, however the batch orders them."""
+        left = [i for i, (kind, _) in batch.docs.items() if kind in _PROOFS]
+        while left:
+            waiting = [i for i in left if not self._try_proof(batch, i, last=False)]
+            if len(waiting) == len(left):
+                for i in waiting:
+                    self._try_proof(batch, i, last=True)
+                break
+            left = waiting
+        self._write(batch, [i for i, (kind, _) in batch.docs.items() if kind in _PROOFS])
+
+    def _try_proof(self, batch: _Batch, i: int, *, last: bool) -> bool:
+        """Check one certificate or CRL; return False if its issuer may still be found in this batch."""
+        kind, doc = batch.docs[i]
+        if not last:
+            try:
+                self._check(batch, i, kind, doc)
+            except UnknownCertificate:
+                return False
+            except Exception:  # the second call below says it again, and refuses with it
+                _LOG.debug("refused at first sight: %s", doc.id, exc_info=True)
+            else:
+                return True
+        self._step(batch, i, doc, lambda b, i, d: self._check(b, i, kind, d))
+        return True
+
+    def _check(self, batch: _Batch, i: int, kind: Kind, doc: Doc) -> None:
+        """Run the numbered steps for one document. Raises `Refused`."""
+        name, now = batch.database.name, self._clock.now()
+        if kind == "certificate":
+            checked = check_certificate_document(doc, database=name, directory=self._directory, now=now)
+            self._learn(name, checked)
+            batch.satisfied += checked.satisfies
+        elif kind == "crl":
+            batch.crls[i] = check_crl_document(doc, database=name, directory=self._directory)
+        elif kind == "manifest":
+            check_manifest_document(doc)
+        elif kind == "chunk":
+            check_chunk_document(doc)
+        else:
+            event = check_event_document(
+                doc, database=name, home_unit=self._unit, source=batch.source, directory=self._directory, now=now
+            )
+            batch.verdicts[i] = event.verdict
+
+    def _learn(self, database: str, checked: CheckedCertificate) -> None:
+        if checked.is_ca:
+            self._directory.learn_authority(database, checked.certificate, checked.fingerprint)
+
+    def _write(self, batch: _Batch, places: Sequence[int]) -> None:
+        """Store what passed, in one durable step."""
+        if not places:
+            return
+        docs = [_as_stored(*batch.docs[i]) for i in places]
+        name = batch.database.name
+        verdicts = [(batch.docs[i][1].id, batch.verdicts[i]) for i in places if i in batch.verdicts]
+        self._admissions.record(name, verdicts, self._clock.now())
+        for i, result in zip(places, batch.database.bulk_docs(docs, new_edits=False), strict=True):
+            batch.results[i] = replace(result, rev=result.rev or docs[places.index(i)].rev)
+            if i in batch.crls and result.error is None:
+                self._directory.learn_crl(name, batch.crls[i])
+            batch.docs.pop(i)
+        self._on_stored(name)
+
+    def _offer_again(self, database: str, keys: Iterable[str]) -> None:
+        """Admit what was refused only because a certificate was missing that has come now."""
+        for held in self._quarantine.waiting(database, list(keys)):
+            kind, _, name = held.source.partition(":")
+            self.admit(database, [self._evidence(held)], source=Source(kind, name))  # type: ignore[arg-type]
+            self._quarantine.release(held.id)
+
+    def _evidence(self, held: Held) -> Doc:
+        return parse_evidence(held)
+
+    # Refusing
+
+    def _step(self, batch: _Batch, i: int, doc: Doc, step: Callable[[_Batch, int, Doc], None]) -> None:
+        """Run one step for one document; if it fails, the document leaves the batch with its result."""
+        try:
+            step(batch, i, doc)
+        except Refused as exc:
+            self._hold(batch, doc, exc)
+            error: StoreError = forbidden(exc)
+        except StoreError as exc:
+            if exc.status >= 500:  # the store's trouble, not the document's
+                raise
+            refused = Refused("bad_id", exc.reason)
+            self._hold(batch, doc, refused)
+            error = forbidden(refused)
+        except Exception:
+            # A defect of this program that one document brings to light must not hold up the others. The sender keeps
+            # the document and offers it again later, because the status says that it is not the document's fault.
+            _LOG.exception("intake failed on %s for %s", doc.id, batch.database.name)
+            error = Unavailable(f"intake failed on {doc.id}; the node's log says why")
+        else:
+            return
+        batch.docs.pop(i, None)
+        batch.results[i] = WriteResult(doc.id, error=error)
+
+    def _hold(self, batch: _Batch, doc: Doc, exc: Refused) -> None:
+        _LOG.info("refused %s from %s for %s: %s", doc.id, batch.source, batch.database.name, exc)
+        self._quarantine.hold(
+            doc,
+            database=batch.database.name,
+            source=str(batch.source),
+            code=exc.code,
+            reason=exc.reason,
+            waiting_for=exc.waiting_for if isinstance(exc, UnknownCertificate) else None,
+            at=self._clock.now(),
+        )
+
+
+def _check_name_alone(kind: Kind, doc: Doc) -> None:
+    """Raise `Refused` unless the document's name is the hash of its content (step 4)."""
+    if kind == "manifest":
+        check_manifest_document(doc)
+    elif kind == "chunk":
+        check_chunk_document(doc)
+    elif kind == "event":
+        with refusing():
+            fields = strictjson.parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_EVENT_DEPTH + 4)
+            signed = parse_signed_event(fields)
+        check_name(doc, document_id(str(signed.event.get("stream")), signed.id), signed.rev)
+    else:
+        member = "certificate" if kind == "certificate" else "crl"
+        prefix = CERTIFICATE_PREFIX if kind == "certificate" else CRL_PREFIX
+        der = parse_der_body(doc.body, "certificate" if member == "certificate" else "crl")
+        check_name(doc, prefix + sha256_id(der), rev_of(der))
+
+
+def _as_stored(kind: Kind, doc: Doc) -> Doc:
+    """Return the document with its revision and path, which whoever built it may have left out."""
+    rev = doc.rev or Rev(_rev_of(kind, doc))
+    return replace(doc, rev=rev, path=(rev.partition("-")[2],))
+
+
+def _rev_of(kind: Kind, doc: Doc) -> str:
+    raise Refused("bad_id", f"{doc.id} ({kind}) comes without a revision; build it with server.dossier.documents")

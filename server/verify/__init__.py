@@ -1,0 +1,1 @@
+"""The independent verifier: reads what is stored, believes a root certificate only, names what does not hold."""
