@@ -1,25 +1,11 @@
-// The procedures, kept for use without a network. Their form: server/dossier/procedure.py and docs/formats/.
+// The catalogue of procedures, kept for use without a network.
 
 import { NodeApi } from "./lib/api.js";
-import { fold } from "./lib/normalise.js";
-import { ORIGIN } from "./state.js";
+import { inForce } from "./lib/procedures.js";
+import { ORIGIN, nodeNowMs } from "./state.js";
 import { saveSetting, setting } from "./store/db.js";
 
-/** @typedef {{vi: string, en: string}} Both */
-/** @typedef {{id: string, page: string, label: Both, type: "text" | "date" | "select" | "id_number" | "phone" | "textarea", required: boolean, help?: Both, options?: Option[], options_list?: string, when?: {field: string, is: string[]}}} Field */
-/** @typedef {Both & {value: string}} Option */
-/** @typedef {{id: string, name: Both, required: boolean, copy: "original" | "copy" | "either", present?: boolean, condition?: Both}} Component */
-/**
- * @typedef {object} Procedure
- * @property {string} code @property {Both} name @property {Both & {id: string}} field @property {string} level @property {string} route
- * @property {boolean} [mobile] @property {boolean} [one_visit]
- * @property {{kind: string, text: Both}} time @property {{text: Both}} fee
- * @property {Component[]} components
- * @property {{pages: {id: string, title: Both, help?: Both}[], fields: Field[]}} form
- * @property {Record<string, Option[]>} [lists]
- * @property {Record<string, {mark: "V" | "C" | "R", source: string, note?: string}>} marks
- * @property {string} effective_from @property {string} [effective_until] @property {string[]} [aliases]
- */
+/** @typedef {import("./lib/procedures.js").Procedure} Procedure */
 
 /** @type {{procedures: Procedure[], etag: string, readMs: number} | null} */
 let held = null;
@@ -27,7 +13,7 @@ let held = null;
 /** @returns {Promise<Procedure[]>} what this phone holds, [] before the first time */
 export async function procedures() {
   held ??= await setting("catalogue", null);
-  return held?.procedures ?? [];
+  return inForce(held?.procedures ?? [], new Date(nodeNowMs()).toISOString().slice(0, 10));
 }
 
 /** @param {string} code @returns {Promise<Procedure | null>} */
@@ -45,36 +31,3 @@ export async function refreshCatalogue() {
 
 /** Age of what is held, for deciding when to ask again. */
 export const catalogueReadMs = () => held?.readMs ?? 0;
-
-/**
- * @param {Procedure[]} all @param {string} query any words, with or without diacritics @param {string} field "" for all
- * @returns {Procedure[]} those that hold every word; names that begin with the query come first
- */
-export function searchProcedures(all, query, field) {
-  const words = fold(query).split(" ").filter(Boolean);
-  const wanted = all.filter((one) => (!field || one.field.id === field) && words.every((word) => haystack(one).includes(word)));
-  const rank = (/** @type {Procedure} */ one) => (words.length && fold(one.name.vi).includes(words.join(" ")) ? 0 : 1);
-  return wanted.map((one, i) => ({ one, i })).sort((a, b) => rank(a.one) - rank(b.one) || a.i - b.i).map(({ one }) => one);
-}
-
-/** @type {WeakMap<Procedure, string>} */
-const haystacks = new WeakMap();
-
-/** @param {Procedure} one */
-function haystack(one) {
-  let text = haystacks.get(one);
-  if (text === undefined) {
-    text = fold([one.code, one.name.vi, one.name.en, one.field.vi, one.field.en, ...(one.aliases ?? [])].join(" "));
-    haystacks.set(one, text);
-  }
-  return text;
-}
-
-/** @param {Procedure} one @param {Field} field @returns {Option[]} */
-export const optionsOf = (one, field) => field.options ?? (field.options_list ? (one.lists?.[field.options_list] ?? []) : []);
-
-/** @param {Field} field @param {Record<string, string>} form @returns {boolean} whether the form shows it now */
-export const isShown = (field, form) => !field.when || field.when.is.includes(form[field.when.field] ?? "");
-
-/** @param {Procedure} one @returns {Component[]} papers that are handed in, not only shown */
-export const papersOf = (one) => one.components.filter((component) => !component.present);

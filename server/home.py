@@ -206,7 +206,7 @@ def _read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
 
 
 def _settings_to_json(settings: Settings) -> bytes:
-    engine = {"kind": settings.engine.kind}
+    engine: dict[str, str] = {"kind": settings.engine.kind}
     if settings.engine.url is not None:
         engine |= {"url": settings.engine.url, "prefix": settings.engine.prefix}
     value = {

@@ -2,11 +2,10 @@
 
 `CouchStore(url)` fulfils `replication.store.Store`; all traffic goes through the `couchdb` client package.
 
-    link        one server: pooled connections, time limits, what may be sent twice
+    pool        connections that are safe to share, under the client's `Session`
+    link        requests to one server: time limits, what may be sent twice
     answers     CouchDB's refusals as the errors of `replication.errors`
-    jsontext    JSON both ways without losing digits
     docjson     `Doc` and CouchDB's JSON for it
-    multipart   the one kind of document that JSON cannot carry whole
     reading     `_bulk_get` and what is asked through it
     writing     `_bulk_docs`: a document that fails fails alone
     local       `_local` documents

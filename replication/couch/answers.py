@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from replication import errors
-from replication.couch.jsontext import parse_json
+from replication.jsontext import parse_json
 from replication.errors import StorageFull, StoreError, Unavailable
 
 _KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, StoreError)]
@@ -53,7 +53,7 @@ def parse_refusal(status: int, body: bytes) -> StoreError:
     """Return the error of an answer with a status from 400 up. Never raises: the body may be a proxy's page."""
     try:
         value = parse_json(body)
-    except ValueError:
+    except errors.BadRequest:
         value = None
     if not isinstance(value, dict) or "error" not in value:
         if status >= 500:

@@ -3,58 +3,55 @@
     Doc(id="a", rev="2-9f", path=("9f", "07"), body=b'{"n":1}')
     {"_id": "a", "_rev": "2-9f", "_revisions": {"start": 2, "ids": ["9f", "07"]}, "n": 1}
 
-Bodies go to CouchDB as they are; what comes back is CouchDB's text of the same value.
+Bodies go to CouchDB as they are; what comes back is CouchDB's text of the same value. JSON carries attachments
+decoded: bytes that are stored with `encoding` go as `multipart/related` (RFC 2387), as CouchDB's own replicator
+sends them, and are encoded again when they come back.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import gzip
-import hashlib
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from replication.couch.jsontext import dump_json, parse_json
-from replication.document import EMPTY_BODY, Attachment, Doc, DocId, Rev, parse_rev
-from replication.errors import BadRequest, DocValidation, Unavailable
+from replication.document import Attachment, Doc, DocId, Rev, parse_rev
+from replication.errors import BadRequest, DocValidation
+from replication.jsontext import dump_json, parse_json
+from replication.multipart import build_boundary, build_related
+from replication.wire import JsonObject, build_digest, parse_document
 
-JsonObject = dict[str, Any]
-FetchStored = Callable[[DocId, Rev, str], bytes]
-"""Fetches one attachment's bytes as stored: (document, revision, name)."""
-
-STANDARD_BASE = 1_000_000
+FetchStored = Callable[[DocId, Rev, str], bytes]  # (document, revision, name) -> the attachment's bytes as stored
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
+COUCHDB_LEVEL = 8  # [attachments] compression_level
 
 
 def check_doc(doc: Doc, *, new_edits: bool) -> None:
     """Raise `BadRequest` for a document whose JSON would spoil the batch it travels in, or mean something else."""
     try:
         doc.id.encode()
-        body = parse_json(doc.body)
-    except ValueError as exc:
-        raise BadRequest(f"document {doc.id!r} is not valid JSON in UTF-8: {exc}") from exc
+    except UnicodeEncodeError as exc:
+        raise BadRequest(f"document id {doc.id!r} is not valid UTF-8") from exc
+    body = parse_json(doc.body)
     if not isinstance(body, dict):
         raise BadRequest("Document must be a JSON object")
     for member in body:
         if member.startswith("_"):
             raise DocValidation(f"Bad special document member: {member}")
-    if new_edits:
-        if doc.rev is not None:
-            parse_rev(doc.rev)
-        return
     if doc.rev is None:
-        raise BadRequest("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
+        if not new_edits:
+            raise BadRequest("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
+        return
     generation, digest = parse_rev(doc.rev)
+    if new_edits:
+        return
     if not doc.path or doc.path[0] != digest or len(doc.path) > generation:
-        raise BadRequest(f"document {doc.id!r}: the path must begin with the hash of {doc.rev} and end at generation 1")
+        raise BadRequest(f"document {doc.id!r}: the path must begin with the hash of {doc.rev} and end by generation 1")
 
 
 def build_doc_json(doc: Doc, *, new_edits: bool, follows: bool = False) -> bytes:
-    """Return the JSON text of a document that `check_doc` let pass, for `_bulk_docs` or PUT.
-
-    With `follows` attachments are announced and not included; see `replication.couch.multipart`.
-    """
+    """Return the JSON text of a document that `check_doc` let pass. With `follows`, bytes are only announced."""
     head: JsonObject = {"_id": doc.id}
     if doc.rev is not None:
         head["_rev"] = doc.rev
@@ -63,76 +60,82 @@ def build_doc_json(doc: Doc, *, new_edits: bool, follows: bool = False) -> bytes
     if doc.deleted:
         head["_deleted"] = True
     if doc.attachments:
-        head["_attachments"] = {
-            name: _build_attachment(attachment, follows=follows) for name, attachment in doc.attachments.items()
-        }
-    encoded, body = dump_json(head), doc.body.strip()
-    members = body[1:-1].strip()
+        head["_attachments"] = {name: _build_attachment(entry, follows) for name, entry in doc.attachments.items()}
+    encoded = dump_json(head)
+    members = doc.body.strip()[1:-1].strip()
     return encoded if not members else encoded[:-1] + b"," + members + b"}"
 
 
-def _build_attachment(attachment: Attachment, *, follows: bool) -> JsonObject:
-    # CouchDB takes a stub only with exactly the revpos it holds, or with none; digest and length it takes from its
-    # own copy.
-    known: JsonObject = {"revpos": attachment.revpos} if attachment.revpos > 0 else {}
-    if attachment.data is None:
+def _build_attachment(entry: Attachment, follows: bool) -> JsonObject:
+    # CouchDB takes a stub only with exactly the revpos it holds, or with none; the rest it takes from its own copy.
+    known: JsonObject = {"revpos": entry.revpos} if entry.revpos > 0 else {}
+    if entry.data is None:
         return {"stub": True, **known}
-    known["content_type"] = attachment.content_type
+    known["content_type"] = entry.content_type
     if not follows:
-        return {"data": base64.b64encode(attachment.data).decode("ascii"), **known}
-    md5 = base64.b64encode(hashlib.md5(attachment.data, usedforsecurity=False).digest()).decode("ascii")
-    known |= {"follows": True, "length": len(attachment.data), "digest": f"md5-{md5}"}
-    if attachment.encoding is not None:
-        known |= {"encoding": attachment.encoding, "encoded_length": len(attachment.data), "length": attachment.length}
+        return {"data": base64.b64encode(entry.data).decode("ascii"), **known}
+    known |= {"follows": True, "length": len(entry.data), "digest": build_digest(entry.data)}
+    if entry.encoding is not None:
+        known |= {"length": entry.length, "encoding": entry.encoding, "encoded_length": len(entry.data)}
     return known
 
 
-def parse_doc(value: Mapping[str, Any], fetch_stored: FetchStored) -> Doc:
-    """Return the document of CouchDB's JSON, as `_bulk_get` gives it with `revs` and `att_encoding_info`."""
-    doc_id, rev = DocId(value["_id"]), Rev(value["_rev"])
-    body = {name: member for name, member in value.items() if not name.startswith("_")}
-    return Doc(
-        id=doc_id,
-        rev=rev,
-        path=tuple(value["_revisions"]["ids"]),
-        deleted=value.get("_deleted") is True,
-        body=dump_json(body) if body else EMPTY_BODY,
-        attachments={
-            name: _parse_attachment(entry, lambda name=name: fetch_stored(doc_id, rev, name))
-            for name, entry in value.get("_attachments", {}).items()
-        },
-    )
+def needs_multipart(doc: Doc) -> bool:
+    """Return whether the document brings bytes that are stored encoded."""
+    return any(entry.encoding is not None and entry.data is not None for entry in doc.attachments.values())
 
 
-def _parse_attachment(entry: Mapping[str, Any], fetch: Callable[[], bytes]) -> Attachment:
-    digest, encoding = entry["digest"], entry.get("encoding")
-    plain = base64.b64decode(entry["data"]) if "data" in entry else None
-    data = plain
-    if plain is not None and encoding is not None:
-        # JSON carries the decoded bytes, but digest and replication speak of the stored ones.
-        data = encode_again(plain, digest) or fetch()
+def build_doc_multipart(doc: Doc, *, new_edits: bool) -> tuple[str, bytes]:
+    """Return (Content-Type, body) for a PUT of the document with its attachments as stored."""
+    boundary = build_boundary()
+    document = build_doc_json(doc, new_edits=new_edits, follows=True)
+    body = b"".join(build_related(document, doc.attachments, boundary))
+    return f'multipart/related; boundary="{boundary.decode("ascii")}"', body
+
+
+def parse_doc(value: JsonObject, fetch_stored: FetchStored) -> Doc:
+    """Return the document of one row of `_bulk_get`, asked with `revs` and `att_encoding_info`."""
+    attachments = value.pop("_attachments", {})
+    doc = parse_document(value, new_edits=False)
+    if not attachments:
+        return doc
+    assert doc.rev is not None
+    parsed = {}
+    for name, entry in attachments.items():
+        stored = parse_attachment(entry)
+        if stored is None:  # CouchDB does not print the stored bytes and they cannot be made again
+            stored = replace(parse_stub(entry), data=fetch_stored(doc.id, doc.rev, name))
+        parsed[name] = stored
+    return replace(doc, attachments=parsed)
+
+
+def parse_attachment(entry: Mapping[str, Any]) -> Attachment | None:
+    """Return the attachment of one member of `_attachments`, or None where its stored bytes must be fetched."""
+    stub = parse_stub(entry)
+    if "data" not in entry:
+        return stub
+    plain = base64.b64decode(entry["data"])
+    data = plain if stub.encoding is None else encode_again(plain, stub.digest)
+    return None if data is None else replace(stub, data=data, length=len(plain))
+
+
+def parse_stub(entry: Mapping[str, Any]) -> Attachment:
+    """Return the attachment without its bytes."""
     return Attachment(
         content_type=entry["content_type"],
-        digest=digest,
-        length=entry["length"] if plain is None else len(plain),
+        digest=entry["digest"],
+        length=entry.get("length", 0),
         revpos=entry.get("revpos", 0),
-        data=data,
-        encoding=encoding,
+        encoding=entry.get("encoding"),
         encoded_length=entry.get("encoded_length"),
     )
 
 
 def encode_again(plain: bytes, digest: str) -> bytes | None:
-    """Return the gzip text CouchDB stores for `plain`, or None where it was made in another way than CouchDB's.
+    """Return the gzip text CouchDB stores for `plain`, or None where that was made in another way than CouchDB's.
 
-    CouchDB compresses with zlib at level 8 (its default `compression_level`); the digest proves that the outcome is
-    the same, and saves fetching it.
+    The digest proves that the outcome is the stored one, and saves a request for each compressed attachment.
     """
-    packer = zlib.compressobj(8, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    packer = zlib.compressobj(COUCHDB_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
     data = packer.compress(plain) + packer.flush()
     return data if build_digest(data) == digest else None
-
-
-def build_digest(data: bytes) -> str:
-    """Return CouchDB's digest of attachment bytes: "md5-" and base64."""
-    return "md5-" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")

@@ -11,11 +11,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from couchdb import http as couch_http
 
 from replication.couch.answers import parse_refusal
-from replication.couch.jsontext import dump_json, parse_json
+from replication.jsontext import dump_json, parse_json
 from replication.couch.pool import NoCache, Pool, Refused
 from replication.errors import BadRequest, StoreError, Unavailable
 
 ANSWER_S = 120.0  # a large batch on slow flash, or an index being built; not a network's delay
+ANSWER_DEPTH = 1024  # what the parser can do; documents in an answer lie four levels deep
 JSON_TYPE = "application/json"
 
 Params = Mapping[str, str | int | bool]
@@ -33,8 +34,8 @@ class Answer:
     def json(self) -> Any:
         """Return the body's value. Raises `Unavailable` when it is not JSON, so not CouchDB's."""
         try:
-            return parse_json(self.body)
-        except ValueError as exc:
+            return parse_json(self.body, max_depth=ANSWER_DEPTH)
+        except BadRequest as exc:
             raise Unavailable(f"CouchDB's answer could not be read as JSON ({exc}): is something in between?") from exc
 
 

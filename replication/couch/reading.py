@@ -1,19 +1,105 @@
 """Documents out of CouchDB, all through `_bulk_get`.
 
-One request answers any number of rows, in their order; and its POST has no limit on the length of ids and revision
-lists, as the address of a GET has. A row without `rev` gives all leaves.
+One POST answers any number of rows in their order, and it sets no bound on the length of ids and revision lists, as
+the address of a GET does. A row without `rev` answers with all leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import batched
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from replication.couch.docjson import JsonObject, parse_doc
+from replication.couch.docjson import parse_doc
 from replication.couch.link import Link
-from replication.document import Doc, DocId, Rev, parse_rev
-from replication.store import GetRequest, MissingRev
+from replication.couch.paths import build_doc_path
+from replication.document import Attachment, Doc, DocId, Rev, parse_rev
+from replication.errors import BadRequest, NotFound
+from replication.store import GetRequest, JsonObject, MissingRev, RevInfo
 
 ROWS_PER_REQUEST = 1000  # CouchDB takes 10,000 (max_bulk_get_count); answers stay moderate this way
 Found = Doc | MissingRev
+
+
+class Reader:
+    """Reads the documents of one database."""
+
+    def __init__(self, link: Link, database: str) -> None:
+        self._link = link
+        self._database = database
+
+    def leaves(self, request: GetRequest, *, latest: bool = False, attachments: bool = False) -> list[Found]:
+        """Return what one row answers: best leaf first where there are several."""
+        return self.rows([request], latest=latest, attachments=attachments)[0]
+
+    def rows(
+        self, requests: Sequence[GetRequest], *, latest: bool = False, attachments: bool = False
+    ) -> list[list[Found]]:
+        """Return one list per request: the revision, all leaves where no revision is named, or what is missing."""
+        params = {"revs": True, "att_encoding_info": True, "attachments": attachments, "latest": latest}
+        found: list[list[Found]] = []
+        for start in range(0, len(requests), ROWS_PER_REQUEST):
+            part = requests[start : start + ROWS_PER_REQUEST]
+            wanted = {"docs": [_build_row(request) for request in part]}
+            answer = self._link.json("POST", (self._database, "_bulk_get"), wanted, params=params, repeat=True)
+            found += [self._parse_row(*pair) for pair in zip(part, answer["results"], strict=True)]
+        return found
+
+    def fetch_stored(self, doc_id: DocId, rev: Rev, name: str) -> bytes:
+        """Return one attachment's bytes as stored, encoded or not. Raises `NotFound`."""
+        path = (self._database, *build_doc_path(doc_id), name)
+        return self._link.request(
+            "GET", path, params={"rev": rev}, headers={"Accept": "*/*", "Accept-Encoding": "gzip"}, repeat=True
+        ).body
+
+    def attachment(self, doc: Doc, name: str) -> Attachment:
+        """Return one attachment of a document, with bytes. Raises `NotFound` when it has none of that name."""
+        stub = doc.attachments.get(name)
+        if stub is None or doc.rev is None:
+            raise NotFound("Document is missing attachment")
+        return replace(stub, data=self.fetch_stored(doc.id, doc.rev, name))
+
+    def revs_info(self, doc: Doc) -> tuple[RevInfo, ...]:
+        """Return the document's path, newest first, each revision with whether its body is held."""
+        revs = [Rev(f"{doc.generation - offset}-{digest}") for offset, digest in enumerate(doc.path)]
+        rows = self.rows([GetRequest(doc.id, rev) for rev in revs])
+        return tuple(_build_info(rev, row[0]) for rev, row in zip(revs, rows, strict=True))
+
+    def _parse_row(self, request: GetRequest, result: JsonObject) -> list[Found]:
+        docs = [self._parse_found(request, entry) for entry in result["docs"]]
+        return sorted(docs, key=_rank, reverse=True) if len(docs) > 1 else docs
+
+    def _parse_found(self, request: GetRequest, entry: JsonObject) -> Found:
+        if "ok" in entry:
+            return parse_doc(entry["ok"], self.fetch_stored)
+        return MissingRev(request.id, request.rev, str(entry["error"].get("reason", "missing")))
+
+
+def pick(found: Found) -> Doc:
+    """Return what was found. Raises `NotFound("missing")`, or `BadRequest` for what is no revision."""
+    if isinstance(found, Doc):
+        return found
+    if found.reason in ("missing", "deleted"):
+        raise NotFound(found.reason)
+    raise BadRequest(found.reason)
+
+
+def _build_row(request: GetRequest) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": request.id}
+    if request.rev is not None:
+        row["rev"] = request.rev
+    if request.atts_since is not None:
+        row["atts_since"] = list(request.atts_since)
+    return row
+
+
+def _rank(found: Found) -> tuple[bool, int, str]:
+    if not isinstance(found, Doc) or found.rev is None:
+        return False, 0, ""
+    return not found.deleted, *parse_rev(found.rev)
+
+
+def _build_info(rev: Rev, found: Found) -> RevInfo:
+    if isinstance(found, MissingRev):
+        return RevInfo(rev, "missing")
+    return RevInfo(rev, "deleted" if found.deleted else "available")

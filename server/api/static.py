@@ -92,11 +92,12 @@ def _answer(files: dict[str, StaticFile], name: str) -> Response:
     found = files.get(name)
     if found is None:
         raise Missing(f"there is no page /{name[:200]}")
-    zipped = found.gzipped is not None and "gzip" in request.accept_encodings
+    zipped = found.gzipped is not None and request.accept_encodings["gzip"] > 0
     response = Response(found.gzipped if zipped else found.data, content_type=found.content_type)
     if zipped:
         response.headers["Content-Encoding"] = "gzip"
     response.headers["Vary"] = "Accept-Encoding"
     response.headers["Cache-Control"] = "no-cache"  # ask each time; the tag makes the answer 304 and empty
     response.set_etag(found.tag + ("-gz" if zipped else ""))
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -26,7 +26,7 @@ _NO_CRLS = CrlSet()
 
 @dataclass(frozen=True, slots=True)
 class CheckedCertificate:
-    """A certificate whose path holds, apart from revocation. `satisfies` are the keys under which others wait for it."""
+    """A certificate whose path holds, revocation apart. `satisfies` are the keys under which others wait for it."""
 
     certificate: x509.Certificate
     fingerprint: str
@@ -72,9 +72,7 @@ def check_crl_document(doc: Doc, *, database: str, directory: Directory) -> Crl:
     return crl
 
 
-def _verify_leaf(
-    der: bytes, certificate: x509.Certificate, database: str, directory: Directory, at: datetime
-) -> None:
+def _verify_leaf(der: bytes, certificate: x509.Certificate, database: str, directory: Directory, at: datetime) -> None:
     try:
         directory.verify_der(database, der, at, crls=_NO_CRLS)
     except UntrustedChain as exc:
@@ -95,7 +93,7 @@ def _verify_authority(
 
 def _check_key_id(certificate: x509.Certificate) -> None:
     """Key identifiers find issuers, so they must be made of the key: a borrowed one would hide another branch's CA."""
-    own = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest.hex()  # type: ignore[arg-type]
+    own = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest.hex()
     if key_id(certificate) != own:
         raise Refused("bad_certificate", "a CA's key identifier is the SHA-1 of its key (RFC 5280 §4.2.1.2)")
     if certificate.issuer == certificate.subject and authority_key_id(certificate) not in ("", own):

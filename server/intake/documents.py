@@ -39,7 +39,9 @@ def check_immutable(doc: Doc) -> None:
         raise Refused("bad_id", f"an id of {len(doc.id)} characters; ours have at most {MAX_ID_CHARS}")
     if doc.deleted:
         raise Refused("not_immutable", f"{doc.id} is not deleted by a tombstone; nothing here ever is")
-    if doc.rev is not None and (doc.generation != 1 or doc.path not in ((), (doc.rev.partition("-")[2],))):
+    if doc.rev is None:
+        raise Refused("bad_id", f"{doc.id} comes without a revision; ours is made of the content")
+    if doc.generation != 1 or doc.path not in ((), (doc.rev.partition("-")[2],)):
         raise Refused("not_immutable", f"{doc.id} comes as revision {doc.rev}; ours have one revision, of generation 1")
     if doc.attachments and kind_of(doc) != "chunk":
         raise Refused("schema", f"{doc.id} carries attachments; only chunks do")
@@ -49,5 +51,5 @@ def check_name(doc: Doc, expected_id: str, expected_rev: str) -> None:
     """Raise `Refused("bad_id")` unless id and revision are those the content gives. Step 4."""
     if doc.id != expected_id:
         raise Refused("bad_id", f"this content is called {expected_id}, it came as {doc.id}")
-    if doc.rev is not None and doc.rev != expected_rev:
+    if doc.rev != expected_rev:
         raise Refused("bad_id", f"{doc.id} has revision {expected_rev}, it came as {doc.rev}")

@@ -1,4 +1,4 @@
-"""`Intake.admit`: a batch of documents in, one result each, what is good stored durably, what is not held as evidence."""
+"""`Intake.admit`: a batch in, one result per document; the good is stored durably, the rest held as evidence."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from crypto import strictjson
 from crypto.crl import Crl
-from crypto.event import MAX_EVENT_DEPTH, parse_signed_event
+from crypto.event import parse_signed_event
 from crypto.hashing import rev_of, sha256_id
-from replication.document import Doc, Rev
+from replication.document import Doc, DocId, Rev
 from replication.errors import StoreError, Unavailable
 from replication.store import Database, Store, WriteResult
 from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
@@ -18,10 +18,10 @@ from server.dossier.event import document_id
 from server.errors import Refused
 from server.intake.certificates import CheckedCertificate, check_certificate_document, check_crl_document
 from server.intake.documents import Kind, check_immutable, check_name, kind_of
-from server.intake.events import MAX_BODY_BYTES, check_event_document
+from server.intake.events import MAX_BODY_BYTES, MAX_BODY_DEPTH, check_event_document
 from server.intake.files import check_chunk_document, check_manifest_document
 from server.intake.places import check_kind
-from server.intake.quarantine import Held, Quarantine, parse_evidence
+from server.intake.quarantine import Quarantine, parse_evidence
 from server.intake.refusal import forbidden, refusing
 from server.intake.source import Source
 from server.intake.verdict import Admissions, Verdict
@@ -82,8 +82,8 @@ class Intake:
             self._step(batch, i, doc, self._sort)
         self._settle_known(batch)
         self._admit_proofs(batch)
-        for i, (kind, doc) in list(batch.docs.items()):
-            self._step(batch, i, doc, lambda b, i, d, kind=kind: self._check(b, i, kind, d))  # type: ignore[misc]
+        for i, (_, doc) in list(batch.docs.items()):
+            self._step(batch, i, doc, self._check)
         self._write(batch, list(batch.docs))
         if batch.satisfied:
             self._offer_again(database_name, batch.satisfied)
@@ -100,46 +100,48 @@ class Intake:
 
     def _settle_known(self, batch: _Batch) -> None:
         """Answer for what is stored already: the name must fit the content, the rest was proven when it was stored."""
-        wanted: dict[str, list[Rev]] = {}
+        wanted: dict[DocId, list[Rev]] = {}
         for _, doc in batch.docs.values():
-            if doc.rev is not None:
-                wanted.setdefault(doc.id, []).append(doc.rev)
-        missing = batch.database.revs_diff(wanted) if wanted else {}  # type: ignore[arg-type]
-        for i, (kind, doc) in list(batch.docs.items()):
-            if doc.rev is not None and doc.rev not in (missing[doc.id].missing if doc.id in missing else ()):
-                self._step(batch, i, doc, lambda _b, _i, d, kind=kind: _check_name_alone(kind, d))  # type: ignore[misc]
-                batch.results.setdefault(i, WriteResult(doc.id, doc.rev))
-                batch.docs.pop(i, None)
+            wanted.setdefault(doc.id, []).append(_rev(doc))
+        missing = batch.database.revs_diff(wanted) if wanted else {}
+        for i, (_, doc) in list(batch.docs.items()):
+            if doc.id in missing and doc.rev in missing[doc.id].missing:
+                continue
+            self._step(batch, i, doc, _check_name_alone)
+            if i in batch.docs:
+                batch.results[i] = WriteResult(doc.id, doc.rev)
+                del batch.docs[i]
 
     def _admit_proofs(self, batch: _Batch) -> None:
         """Check and store certificates and CRLs, issuers before what they issued, however the batch orders them."""
         left = [i for i, (kind, _) in batch.docs.items() if kind in _PROOFS]
         while left:
-            waiting = [i for i in left if not self._try_proof(batch, i, last=False)]
-            if len(waiting) == len(left):
-                for i in waiting:
-                    self._try_proof(batch, i, last=True)
+            waiting = self._check_proofs(batch, left, may_wait=True)
+            if len(waiting) == len(left):  # nothing in this batch helps any of them
+                self._check_proofs(batch, left, may_wait=False)
                 break
             left = waiting
         self._write(batch, [i for i, (kind, _) in batch.docs.items() if kind in _PROOFS])
 
-    def _try_proof(self, batch: _Batch, i: int, *, last: bool) -> bool:
-        """Check one certificate or CRL; return False if its issuer may still be found in this batch."""
-        kind, doc = batch.docs[i]
-        if not last:
-            try:
-                self._check(batch, i, kind, doc)
-            except UnknownCertificate:
-                return False
-            except Exception:  # the second call below says it again, and refuses with it
-                _LOG.debug("refused at first sight: %s", doc.id, exc_info=True)
-            else:
-                return True
-        self._step(batch, i, doc, lambda b, i, d: self._check(b, i, kind, d))
-        return True
+    def _check_proofs(self, batch: _Batch, places: Sequence[int], *, may_wait: bool) -> list[int]:
+        """Check certificates and CRLs; return the places of those whose issuer may still be found in this batch."""
+        waiting: list[int] = []
 
-    def _check(self, batch: _Batch, i: int, kind: Kind, doc: Doc) -> None:
+        def check(batch: _Batch, i: int, doc: Doc) -> None:
+            try:
+                self._check(batch, i, doc)
+            except UnknownCertificate:
+                if not may_wait:
+                    raise
+                waiting.append(i)
+
+        for i in places:
+            self._step(batch, i, batch.docs[i][1], check)
+        return waiting
+
+    def _check(self, batch: _Batch, i: int, doc: Doc) -> None:
         """Run the numbered steps for one document. Raises `Refused`."""
+        kind = batch.docs[i][0]
         name, now = batch.database.name, self._clock.now()
         if kind == "certificate":
             checked = check_certificate_document(doc, database=name, directory=self._directory, now=now)
@@ -165,12 +167,12 @@ class Intake:
         """Store what passed, in one durable step."""
         if not places:
             return
-        docs = [_as_stored(*batch.docs[i]) for i in places]
+        docs = [replace(doc, path=(_rev(doc).partition("-")[2],)) for doc in (batch.docs[i][1] for i in places)]
         name = batch.database.name
         verdicts = [(batch.docs[i][1].id, batch.verdicts[i]) for i in places if i in batch.verdicts]
         self._admissions.record(name, verdicts, self._clock.now())
         for i, result in zip(places, batch.database.bulk_docs(docs, new_edits=False), strict=True):
-            batch.results[i] = replace(result, rev=result.rev or docs[places.index(i)].rev)
+            batch.results[i] = result
             if i in batch.crls and result.error is None:
                 self._directory.learn_crl(name, batch.crls[i])
             batch.docs.pop(i)
@@ -180,11 +182,8 @@ class Intake:
         """Admit what was refused only because a certificate was missing that has come now."""
         for held in self._quarantine.waiting(database, list(keys)):
             kind, _, name = held.source.partition(":")
-            self.admit(database, [self._evidence(held)], source=Source(kind, name))  # type: ignore[arg-type]
+            self.admit(database, [parse_evidence(held)], source=Source(kind, name))  # type: ignore[arg-type]
             self._quarantine.release(held.id)
-
-    def _evidence(self, held: Held) -> Doc:
-        return parse_evidence(held)
 
     # Refusing
 
@@ -224,29 +223,24 @@ class Intake:
         )
 
 
-def _check_name_alone(kind: Kind, doc: Doc) -> None:
+def _rev(doc: Doc) -> Rev:
+    assert doc.rev is not None  # `check_immutable` saw to it
+    return doc.rev
+
+
+def _check_name_alone(batch: _Batch, i: int, doc: Doc) -> None:
     """Raise `Refused` unless the document's name is the hash of its content (step 4)."""
+    kind = batch.docs[i][0]
     if kind == "manifest":
         check_manifest_document(doc)
     elif kind == "chunk":
         check_chunk_document(doc)
     elif kind == "event":
         with refusing():
-            fields = strictjson.parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_EVENT_DEPTH + 4)
+            fields = strictjson.parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_BODY_DEPTH)
             signed = parse_signed_event(fields)
         check_name(doc, document_id(str(signed.event.get("stream")), signed.id), signed.rev)
     else:
-        member = "certificate" if kind == "certificate" else "crl"
         prefix = CERTIFICATE_PREFIX if kind == "certificate" else CRL_PREFIX
-        der = parse_der_body(doc.body, "certificate" if member == "certificate" else "crl")
+        der = parse_der_body(doc.body, kind)
         check_name(doc, prefix + sha256_id(der), rev_of(der))
-
-
-def _as_stored(kind: Kind, doc: Doc) -> Doc:
-    """Return the document with its revision and path, which whoever built it may have left out."""
-    rev = doc.rev or Rev(_rev_of(kind, doc))
-    return replace(doc, rev=rev, path=(rev.partition("-")[2],))
-
-
-def _rev_of(kind: Kind, doc: Doc) -> str:
-    raise Refused("bad_id", f"{doc.id} ({kind}) comes without a revision; build it with server.dossier.documents")

@@ -28,7 +28,7 @@ from server.intake.verdict import Verdict
 from server.pki.directory import Directory
 
 MAX_BODY_BYTES = MAX_EVENT_BYTES + MAX_ETSIU_BYTES + 4 * 1024  # the rest is protected header and signature
-_ENVELOPE_DEPTH = 4  # "signatures" → entry → "header" → "etsiU"
+MAX_BODY_DEPTH = MAX_EVENT_DEPTH + 4  # "signatures" → entry → "header" → "etsiU"
 
 # A path that does not hold now may have held when the author says the event was made. Nobody can prove it did, and it
 # must not be thrown away either: a phone can be offline for longer than its certificate lives.
@@ -54,9 +54,7 @@ def check_event_document(
     if len(doc.body) > MAX_BODY_BYTES:  # 1
         raise Refused("too_large", f"a document of {len(doc.body)} bytes; an event's takes at most {MAX_BODY_BYTES}")
     with refusing():
-        fields = strictjson.parse(  # 1, 2
-            doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_EVENT_DEPTH + _ENVELOPE_DEPTH
-        )
+        fields = strictjson.parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_BODY_DEPTH)  # 1, 2
     if not isinstance(fields, dict) or fields.keys() != {"event", "signatures"}:  # 3
         raise Refused("schema", 'the document of an event has exactly the members "event" and "signatures"')
     event = parse_event(fields["event"])  # 3, 5

@@ -42,7 +42,7 @@ def check_chunk_document(doc: Doc) -> bytes:
         raise Refused("schema", f"a chunk is application/octet-stream, this one {chunk.content_type[:60]!a}")
     if not 1 <= len(chunk.data) <= CHUNK_BYTES:  # 1
         raise Refused("too_large", f"a chunk has 1 to {CHUNK_BYTES} bytes, this one {len(chunk.data)}")
-    name = sha256_id(chunk.data)
+    name = str(sha256_id(chunk.data))
     if doc.id != name:  # 4
         raise Refused("bad_hash", f"these bytes are {name}, they came as {doc.id}; send the chunk again")
     check_name(doc, name, rev_of(chunk.data))

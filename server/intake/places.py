@@ -38,9 +38,7 @@ def check_event(database: str, event: Event, home_unit: str) -> None:
         raise Refused("wrong_database", f"{event.type} belongs in {REGISTRY}, it came for {database}")
     if event.unit == owner or (event.type in _TRAVELLING and units.is_within(owner, event.unit)):
         return
-    raise Refused(
-        "wrong_database", f"the event's unit is {event.unit}, its database {units.database_name(event.unit)}"
-    )
+    raise Refused("wrong_database", f"the event's unit is {event.unit}, its database {units.database_name(event.unit)}")
 
 
 def _check_registry(event: Event, home_unit: str) -> None:

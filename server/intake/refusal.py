@@ -14,7 +14,7 @@ _CHAIN_CODES = {"revoked": "revoked", "actor_mismatch": "actor_mismatch", "unkno
 
 @contextmanager
 def refusing(otherwise: str = "malformed") -> Iterator[None]:
-    """Turn a `CryptoError` raised in the block into the `Refused` that names it; `otherwise` is for plain `Malformed`."""
+    """Turn a `CryptoError` of the block into the `Refused` that names it; `otherwise` is for plain `Malformed`."""
     try:
         yield
     except CryptoError as exc:

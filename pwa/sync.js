@@ -1,0 +1,147 @@
+// When things travel: at start, when the network or the page comes back, after signing, and at growing intervals.
+// Only one tab sends (navigator.locks); what it does is lib/outbox.js.
+
+import { outcomeOf, runOutbox, isOpen } from "./lib/outbox.js";
+import { Trust, verifyReceipt } from "./lib/trust.js";
+import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
+import { pollEnrolment } from "./enrol.js";
+import { ORIGIN, citizenToken, forgetTokens, nodeApi, refreshNode, state, tellAll } from "./state.js";
+import { saveSetting } from "./store/db.js";
+import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
+import { addEvent, eventsOf, findCertificate, replicationWith } from "./store/mine.js";
+
+const HOUR_MS = 3600_000;
+// First failures are often a bend in the road; a phone in a pocket should not knock all day.
+const BACKOFF_MS = [5_000, 15_000, 45_000, 120_000, 300_000, 600_000];
+// With everything sent: how often an open page asks for news, and how often while the node's receipt is awaited.
+const NEWS_MS = 60_000;
+const RECEIPT_MS = 10_000;
+const ENROLMENT_MS = 5_000;
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+/** @type {Promise<void> | null} */
+let running = null;
+let again = false;
+
+/** Begin: listen to the network, the page and the service worker, and make the first run. */
+export function startSync() {
+  addEventListener("online", () => syncNow());
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && syncNow());
+  navigator.serviceWorker?.addEventListener("message", ({ data }) => data === "sync" && syncNow());
+  syncNow();
+}
+
+/** @returns {Promise<void>} when a run that began after this call has ended, in this tab or another's hands */
+export function syncNow() {
+  if (running) {
+    again = true;
+    return running;
+  }
+  clearTimeout(timer);
+  running = lockedRun().finally(() => {
+    running = null;
+    if (again) {
+      again = false;
+      syncNow();
+    }
+  });
+  return running;
+}
+
+async function lockedRun() {
+  if (!navigator.locks) return oneRun();
+  await navigator.locks.request("tram-outbox", { ifAvailable: true }, async (lock) => {
+    if (lock) return oneRun();
+    schedule(NEWS_MS); // another tab is at it and tells us what changes
+  });
+}
+
+async function oneRun() {
+  state.sending = true;
+  tellAll("link");
+  let { outcome } = state.link;
+  try {
+    outcome = await pass();
+    if (outcome === "unauthorised") {
+      // Most often our clock: read the node's, sign a new token, try once more.
+      await refreshNode();
+      forgetTokens();
+      outcome = await pass();
+    }
+  } catch (cause) {
+    outcome = outcomeOf(cause);
+  } finally {
+    state.sending = false;
+  }
+  await settle(outcome);
+}
+
+/** @returns {Promise<import("./lib/outbox.js").Outcome>} */
+async function pass() {
+  if (Date.now() - state.nodeReadMs > HOUR_MS || !state.node) await refreshNode();
+  if (Date.now() - catalogueReadMs() > HOUR_MS && (await refreshCatalogue())) tellAll("catalogue");
+  if (state.record?.state === "pending") await pollEnrolment();
+  if (!state.identity) return "done";
+  const outcome = await runOutbox(outboxParts());
+  tellAll("events");
+  return outcome;
+}
+
+/** @returns {import("./lib/outbox.js").Parts} */
+function outboxParts() {
+  const trust = currentTrust();
+  return {
+    entries: listEntries,
+    save: saveEntry,
+    chunk: readChunk,
+    api: nodeApi(),
+    mine: { add: addEvent, events: eventsOf, ...replicationWith(ORIGIN, () => citizenToken()()) },
+    verifyReceipt: (receipt, submission) => verifyReceipt(receipt, submission, trust),
+    now: Date.now,
+    changed: () => tellAll("outbox"),
+  };
+}
+
+/** @returns {Trust} in the node pinned at enrolment and what its authority issued since */
+export function currentTrust() {
+  const { identity } = state;
+  if (!identity) throw new Error("without a registration nobody is trusted yet");
+  const pins = { urn: identity.node.urn, certificate: identity.node.certificate, chain: identity.chain };
+  return new Trust(pins, async (x5t) => (await findCertificate(x5t)) ?? state.node?.certificate ?? null);
+}
+
+/** Write down how it went and set the clock for the next run. @param {import("./lib/outbox.js").Outcome} outcome */
+async function settle(outcome) {
+  const now = Date.now();
+  const failures = outcome === "done" ? 0 : state.link.failures + 1;
+  const waitMs = await nextWait(failures);
+  const answeredMs = outcome === "offline" ? state.link.answeredMs : now;
+  state.link = { outcome, triedMs: now, answeredMs, nextMs: now + waitMs, failures };
+  await saveSetting("link", state.link);
+  schedule(waitMs);
+  tellAll("link");
+  if (failures) await askForBackgroundSync();
+}
+
+/** @param {number} failures @returns {Promise<number>} */
+async function nextWait(failures) {
+  // Half again at random: after an outage a commune's phones must not all knock at the same second.
+  if (failures) return BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1] * (1 + Math.random() / 2);
+  if (state.record?.state === "pending") return ENROLMENT_MS;
+  const open = (await listEntries()).filter(isOpen);
+  return open.some((entry) => entry.stage === "sent") ? RECEIPT_MS : NEWS_MS;
+}
+
+/** @param {number} waitMs */
+function schedule(waitMs) {
+  clearTimeout(timer);
+  timer = setTimeout(() => (document.visibilityState === "visible" || state.link.failures ? void syncNow() : schedule(waitMs)), waitMs);
+}
+
+/** Where the browser has Background Sync it wakes a page that is still open behind others when the network returns. */
+async function askForBackgroundSync() {
+  const registration = await navigator.serviceWorker?.getRegistration();
+  const sync = /** @type {any} */ (registration)?.sync;
+  await sync?.register("outbox").catch(() => undefined); // refused in private mode: the timer and "online" remain
+}
