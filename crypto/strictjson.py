@@ -35,7 +35,7 @@ def parse(data: bytes, *, max_bytes: int, max_depth: int = 16, allow_floats: boo
         value = orjson.loads(data)  # strict UTF-8; refuses NaN, a BOM, lone surrogates and 1024 levels
     except orjson.JSONDecodeError as exc:
         raise Malformed(f"not JSON: {exc}") from exc
-    _check(value, max_depth, allow_floats)
+    check_numbers(value, max_depth, allow_floats=allow_floats)
     # orjson keeps the last of two equal names and says nothing. Written again in the same order, a text that lost a
     # member is shorter. Texts with spaces or other escapes differ as well, and get the slow reading.
     if orjson.dumps(value) == data:
@@ -55,19 +55,22 @@ def _parse_slowly(data: bytes, max_depth: int, allow_floats: bool) -> Any:
         )
     except ValueError as exc:
         raise Malformed(f"not JSON: {exc}") from exc
-    _check(value, max_depth, allow_floats)
+    check_numbers(value, max_depth, allow_floats=allow_floats)
     return value
 
 
-def _check(value: Any, depth_left: int, allow_floats: bool) -> None:
-    """Check numbers and depth of a parsed value; the recursion is as deep as `depth_left` and no deeper."""
+def check_numbers(value: Any, depth_left: int, *, allow_floats: bool = False) -> None:
+    """Return if numbers and depth of a JSON value are within the rules of `parse`.
+
+    The recursion is as deep as `depth_left` and no deeper. Raises `TooLarge` for depth, `Malformed` for numbers.
+    """
     kind = type(value)
-    if kind is dict or kind is list:
+    if kind is dict or kind is list or kind is tuple:
         if depth_left == 0:
             raise TooLarge("JSON nested deeper than allowed")
         for child in value.values() if kind is dict else value:
             if type(child) is not str:
-                _check(child, depth_left - 1, allow_floats)
+                check_numbers(child, depth_left - 1, allow_floats=allow_floats)
     elif kind is int:
         if not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
             raise Malformed(f"integer {value} beyond ±(2^53-1); write it as a string")

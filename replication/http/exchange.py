@@ -21,6 +21,7 @@ PIECE = 64 * 1024
 STOPPING = "tram.stopping"
 _NEVER = threading.Event()
 TOO_LARGE = "the request entity is too large"
+BAD_GZIP = "Request body is not properly gzipped."
 
 
 class Exchange:
@@ -178,30 +179,22 @@ class _Pace:
 
 def _gunzip(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
     decoder, total = zlib.decompressobj(wbits=31), 0
+    begun = False  # inside a gzip member; several may follow one another (RFC 1952 §2.2)
     for raw in pieces:
         left = raw
         while left:
+            begun = True
             try:
                 out = decoder.decompress(left, PIECE)
             except zlib.error:
-                raise BadRequest("Request body is not properly gzipped.") from None
+                raise BadRequest(BAD_GZIP) from None
             total += len(out)
             if total > limit:
                 raise TooLarge(f"the request body unpacks to more than {limit} bytes")
             left = decoder.unconsumed_tail or decoder.unused_data
             if decoder.eof:
-                decoder = zlib.decompressobj(wbits=31)
+                decoder, begun = zlib.decompressobj(wbits=31), False
             if out:
                 yield out
-    yield from _finish(decoder, total, limit)
-
-
-def _finish(decoder: Any, total: int, limit: int) -> Iterator[bytes]:
-    rest = decoder.flush()
-    if total + len(rest) > limit:
-        raise TooLarge(f"the request body unpacks to more than {limit} bytes")
-    if rest:
-        yield rest
-    # A decoder that has begun a member and not reached its end was cut off.
-    if not decoder.eof and total == 0 and not rest:
-        raise BadRequest("Request body is not properly gzipped.")
+    if begun:
+        raise BadRequest(BAD_GZIP)

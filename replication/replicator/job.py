@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from replication.document import Rev, Seq
-from replication.errors import LinkError, StoreError
+from replication.errors import StoreError
 from replication.peers import Endpoint, Peer, Refusal
 from replication.replicator.figures import JobState, Progress, Tally
 from replication.replicator.identity import Direction
@@ -25,7 +25,7 @@ from replication.replicator.opening import Opened, Opening
 from replication.replicator.reader import Reader
 from replication.replicator.sender import Sender
 from replication.replicator.state import CheckpointState
-from replication.replicator.wire import Pace, Wire, explain
+from replication.replicator.wire import Pace, Wire
 
 
 class Turn(Enum):
@@ -89,6 +89,11 @@ class Job:
         return self._reader.feed_seq
 
     @property
+    def is_waiting_for_news(self) -> bool:
+        """Has the feed been read to its end?"""
+        return self._journal is not None and self._reader.at_end
+
+    @property
     def is_settled(self) -> bool:
         """Is everything the feed held over there, and written down?"""
         if self._journal is None or self._journal.is_writing:
@@ -103,6 +108,12 @@ class Job:
     def _is_caught_up(self) -> bool:
         return self._reader.at_end and self._reader.is_empty and self._sender.is_empty and self._ledger.is_empty
 
+    def cut(self, why: str) -> None:
+        """Say that the connection is lost. Calls under way are broken and taken back at the next turn."""
+        self.link_error = why
+        if self._journal is None:
+            self._opening.restart()
+
     def poke(self) -> None:
         """Say that the source has news."""
         self._reader.at_end = False
@@ -114,7 +125,7 @@ class Job:
         return min([*times, *([later] if later is not None else [])], default=None)
 
     def turn(self, now: float) -> Turn:
-        """Take answers, or start one call. Raises `LinkError` when the connection was lost while opening."""
+        """Take answers, or start one call."""
         if self._journal is None:
             return Turn.NOTHING if now < self.pace.not_before else self._open(now)
         if self._reap(now):
@@ -230,6 +241,3 @@ class Job:
         if not self._is_caught_up():
             return JobState.SENDING
         return JobState.IDLE if self.continuous else JobState.DONE
-
-
-__all__ = ["Job", "LinkError", "Pair", "Turn", "explain"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replication.document import Seq
-from replication.errors import DatabaseExists, LinkError, NotFound
+from replication.errors import DatabaseExists, NotFound
 from replication.peers import Peer, Summary
 from replication.peers.pending import Pending
 from replication.replicator.checkpoint import Log, common_seq, parse_log_doc
@@ -56,15 +56,12 @@ class Opening:
         self._id = ""
         self._resume: Resume | None = None
 
-    def turn(self) -> Opened | None:
-        """Take what has come, ask what is next. None while an answer is due. Starts over after a `LinkError`."""
-        try:
-            return self._turn()
-        except LinkError:
-            self._names = self._logs = self._made = self._counted = self._page = None
-            raise
+    def restart(self) -> None:
+        """Ask everything again: the connection was lost, and the answers with it."""
+        self._names = self._logs = self._made = self._counted = self._page = None
 
-    def _turn(self) -> Opened | None:
+    def turn(self) -> Opened | None:
+        """Take what has come, ask what is next. None while an answer is due."""
         if self._names is None:
             self._names = (self._source.identity(), self._target.identity())
         if self._logs is None:
@@ -92,18 +89,22 @@ class Opening:
             return self._make_target(mine)
         resume = self._resume
         if resume is not None and (theirs.session_id, theirs.recorded_seq) == (resume.session_id, resume.published):
-            return self._opened(theirs, resume.since, 0 if resume.clean else UNCLEAN_ROWS, resume)
+            return self._opened(theirs, resume.since, 0 if resume.clean else UNCLEAN_ROWS, theirs)
         since = common_seq(mine, theirs)
-        return self._look_for_doubt(mine, since)
+        if since == ZERO:
+            return self._look_for_doubt(mine)
+        # Without notes of our own everything behind the common point is uncertain.
+        known = theirs if since == theirs.recorded_seq else None
+        return self._opened(mine, since, EVERY_ROW, known)
 
-    def _look_for_doubt(self, mine: Log, since: Seq) -> Opened | None:
-        """Without notes of our own everything behind the common point is uncertain, unless there is nothing there."""
+    def _look_for_doubt(self, mine: Log) -> Opened | None:
+        """From the beginning nothing is certain, unless there is nothing there."""
         if self._counted is None:
             self._counted = self._target.summary()
         if not self._counted.done:
             return None
         empty = self._counted.result().doc_count == 0
-        return self._opened(mine, ZERO if empty else since, 0 if empty else EVERY_ROW, None)
+        return self._opened(mine, ZERO, 0 if empty else EVERY_ROW)
 
     def _make_target(self, mine: Log) -> Opened | None:
         if not self._create_target:
@@ -116,11 +117,12 @@ class Opening:
         try:
             self._made.result()
         except DatabaseExists:
-            return self._look_for_doubt(mine, ZERO)  # somebody else was quicker and may have written there
-        return self._opened(mine, ZERO, 0, None)
+            return self._look_for_doubt(mine)  # somebody else was quicker and may have written there
+        return self._opened(mine, ZERO, 0)
 
-    def _opened(self, log: Log, since: Seq, doubtful_rows: int, resume: Resume | None) -> Opened:
+    def _opened(self, log: Log, since: Seq, doubtful_rows: int, there: Log | None = None) -> Opened:
+        """`there` is the log the target has, where it is a good one to go on from."""
         page = self._page if self._resume is not None and since == self._resume.since else None
-        published = resume.published if resume is not None else None
-        session = resume.session_id if resume is not None else None
+        session = there.session_id if there is not None else None
+        published = there.recorded_seq if there is not None else None
         return Opened(self._id, since, doubtful_rows, log, session, published, page)

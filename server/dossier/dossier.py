@@ -134,7 +134,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """The four independent fields, as words of `server.dossier.states`; `business` is a code from 1, 0 for nothing yet."""
+    """The four independent fields: `business` a code from 1 (0: nothing yet), the others words of `states`."""
 
     business: int = 0
     money: str = "not_recorded"

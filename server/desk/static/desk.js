@@ -1,0 +1,126 @@
+// The desk's pages: sign in with the key of this browser, confirm and sign each step, print. Markup comes from the server.
+//
+//   <form data-sign="dossier.accepted" data-stream="…">   its fields become the draft's fields; a file field is sent first
+//   <dialog id="sign-dialog">                             shows the statement; nothing is signed before "Ký"
+//   <button data-print>
+
+import { fetchDraft, NotRegistered, signAndPost } from "/desk-sign.js";
+import { knownOfficial, login, registerOfficial } from "/desk-login.js";
+import { sendResultFile } from "/desk/static/result-file.js";
+
+/** @param {string} id @returns {HTMLElement} Throws for an id that the page's template does not have. */
+function part(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return found;
+}
+
+/** @param {unknown} cause @returns {string} the node's reason where it gave one */
+const words = (cause) => (cause instanceof Error ? cause.message : String(cause));
+
+/** @param {HTMLElement} place @param {unknown} cause */
+function tell(place, cause) {
+  place.textContent = words(cause);
+  place.hidden = false;
+}
+
+/** @param {HTMLFormElement} form @returns {Promise<Record<string, any>>} the draft's fields, files already at the node */
+async function fieldsOf(form) {
+  /** @type {Record<string, any>} */
+  const fields = {};
+  for (const [name, value] of new FormData(form)) {
+    if (value instanceof File) {
+      if (value.size) fields.files = [await sendResultFile(value)];
+    } else if (name === "items") {
+      fields.items = value.split("\n").map((line) => line.trim()).filter(Boolean);
+    } else if (value.trim()) {
+      fields[name] = value.trim().normalize("NFC");
+    }
+  }
+  return fields;
+}
+
+/** @param {{vi: string, en: string}} statement @returns {Promise<boolean>} whether the official said yes */
+function confirmed(statement) {
+  const dialog = /** @type {HTMLDialogElement} */ (part("sign-dialog"));
+  part("sign-statement").textContent = document.documentElement.lang === "en" ? statement.en : statement.vi;
+  part("sign-error").hidden = true;
+  dialog.returnValue = "";
+  dialog.showModal();
+  part("sign-yes").onclick = () => dialog.close("yes");
+  part("sign-no").onclick = () => dialog.close();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+/** @param {HTMLFormElement} form */
+async function sign(form) {
+  const { sign: type = "", stream = "" } = form.dataset;
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
+  button.disabled = true;
+  try {
+    const fields = await fieldsOf(form);
+    const draft = await fetchDraft(stream, type, fields);
+    if (!(await confirmed(draft.statement))) return;
+    await signAndPost(stream, type, fields, { draft });
+    part("notice").textContent = document.documentElement.lang === "en" ? draft.statement.en : draft.statement.vi;
+    part("notice").className = "notice notice--good";
+    document.body.dispatchEvent(new CustomEvent("dossiers-changed"));
+  } catch (cause) {
+    if (cause instanceof NotRegistered) location.assign("/desk/login");
+    part("notice").textContent = words(cause);
+    part("notice").className = "notice notice--bad";
+    part("notice").scrollIntoView({ block: "nearest" });
+  } finally {
+    button.disabled = false;
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (!form.dataset.sign) return;
+  event.preventDefault();
+  void sign(form);
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target instanceof Element && event.target.closest("[data-print]")) window.print();
+});
+
+// A poll must not take away what somebody is reading or filling in.
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  const { target } = /** @type {CustomEvent} */ (event).detail;
+  const busy = target instanceof Element && target.contains(document.activeElement) && document.activeElement !== document.body;
+  const asking = document.querySelector("dialog[open]") !== null;
+  const polled = /** @type {CustomEvent} */ (event).detail.requestConfig?.triggeringEvent === undefined;
+  if (polled && (busy || asking)) event.preventDefault();
+});
+
+async function setUpLogin() {
+  const place = part("login");
+  const next = place.dataset.next || "/desk";
+  const error = part("login-error");
+  const known = await knownOfficial();
+  part("login-known").hidden = known === null;
+  const attempt = async (/** @type {() => Promise<unknown>} */ action) => {
+    error.hidden = true;
+    try {
+      await action();
+      location.assign(next);
+    } catch (cause) {
+      tell(error, cause);
+    }
+  };
+  part("login-sign").addEventListener("click", () => void attempt(login));
+  part("login-enrol").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    if (!form.reportValidity()) return;
+    const data = new FormData(form);
+    const name = String(data.get("name")).trim().normalize("NFC");
+    void attempt(() => registerOfficial({ name, activation: String(data.get("activation")).trim() }));
+  });
+}
+
+if (document.getElementById("login")) void setUpLogin();

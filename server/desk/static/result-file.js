@@ -1,0 +1,24 @@
+// A result paper chosen at the desk: cut into chunks, sent, and named as an event names a file.
+
+import { official } from "/desk-sign.js";
+import { cutFile } from "/lib/chunks.js";
+
+const TYPES = new Set(["image/jpeg", "image/png", "application/pdf"]);
+const MAX_BYTES = 32 * 1024 * 1024;
+
+/**
+ * @param {File} file
+ * @returns {Promise<import("/lib/event.js").FileRef>} once the node holds every byte of it.
+ *   Throws RangeError for a file that is not taken, and what lib/api.js throws.
+ */
+export async function sendResultFile(file) {
+  if (!TYPES.has(file.type)) throw new RangeError(`${file.name}: chỉ nhận JPEG, PNG hoặc PDF (JPEG, PNG or PDF only)`);
+  if (file.size > MAX_BYTES) throw new RangeError(`${file.name}: tối đa 32 MB (at most 32 MB)`);
+  const { api } = await official();
+  const { manifest, manifestId, chunks } = await cutFile(new Uint8Array(await file.arrayBuffer()));
+  const missing = new Set(await api.fetchMissing(chunks.map((chunk) => chunk.id)));
+  for (const chunk of chunks) if (missing.has(chunk.id)) await api.putChunk(chunk.id, chunk.bytes, false);
+  await api.putManifest(manifestId, manifest);
+  const name = file.name.normalize("NFC").slice(-120);
+  return { sha256: manifest.sha256, manifest: manifestId, size: manifest.size, type: file.type, name, part: "ket-qua" };
+}

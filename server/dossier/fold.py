@@ -1,0 +1,242 @@
+"""A heap of signed events becomes one dossier.
+
+`fold` is a function of the set of events and the grants alone: not of the order they arrived in, the road they came
+by, or the node that computes it. Nothing is dropped: every event is in the timeline with what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from server.dossier import rules
+from server.dossier.dossier import Conflict, Dossier, DossierFile, Entry, Note, Receipt, Request, States
+from server.dossier.event import EventId, StoredEvent
+from server.dossier.order import Order, arrange, bits
+from server.dossier.roles import Grants
+from server.dossier.states import (
+    DONE,
+    REFUSED,
+    RETURNED,
+    STOPPED,
+    WAITING_PAPERS,
+    WITHDRAWN,
+    Text,
+)
+from server.dossier.view import EMPTY, Open, View, Views
+
+_FILING = {"dossier.submitted": "submission", rules.SUPPLEMENTED: "supplement", "dossier.resolved": "result"}
+
+
+def fold(events: Iterable[StoredEvent], grants: Grants) -> Dossier:
+    """Return the dossier that a stream's events make. `grants` come from `roles.fold_grants` over the unit's database.
+
+    Raises ValueError if there are no events or they belong to several streams: that is the caller's mistake.
+    """
+    order = arrange(events)
+    streams = {stored.event.stream for stored in order.events}
+    if len(streams) != 1:
+        raise ValueError(f"a dossier is the fold of one stream, got events of {len(streams)}")
+    return _Folding(order, grants).dossier()
+
+
+class _Folding:
+    """One fold under way: the order, the reasons found so far, and the view of the whole."""
+
+    def __init__(self, order: Order, grants: Grants) -> None:
+        self.order = order
+        self.views = Views(order)
+        self.reasons: dict[int, Text] = {}
+        for i, stored in enumerate(order.events):
+            if not order.waiting >> i & 1:
+                self._judge(i, stored, grants)
+        self.view: View = self.views.whole() if order.heads else EMPTY
+        self.valid = [i for i in range(len(order.events)) if i not in self.reasons and not order.waiting >> i & 1]
+
+    def _judge(self, i: int, stored: StoredEvent, grants: Grants) -> None:
+        view = self.views.before(i)
+        is_office = rules.is_office(stored.event, grants)
+        reason = rules.why_not(i, view, self.order, is_office=is_office)
+        if reason is None:
+            self.views.admit(i, view, is_office=is_office)
+        else:
+            self.reasons[i] = reason
+            self.views.pass_over(i, view)
+
+    def dossier(self) -> Dossier:
+        """Put the parts together."""
+        order, view = self.order, self.view
+        first = order.events[0].event
+        parts: dict[str, Any] = {
+            "stream": first.stream,
+            "states": States(view.status, handover=self._handover()),
+            "heads": order.heads,
+            "missing": order.missing,
+            "timeline": tuple(self._entry(i) for i in range(len(order.events))),
+            "conflicts": tuple(self._conflicts()),
+        }
+        if view.root >= 0:
+            parts |= self._filing() | self._processing()
+        return Dossier(**parts)
+
+    def _entry(self, i: int) -> Entry:
+        stored, bit, view = self.order.events[i], 1 << i, self.view
+        if self.order.waiting & bit:
+            return Entry(stored.id, stored, "waiting", rules.WAITING)
+        if i in self.reasons:
+            return Entry(stored.id, stored, "not_applied", self.reasons[i])
+        if view.set_aside & bit:
+            return Entry(stored.id, stored, "set_aside", rules.SET_ASIDE)
+        if view.disputed & bit:
+            return Entry(stored.id, stored, "disputed", rules.DISPUTED)
+        if view.overtaken & bit:
+            return Entry(stored.id, stored, "overtaken", rules.OVERTAKEN)
+        return Entry(stored.id, stored, "applied")
+
+    def _filing(self) -> dict[str, Any]:
+        """What was filed: the submission, and what supplements added. Later in order wins, field by field."""
+        root = self.order.events[self.view.root]
+        body = root.event.body
+        filings = [i for i in self._that(rules.SUPPLEMENTED) if not self.view.set_aside >> i & 1]
+        form = dict(body["form"])
+        for i in filings:
+            form |= self._at(i).event.body.get("form", {})
+        receipts = self._receipts()
+        receipted = {receipt.of for receipt in receipts}
+        filed = [root.id, *(self._at(i).id for i in filings)]
+        return {
+            "unit": root.event.unit,
+            "submission": root.id,
+            "owner": root.event.actor,
+            "procedure": body["procedure"],
+            "channel": body["channel"],
+            "delivery": body["delivery"],
+            "submitted_at": root.event.at,
+            "applicant": dict(body["applicant"]),
+            "form": form,
+            "files": tuple(self._files()),
+            "receipts": receipts,
+            "unreceipted": tuple(name for name in filed if name not in receipted),
+        }
+
+    def _processing(self) -> dict[str, Any]:
+        """What the office did with it."""
+        accepted = self._at(self.view.accepted) if self.view.accepted >= 0 else None
+        forwarded = self._newest("dossier.forwarded")
+        last = {REFUSED: "refused", WITHDRAWN: "withdrawn", STOPPED: "stopped"}.get(self.view.status)
+        returned = self._newest("dossier.returned")
+        return {
+            "code": accepted.event.body["code"] if accepted else "",
+            "due": accepted.event.body["due"] if accepted else "",
+            "accepted_at": accepted.event.at if accepted else "",
+            "accepted_by": accepted.event.actor if accepted else "",
+            "forwarded_to": forwarded.event.body["to"] if forwarded else "",
+            "requests": tuple(self._requests()),
+            "decision": _note(self._newest(f"dossier.{last}"), "reason", last) if last else None,
+            "outcome": _note(self._newest("dossier.resolved"), "summary", "", "outcome"),
+            "returned": _note(returned, "receiver", "", "method"),
+            "comments": tuple(_written(self._at(i), "text") for i in self._that(rules.COMMENTED)),
+        }
+
+    def _handover(self) -> str:
+        status = self.view.status
+        if status == DONE:
+            return "result_waiting"
+        if status == RETURNED:
+            return "returned"
+        if status in (REFUSED, WITHDRAWN, STOPPED):
+            return "closed"
+        if self.view.accepted < 0:
+            return "with_applicant"
+        return "forwarded" if self._newest("dossier.forwarded") else "at_desk"
+
+    def _files(self) -> Iterator[DossierFile]:
+        for i in self.valid:
+            stored = self._at(i)
+            kind = _FILING.get(stored.event.type)
+            counts = self.view.stepped >> i & 1 or (kind == "supplement" and not self.view.set_aside >> i & 1)
+            if kind and counts:
+                for ref in stored.event.files:
+                    yield DossierFile(ref, kind, stored.id, stored.event.actor, stored.event.at)
+
+    def _receipts(self) -> tuple[Receipt, ...]:
+        return tuple(
+            Receipt(s.event.body["of"], s.id, s.event.actor, s.event.at, s.event.body["bytes"])
+            for s in map(self._at, self._that(rules.RECEIPT))
+        )
+
+    def _requests(self) -> Iterator[Request]:
+        """Papers asked for. A parallel second request adds to the first, as long as the dossier waits for papers."""
+        answers = [i for i in bits(self.view.stepped) if self._at(i).event.type == rules.SUPPLEMENTED]
+        for i in self._that("dossier.supplement_requested"):
+            if not (
+                self.view.stepped >> i & 1 or (self.view.overtaken >> i & 1 and self.view.status == WAITING_PAPERS)
+            ):
+                continue
+            stored = self._at(i)
+            answer = next((self._at(a) for a in answers if self.order.past[a] >> i & 1), None)
+            yield Request(
+                stored.id,
+                tuple(stored.event.body["items"]),
+                stored.event.body["reason"],
+                stored.event.actor,
+                stored.event.at,
+                answer.id if answer else "",
+                answer.event.at if answer else "",
+            )
+
+    def _conflicts(self) -> Iterator[Conflict]:
+        for conflict in self.view.open:
+            yield self._open(conflict)
+        undone = 0
+        for conflict in self.view.open:
+            undone |= conflict.undone
+        for i, resolution in self.views.resolutions.items():
+            if not undone >> i & 1 and self.view.set_aside & resolution.losers == resolution.losers:
+                sides = [self._at(j) for j in bits(resolution.sides)]
+                chosen = self._at(resolution.chosen).id
+                yield Conflict(resolution.kind, _ids(sides), _differences(sides), self._at(i).id, chosen)
+
+    def _open(self, conflict: Open) -> Conflict:
+        sides = [self._at(i) for i in bits(conflict.sides)]
+        undone = _ids([self._at(i) for i in bits(conflict.undone)])
+        return Conflict(conflict.kind, _ids(sides), _differences(sides), undone=undone)
+
+    def _that(self, kind: str) -> list[int]:
+        """The indexes of the events of a type that count or counted in their own past, in order."""
+        return [i for i in self.valid if self._at(i).event.type == kind]
+
+    def _newest(self, kind: str) -> StoredEvent | None:
+        """The last event of a type that took its step."""
+        found = [i for i in bits(self.view.stepped) if self._at(i).event.type == kind]
+        return self._at(found[-1]) if found else None
+
+    def _at(self, i: int) -> StoredEvent:
+        return self.order.events[i]
+
+
+def _ids(events: list[StoredEvent]) -> tuple[EventId, ...]:
+    return tuple(stored.id for stored in events)
+
+
+def _differences(sides: list[StoredEvent]) -> dict[str, dict[str, Any]]:
+    """Return what the sides say differently: "type" and the members of their bodies → event id → value."""
+    found: dict[str, dict[str, Any]] = {}
+    readers: dict[str, Callable[[StoredEvent], Any]] = {"type": lambda s: s.event.type}
+    for name in sorted({name for stored in sides for name in stored.event.body}):
+        readers[name] = lambda s, name=name: s.event.body.get(name)  # type: ignore[misc]
+    for name, read in readers.items():
+        values = {stored.id: read(stored) for stored in sides}
+        said = list(values.values())
+        if any(value != said[0] for value in said):
+            found[name] = values
+    return found
+
+
+def _note(stored: StoredEvent | None, text: str, word: str = "", word_from: str = "") -> Note | None:
+    return _written(stored, text, word, word_from) if stored else None
+
+
+def _written(stored: StoredEvent, text: str, word: str = "", word_from: str = "") -> Note:
+    body = stored.event.body
+    return Note(stored.id, stored.event.actor, stored.event.at, body[text], body[word_from] if word_from else word)

@@ -1,0 +1,132 @@
+"""Seeing to it that a signer's certificates and grants are in the database the signer's events go to.
+
+Whoever gets a database must be able to judge all of it by what it holds. So before the first event of a signer is
+written into a database, the chain of the signer's certificate, the CRLs of its issuers and the signer's role grants
+are copied there: as the same documents with the same revisions, so a second copy costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from crypto import strictjson
+from crypto.event import MAX_EVENT_BYTES
+from crypto.path import verify_leaf_profile
+from replication.document import Doc, DocId
+from replication.errors import DatabaseExists, NotFound
+from replication.store import AllDocsQuery, Database, GetRequest, Store
+from server.dossier import units
+from server.dossier.documents import certificate_doc, crl_doc
+from server.errors import Refused
+from server.intake.door import Intake
+from server.intake.source import Source
+from server.pki.directory import Directory
+
+_GRANTS = ("role.granted", "role.revoked")
+
+
+class Credentials:
+    """The credentials a node can bring, from its own home and from its databases."""
+
+    def __init__(
+        self, *, store: Store, directory: Directory, intake: Intake, chain: list[x509.Certificate], urn: str
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._intake = intake
+        self._chain = [each.public_bytes(Encoding.DER) for each in chain]
+        self._source = Source("local", urn)
+        self._done: set[tuple[str, str]] = set()
+
+    def ensure_database(self, name: str) -> Database:
+        """Return the database, made if it is not there."""
+        try:
+            return self._store.open(name)
+        except NotFound:
+            pass
+        try:
+            return self._store.create(name)
+        except DatabaseExists:
+            return self._store.open(name)
+
+    def ensure_certificate(self, database: str, certificate: x509.Certificate) -> None:
+        """Store a certificate issued by this unit's CA, and the CA's chain, in `database`."""
+        self._admit(
+            database, [certificate_doc(der) for der in (*self._chain, certificate.public_bytes(Encoding.DER))]
+        )
+
+    def ensure_credentials(self, database: str, fingerprint: str) -> None:
+        """Copy chain, CRLs and grants of the signer with this thumbprint into `database`, from where they are here.
+
+        Raises `Refused("unknown_certificate")` if no database of this node holds the certificate.
+        """
+        if (database, fingerprint) in self._done:
+            return
+        origin = self._origin(database, fingerprint)
+        if origin != database:
+            self._copy(origin, database, fingerprint)
+        self._done.add((database, fingerprint))
+
+    def refresh_grants(self, database: str, subject: str) -> None:
+        """Copy the newest grants and revocations of a person into `database` from the person's own unit's."""
+        for origin in self._store.names():
+            if origin.startswith("u-") and origin != database:
+                self._copy_grants(origin, database, subject)
+
+    def _copy(self, origin: str, database: str, fingerprint: str) -> None:
+        der = self._directory.leaf(origin, fingerprint)
+        assert der is not None  # `_origin` found it there
+        path = self._directory.path(origin, der)
+        crls = {crl.fingerprint: crl.der for each in path for crl in self._crls_of(origin, each)}
+        self._admit(database, [certificate_doc(each) for each in (*path, der)] + [crl_doc(d) for d in crls.values()])
+        profile = verify_leaf_profile(x509.load_der_x509_certificate(der))
+        if profile.names.kind == "person":
+            self._copy_grants(origin, database, profile.urn)
+
+    def _copy_grants(self, origin: str, database: str, subject: str) -> None:
+        owner = units.unit_of_database(origin)
+        target = units.unit_of_database(database)
+        if owner is None or target is None or not units.is_within(target, owner):
+            return  # a grant reaches downward only; elsewhere it would mean nothing
+        for doc in self._documents(origin, units.unit_stream(owner) + ":"):
+            fields = strictjson.parse(doc.body, max_bytes=2 * MAX_EVENT_BYTES + 65536, max_depth=20)
+            event = fields["event"]
+            if event["type"] in _GRANTS and event["body"]["subject"] == subject:
+                author = fields["signatures"][0]["protected"]
+                self.ensure_credentials(database, _fingerprint_in(author))
+                self._admit(database, [doc])
+
+    def _origin(self, database: str, fingerprint: str) -> str:
+        """Return the database of this node that holds the certificate: the one it is for, or any other."""
+        names = [database, *(name for name in self._store.names() if name != database and not name.startswith("f-"))]
+        for name in names:
+            if self._directory.leaf(name, fingerprint) is not None:
+                return name
+        raise Refused("unknown_certificate", f"certificate {fingerprint} is in no database of this node; enrol first")
+
+    def _crls_of(self, origin: str, issuer_der: bytes) -> Iterable[object]:
+        issuer = x509.load_der_x509_certificate(issuer_der)
+        return self._directory.crls(origin).of(issuer.subject.public_bytes())[:1]
+
+    def _documents(self, database: str, prefix: str) -> list[Doc]:
+        opened = self._store.open(database)
+        rows = opened.all_docs(AllDocsQuery(start=prefix, end=prefix + "~")).rows
+        found = opened.bulk_get([GetRequest(DocId(row.id)) for row in rows])
+        return [doc for docs in found for doc in docs if isinstance(doc, Doc)]
+
+    def _admit(self, database: str, docs: list[Doc]) -> None:
+        self.ensure_database(database)
+        for result in self._intake.admit(database, docs, source=self._source):
+            if result.error is not None:
+                code, _, reason = result.error.reason.partition(": ")
+                raise Refused(code, f"{result.id}: {reason}")
+
+
+def _fingerprint_in(protected: str) -> str:
+    from crypto import base64url
+
+    header = strictjson.parse(base64url.decode(protected), max_bytes=1024, max_depth=2)
+    return str(header["x5t#S256"])
