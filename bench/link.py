@@ -177,8 +177,8 @@ class Link:
                 timeout = self._prepare(selector)
                 for key, _events in selector.select(timeout):
                     key.data()
-        for connection in self._connections:
-            connection.abort()
+            for connection in self._connections:
+                connection.abort()
 
     def _prepare(self, selector: selectors.BaseSelector) -> float:
         """Move what is due, say which sockets to watch, and return how long to sleep."""

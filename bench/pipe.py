@@ -133,12 +133,14 @@ class Connection:
         """Move what is due, watch what may be read, and return when to come back."""
         self._selector = selector
         try:
-            return min(self._turn(flow, now) for flow in (self._up, self._down))
+            return min(self._turn(self._up, now), self._turn(self._down, now))
         except OSError:
             self.abort()
             return now
 
     def _turn(self, flow: Flow, now: float) -> float:
+        if self.closed:
+            return now
         if self._mute:
             return self._drain(now)
         due = flow.deliver(now)

@@ -11,7 +11,9 @@ import { acceptCertificate, makeKey, readKey, saveKey } from "./store/keys.js";
  */
 export async function registerPhone({ activation, ...person }) {
   await refreshNode();
-  const record = await makeKey("citizen", person);
+  const kept = await readKey("citizen");
+  // A key whose request never reached the node is asked for again; a refused one is not.
+  const record = kept?.state === "made" ? { ...kept, ...person } : await makeKey("citizen", person);
   const once = { nowS: Math.floor(nodeNowMs() / 1000), nonce: crypto.getRandomValues(new Uint8Array(16)) };
   const request = await buildEnrolmentRequest({ ...person, kind: "citizen", activation }, record, once);
   const answer = await new NodeApi(ORIGIN).postEnrolment(request);

@@ -133,9 +133,10 @@ export class NodeApi {
    * @returns {Promise<Response>} 2xx or 304. Throws `Unreachable`, `Busy`, `Refused`.
    */
   async request(method, path, { raw, headers, open }) {
-    const authorised = this.token && !open ? { Authorization: `Bearer ${await this.token()}` } : {};
+    const sent = new Headers({ Accept: "application/json", ...headers });
+    if (this.token && !open) sent.set("Authorization", `Bearer ${await this.token()}`);
     const response = await unlessCut(() => this.send(this.origin + path, {
-      method, body: raw, headers: { Accept: "application/json", ...headers, ...authorised },
+      method, body: raw, headers: sent,
       cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS),
     }));
     if (response.ok || response.status === 304) return response;

@@ -5,8 +5,6 @@
 
 import { utf8 } from "./bytes.js";
 
-/** @typedef {null | boolean | number | string | Json[] | {[name: string]: Json}} Json */
-
 export const MAX_DEPTH = 16;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 

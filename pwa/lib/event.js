@@ -99,7 +99,7 @@ export function isEventDocument(value) {
     doc._id.startsWith(`${event.stream}:sha256-`);
 }
 
-/** Optional members left blank in a form are left out, not signed as empty. @param {Record<string, any>} body */
+/** Optional members left blank in a form are left out, not signed as empty. @param {Record<string, any>} body @returns {Record<string, any>} */
 function withoutEmpty(body) {
   return Object.fromEntries(
     Object.entries(body)

@@ -46,7 +46,7 @@ import { packed } from "./gzip.js";
 /**
  * @typedef {object} Parts
  * @property {() => Promise<Entry[]>} entries
- * @property {(entry: Entry) => Promise<void>} save
+ * @property {(entry: Entry) => Promise<unknown>} save
  * @property {(id: string) => Promise<Uint8Array<ArrayBuffer> | null>} chunk null when its bytes are gone
  * @property {import("./api.js").NodeApi} api
  * @property {Mine} mine

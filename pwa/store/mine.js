@@ -7,12 +7,15 @@ import { Busy, Refused, Unreachable } from "../lib/api.js";
 
 /** @typedef {import("../lib/event.js").EventDocument} EventDocument */
 
+// A classic script that leaves `globalThis.PouchDB`; as a module it is fetched once and falls under script-src 'self'.
+const POUCHDB = "../vendor/pouchdb.min.js";
+
 /** @type {Promise<any> | null} */
 let opened = null;
 
 /** @returns {Promise<any>} the open PouchDB database */
 export function openMine() {
-  opened ??= import("../vendor/pouchdb.min.js").then(() => {
+  opened ??= import(POUCHDB).then(() => {
     const PouchDB = /** @type {any} */ (globalThis).PouchDB;
     return new PouchDB("mine", { auto_compaction: false, revs_limit: 1 });
   });

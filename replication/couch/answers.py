@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from replication import errors
-from replication.jsontext import parse_json
 from replication.errors import StorageFull, StoreError, Unavailable
+from replication.jsontext import parse_json
 
 _KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, StoreError)]
 _BY_WORD = {kind.error: kind for kind in _KINDS if kind is not StoreError}

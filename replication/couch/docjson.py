@@ -20,7 +20,7 @@ from replication.document import Attachment, Doc, DocId, Rev, parse_rev
 from replication.errors import BadRequest, DocValidation
 from replication.jsontext import dump_json, parse_json
 from replication.multipart import build_boundary, build_related
-from replication.wire import JsonObject, build_digest, parse_document
+from replication.wire import JsonObject, build_digest, check_attachment_name, parse_doc_id, parse_document
 
 FetchStored = Callable[[DocId, Rev, str], bytes]  # (document, revision, name) -> the attachment's bytes as stored
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
@@ -28,11 +28,15 @@ COUCHDB_LEVEL = 8  # [attachments] compression_level
 
 
 def check_doc(doc: Doc, *, new_edits: bool) -> None:
-    """Raise `BadRequest` for a document whose JSON would spoil the batch it travels in, or mean something else."""
+    """Raise the `BadRequest` for a document whose JSON would spoil the batch it travels in, or mean something else."""
+    parse_doc_id(doc.id)
     try:
         doc.id.encode()
+        for name in doc.attachments:
+            check_attachment_name(name)
+            name.encode()
     except UnicodeEncodeError as exc:
-        raise BadRequest(f"document id {doc.id!r} is not valid UTF-8") from exc
+        raise BadRequest(f"document {doc.id!r}: its id or an attachment's name is not valid UTF-8") from exc
     body = parse_json(doc.body)
     if not isinstance(body, dict):
         raise BadRequest("Document must be a JSON object")

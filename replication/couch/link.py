@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from couchdb import http as couch_http
 
 from replication.couch.answers import parse_refusal
-from replication.jsontext import dump_json, parse_json
 from replication.couch.pool import NoCache, Pool, Refused
 from replication.errors import BadRequest, StoreError, Unavailable
+from replication.jsontext import dump_json, parse_json
 
 ANSWER_S = 120.0  # a large batch on slow flash, or an index being built; not a network's delay
 ANSWER_DEPTH = 1024  # what the parser can do; documents in an answer lie four levels deep
@@ -45,7 +45,7 @@ class Link:
     def __init__(self, url: str) -> None:
         self.origin, credentials = parse_url(url)
         self._pool = Pool()
-        session = couch_http.Session(cache={}, retryable_errors=())  # who may repeat is decided here
+        session = couch_http.Session(retryable_errors=())  # who may repeat is decided here
         session.cache = NoCache()
         session.connection_pool = self._pool
         session.user_agent = "tram"
@@ -86,7 +86,13 @@ class Link:
         raise AssertionError("the loop returns or raises")
 
     def json(
-        self, method: str, path: Sequence[str], value: object = None, *, repeat: bool = False, params: Params | None = None
+        self,
+        method: str,
+        path: Sequence[str],
+        value: object = None,
+        *,
+        repeat: bool = False,
+        params: Params | None = None,
     ) -> Any:
         """Send a JSON value (None: no body) and return the answer's. Raises as `request` does."""
         body = None if value is None else dump_json(value)

@@ -29,7 +29,7 @@ IDLE_CONNECTIONS = 16  # a node's threads; more are left only by a burst
 ERROR_BODY_BYTES = 1 << 20
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
+class Refused(Exception):
     """An answer with a status from 300 up, its body read. No OSError, so that `Session` lets it pass."""
 
     def __init__(self, status: int, location: str, body: bytes) -> None:

@@ -17,6 +17,7 @@ from replication.document import Attachment, Doc, DocId, Rev, parse_rev
 from replication.errors import BadRequest, NotFound
 from replication.store import GetRequest, JsonObject, MissingRev, RevInfo
 
+NOBODYS_REV = "1-none"
 ROWS_PER_REQUEST = 1000  # CouchDB takes 10,000 (max_bulk_get_count); answers stay moderate this way
 Found = Doc | MissingRev
 
@@ -89,7 +90,8 @@ def _build_row(request: GetRequest) -> dict[str, Any]:
     if request.rev is not None:
         row["rev"] = request.rev
     if request.atts_since is not None:
-        row["atts_since"] = list(request.atts_since)
+        # CouchDB takes an empty list for no list.
+        row["atts_since"] = list(request.atts_since) or [NOBODYS_REV]
     return row
 
 

@@ -89,9 +89,12 @@ class Exchange:
         """Return the JSON body, inflated where it came gzipped. Raises `BadRequest`, `TooLarge`, `BadContentType`."""
         return parse_json(self.body(), max_depth=self.limits.max_json_depth)
 
-    def json_object(self) -> dict[str, Any]:
-        """Return the body, which must be an object."""
-        value = self.json()
+    def json_object(self, *, or_empty: bool = False) -> dict[str, Any]:
+        """Return the body, which must be an object; with `or_empty` no body at all is `{}`."""
+        raw = self.body()
+        if or_empty and not raw.strip():
+            return {}
+        value = parse_json(raw, max_depth=self.limits.max_json_depth)
         if not isinstance(value, dict):
             raise BadRequest("Request body must be a JSON object")
         return value

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import orjson
-
 from replication import errors
-from replication.errors import NotAPeer, StoreError, Unavailable
+from replication.errors import BadRequest, NotAPeer, StoreError, Unavailable
+from replication.jsontext import MAX_DEPTH
+from replication.jsontext import parse_json as parse_text
 from replication.peers.wire import Answer
 
 DEFAULT_RETRY_AFTER_S = 5.0
@@ -63,32 +62,32 @@ _BY_STATUS: dict[int, type[StoreError]] = {
 }
 
 
-def parse_json(answer: Answer) -> Any:
-    """Return the JSON value of a successful answer.
+class Unreadable(NotAPeer):
+    """An answer that calls itself JSON and is not."""
 
-    Raises the `StoreError` a refusal names, `Busy` for 429 and 503, and `NotAPeer` for anything a CouchDB peer
-    never says: a redirect, HTML, a body that is not JSON.
-    """
-    if 300 <= answer.status < 400:
+
+def check_peer(answer: Answer) -> None:
+    """Raise `NotAPeer` for an answer no CouchDB peer gives: a redirect, or a web page."""
+    if 300 <= answer.status < 400 and answer.status != 304:
         where = answer.headers.get("location", "somewhere")[:200]
         raise NotAPeer(f"the answer redirects to {where}; a login page of the network may be in the way")
     if "html" in answer.headers.get("content-type", "").lower():
         raise NotAPeer(f"a web page came instead of the peer's answer (status {answer.status})")
-    value = _decode(answer)
+
+
+def parse_json(answer: Answer) -> Any:
+    """Return the JSON value of a successful answer.
+
+    Raises the `StoreError` a refusal names, `Busy` for 429 and 503, and `Unreadable` for what is not JSON.
+    """
+    try:
+        # A few levels are the answer's own, around a document as deep as documents may be.
+        value = parse_text(answer.body, max_depth=MAX_DEPTH + 8)
+    except BadRequest as exc:
+        raise Unreadable(f"the answer (status {answer.status}) is not JSON") from exc
     if answer.status >= 400:
         raise build_error(answer, value)
     return value
-
-
-def _decode(answer: Answer) -> Any:
-    try:
-        return orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        # Lone surrogates in strings: not good JSON, but CouchDB lets some through and nothing else is wrong.
-        try:
-            return json.loads(answer.body)
-        except (ValueError, RecursionError) as exc:
-            raise NotAPeer(f"the answer (status {answer.status}) is not JSON") from exc
 
 
 def build_error(answer: Answer, value: Any) -> StoreError:

@@ -11,9 +11,10 @@ import socket
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from replication.errors import LinkCut, LinkError, NotAPeer, TooLarge
+from replication.errors import LinkCut, NotAPeer, TooLarge
 from replication.peers.pending import Promise
 from replication.peers.wire import MAX_ANSWER_BYTES, Answer, AnswerParser
 
@@ -47,13 +48,24 @@ class _Waiting:
     promise: Promise[Exchange]
     request_bytes: int
     submitted: float
+    alone: bool  # nothing else was under way, so its time is a round trip and not a queue
 
 
 class Channel:
-    """An open connection. After a `LinkCut` or `NotAPeer` it is closed, and every open promise broken with that."""
+    """An open connection. `check` raises `NotAPeer` for an answer of a stranger.
 
-    def __init__(self, address: Address, *, connect_timeout_s: float = 15.0, max_answer_bytes: int = MAX_ANSWER_BYTES):
-        self._address = address
+    After a `LinkCut` or `NotAPeer` it is closed, and every open promise is broken with a `LinkCut`.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        check: Callable[[Answer], None],
+        connect_timeout_s: float = 15.0,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
+        self._check = check
         self._parser = AnswerParser(max_answer_bytes)
         self._unsent: deque[memoryview] = deque()
         self._waiting: deque[_Waiting] = deque()
@@ -61,6 +73,7 @@ class Channel:
         self.bytes_out = 0
         self.bytes_in = 0
         self.closed = False
+        self.rtt_s: float | None = None
         self.last_progress = time.monotonic()
         self._socket = _connect(address, connect_timeout_s)
 
@@ -78,7 +91,7 @@ class Channel:
             return promise
         if not self._waiting:
             self.last_progress = now
-        self._waiting.append(_Waiting(promise, len(request), now))
+        self._waiting.append(_Waiting(promise, len(request), now, not self._waiting))
         self._unsent.append(memoryview(request))
         self.unsent_bytes += len(request)
         return promise
@@ -86,12 +99,15 @@ class Channel:
     def pump(self, timeout_s: float) -> None:
         """Move bytes for up to `timeout_s` seconds, less when an answer came or room to send appeared.
 
-        Raises `LinkCut` or `NotAPeer` after breaking every open promise with it.
+        Raises `LinkCut` or `NotAPeer` after breaking every open promise.
         """
         try:
             self._pump(timeout_s)
-        except LinkError as exc:
+        except LinkCut as exc:
             self.fail(exc)
+            raise
+        except NotAPeer as exc:
+            self.fail(LinkCut(str(exc)))
             raise
         except TooLarge as exc:
             # Only the first in line is to blame; the rest of the stream cannot be read any more.
@@ -105,7 +121,7 @@ class Channel:
             self.fail(cut)
             raise cut from exc
 
-    def fail(self, error: LinkError) -> None:
+    def fail(self, error: LinkCut) -> None:
         """Close, and break every open promise with `error`."""
         self.close()
         while self._waiting:
@@ -178,8 +194,13 @@ class Channel:
     def _deliver(self, answer: Answer) -> None:
         if not self._waiting:
             raise NotAPeer("an answer came that nobody asked for")
+        self._check(answer)
         waiting = self._waiting.popleft()
-        exchange = Exchange(answer, waiting.request_bytes, waiting.submitted, time.monotonic())
+        now = time.monotonic()
+        if waiting.alone:
+            took_s = now - waiting.submitted
+            self.rtt_s = took_s if self.rtt_s is None else min(self.rtt_s, took_s)
+        exchange = Exchange(answer, waiting.request_bytes, waiting.submitted, now)
         waiting.promise.keep(exchange)
         if answer.closes:
             self._hang_up("the peer ended the connection after an answer")

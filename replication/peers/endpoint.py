@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from replication.errors import LinkCut
+from replication.peers.answers import check_peer
 from replication.peers.channel import Address, Channel, Exchange
 from replication.peers.pending import Pending
 from replication.peers.wire import MAX_ANSWER_BYTES, build_request
@@ -18,7 +19,6 @@ from replication.peers.wire import MAX_ANSWER_BYTES, build_request
 HeaderSource = Callable[[], Mapping[str, str]]
 # Below this a gzip header and trailer (18 bytes) eat what is won.
 MIN_GZIP_BYTES = 200
-USER_AGENT = "tram"
 
 
 @dataclass(slots=True)
@@ -88,6 +88,7 @@ class Endpoint:
         self.traffic = traffic or Traffic()
         self.gzip = self.options.gzip
         self.identity: str | None = None
+        self.rtt_s = 0.0  # the shortest exchange seen; 0 before the first
         self.features: frozenset[str] = frozenset()
         self._channel: Channel | None = None
         self._counted = (0, 0)
@@ -120,6 +121,7 @@ class Endpoint:
         self.close()
         self._channel = Channel(
             self._address,
+            check=check_peer,
             connect_timeout_s=self.options.connect_timeout_s,
             max_answer_bytes=self.options.max_answer_bytes,
         )
@@ -133,8 +135,7 @@ class Endpoint:
         """
         if self._channel is None or self._channel.closed:
             raise LinkCut(f"not connected to {self.label}")
-        headers = {"Host": self._host, "User-Agent": USER_AGENT, "Accept": "application/json"}
-        headers["Accept-Encoding"] = "gzip"
+        headers = {"Host": self._host, "Accept": "application/json", "Accept-Encoding": "gzip"}
         headers.update(self._basic)
         if self._headers is not None:
             headers.update(self._headers())
@@ -156,6 +157,8 @@ class Endpoint:
             self._notice_stall(channel)
         finally:
             self._count(channel)
+            if channel.rtt_s is not None:
+                self.rtt_s = min(channel.rtt_s, self.rtt_s) if self.rtt_s else channel.rtt_s
 
     def _notice_stall(self, channel: Channel) -> None:
         silent_s = time.monotonic() - channel.last_progress

@@ -12,14 +12,14 @@ import orjson
 
 from replication.document import Doc, DocId, Rev, Seq, parse_rev
 from replication.errors import BadContentType, BadRequest, LinkCut, NotAPeer, NotFound
-from replication.peers.answers import Busy, parse_json
+from replication.peers.answers import Busy, Unreadable, parse_json
 from replication.peers.channel import Exchange
-from replication.peers.docjson import parse_doc_json
 from replication.peers.endpoint import Endpoint
 from replication.peers.peer import NO_SEQ, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
 from replication.peers.pending import Done, Mapped, Pending, Promise, T
 from replication.peers.wire import build_path
 from replication.store import ChangeRow, ChangesPage, GetRequest, MissingRev, RevsDiff
+from replication.wire import parse_document
 
 # CouchDB cuts longer waits to 60 s; routers forget idle connections a little later.
 LONGPOLL_S = 50
@@ -83,9 +83,14 @@ class HttpPeer:
     def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
         body = orjson.dumps({"docs": [_build_get(request) for request in requests]})
         exchange = self._exchange("POST", f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true", body)
-        return Mapped(
-            exchange, lambda done: ReadAnswer(_parse_bulk_get(requests, self._parse(done)), done.answer.wire_bytes)
-        )
+        return Mapped(exchange, lambda done: self._parse_read(requests, done))
+
+    def _parse_read(self, requests: Sequence[GetRequest], exchange: Exchange) -> ReadAnswer:
+        try:
+            return ReadAnswer(_parse_bulk_get(requests, self._parse(exchange)), exchange.answer.wire_bytes)
+        except Unreadable as exc:
+            # One document nobody can read spoils the text of the answer: asked for alone, it spoils nothing else.
+            raise BadRequest(str(exc)) from exc
 
     def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
         body = b'{"new_edits":false,"docs":[' + b",".join(out.json for out in docs) + b"]}"
@@ -212,7 +217,7 @@ def _parse_bulk_get(requests: Sequence[GetRequest], value: Any) -> list[list[Doc
 def _parse_got(request: GetRequest, row: Any) -> Doc | MissingRev:
     if "ok" in row:
         try:
-            doc = parse_doc_json(row["ok"])
+            doc = parse_document(row["ok"], new_edits=False)
         except BadRequest as exc:  # one unreadable document must not hold up the others
             return MissingRev(request.id, request.rev, f"unreadable: {exc.reason}")
         if doc.id != request.id:

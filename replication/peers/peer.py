@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from replication.document import Doc, DocId, Rev, Seq
-from replication.peers.docjson import build_doc_json
 from replication.peers.endpoint import Endpoint
 from replication.peers.pending import Pending
 from replication.store import ChangesPage, GetRequest, MissingRev, RevsDiff
+from replication.wire import render_document
 
 JsonObject = dict[str, Any]
 
@@ -28,7 +28,7 @@ class Outgoing:
 
     @cached_property
     def json(self) -> bytes:
-        return build_doc_json(self.doc)
+        return render_document(self.doc, revs=True, data=True)
 
     @cached_property
     def size(self) -> int:

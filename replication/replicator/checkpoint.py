@@ -1,7 +1,7 @@
 """How far a replication got: what is written into `_local/<replication id>` on both sides, and how it is compared.
 
     {"session_id": "9c…", "source_last_seq": "812-1f…", "replication_id_version": 4, "replicator": "tram/1",
-     "history": [{"session_id": "9c…", "start_time": …, "end_time": …, "recorded_seq": "812-1f…", "docs_written": 4},
+     "history": [{"session_id": "9c…", "end_time": …, "recorded_seq": "812-1f…", "docs_written": 4},
                  …]}
 
 The shape is CouchDB's (`couch_replicator`), so its tools read ours. Both sides keep a copy, because either may be
@@ -26,10 +26,9 @@ REPLICATION_ID_VERSION = 4
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One run of the replicator over a pair. Times are RFC 1123 texts as CouchDB writes them."""
+    """One run of the replicator over a pair. `end_time` is an RFC 1123 text as CouchDB writes it."""
 
     session_id: str
-    start_time: str
     end_time: str
     recorded_seq: Seq
     docs_written: int = 0
@@ -65,7 +64,6 @@ def build_log_doc(log: Log) -> JsonObject:
         "history": [
             {
                 "session_id": entry.session_id,
-                "start_time": entry.start_time,
                 "end_time": entry.end_time,
                 "recorded_seq": entry.recorded_seq,
                 "docs_written": entry.docs_written,
@@ -93,7 +91,6 @@ def _parse_session(entry: object) -> Session | None:
     written = entry.get("docs_written")
     return Session(
         session_id,
-        str(entry.get("start_time", "")),
         str(entry.get("end_time", "")),
         Seq(str(seq)),
         written if isinstance(written, int) else 0,

@@ -34,7 +34,6 @@ class Journal:
         self._id = opened.replication_id
         self._tally = tally
         self._log = opened.log
-        self._started = _now_text()
         self._session_id = uuid.uuid4().hex
         # What the target's log says now, as far as we know: (session, seq); None before the first time.
         self._there = (opened.session_id, opened.published) if opened.session_id and opened.published else None
@@ -83,7 +82,7 @@ class Journal:
         """Start writing both logs, behind whatever is under way. Tell whether it was started."""
         if self._writing is not None or self.is_published or now < self._not_before:
             return False
-        session = Session(self._session_id, self._started, _now_text(), self.since, self._tally.docs_written)
+        session = Session(self._session_id, _now_text(), self.since, self._tally.docs_written)
         log = self._log.record(session)
         body = build_log_doc(log)
         source, target = self._peers

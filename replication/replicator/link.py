@@ -53,6 +53,7 @@ class Link:
         self._cuts = 0
         self._told_at = 0.0
         self._answered = 0
+        self._heard = False
         self._seconds = 0.0
         self._progress = [job.progress(time.monotonic()) for job in self._jobs]
         self._alarm, self._alarm_end = socket.socketpair()
@@ -154,6 +155,7 @@ class Link:
                 wire.endpoint.connect()
                 wire.meter.connected(time.monotonic())
                 self._answered = self._bytes_in()
+                self._heard = False
 
     def _is_quiet(self, wire: Wire) -> bool:
         return all(job.is_settled for job in self._jobs if wire.endpoint in job.endpoints)
@@ -193,6 +195,7 @@ class Link:
         if wires and self._bytes_in() != self._answered:
             self._backoff.reset()
             self._answered = self._bytes_in()
+            self._heard = True
             for job in self._jobs:
                 job.link_error = None
 
@@ -204,10 +207,11 @@ class Link:
         now = time.monotonic()
         wait_s = self._backoff.next_s()
         for wire in self._wires.values():
-            if wire.endpoint.outstanding or wire.reads or wire.writes:
+            if self._heard:
                 wire.meter.cut(now, lost_batch=bool(wire.reads or wire.writes))
             wire.endpoint.close()
-        self._cuts += 1
+        self._cuts += 1 if self._heard else 0  # a line that was never up was not cut
+        self._heard = False
         for job in self._jobs:
             job.cut(explain(error))
         self._tell(force=True)

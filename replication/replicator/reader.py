@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from replication.document import Doc, DocId, Rev, Seq
-from replication.errors import BadRequest, LinkError, NotFound, StoreError, TooLarge, Unauthorized
+from replication.errors import BadRequest, LinkError, NotAPeer, NotFound, StoreError, TooLarge, Unauthorized
 from replication.peers import Busy, Outgoing, Peer, ReadAnswer, Refusal
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
@@ -168,7 +168,7 @@ class Reader:
                 self._wanted.append(Want(item, rev, ancestors))
 
     def _fetch(self, now: float) -> bool:
-        room = self._source_wire is None or self._source_wire.may_read()
+        room = self._source_wire is None or self._source_wire.may_read(now)
         if not self._wanted or not room or self._sender.ready_bytes > 2 * self._sender.batch_bytes(now):
             return False
         count = min(self._fetch_docs(now), self._fetch_limit, len(self._wanted))
@@ -210,8 +210,9 @@ class Reader:
     def _take_page(self, feed: Pending[ChangesPage], now: float) -> None:
         try:
             page = feed.result()
-        except LinkError:
-            return  # asked for again on the next connection
+        except LinkError as exc:
+            self._heed(exc, now)  # asked for again on the next connection
+            return
         except StoreError as exc:
             self._pace.fault(exc, now)
             return
@@ -224,11 +225,17 @@ class Reader:
         self.pending_rows = page.pending
         self.at_end = page.pending == 0 or not items
 
+    def _heed(self, error: LinkError, now: float) -> None:
+        """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
+        if isinstance(error, NotAPeer):
+            self._pace.fault(error, now)
+
     def _take_diff(self, asked: _Asked, now: float) -> None:
         try:
             diff = asked.pending.result()
-        except LinkError:
+        except LinkError as exc:
             self._ask_again(asked)
+            self._heed(exc, now)
             return
         except BadRequest:
             # An id the target cannot even read: sending will single it out.
@@ -261,8 +268,9 @@ class Reader:
     def _take_docs(self, fetched: _Fetched, now: float) -> None:
         try:
             answer = fetched.pending.result()
-        except LinkError:
+        except LinkError as exc:
             self._wanted.extendleft(reversed(fetched.wants))
+            self._heed(exc, now)
         except (Busy, Unauthorized, NotFound) as exc:
             self._wanted.extendleft(reversed(fetched.wants))
             self._pace.fault(exc, now)

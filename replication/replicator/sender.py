@@ -8,7 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from replication.errors import LinkError, MissingStub, NotFound, StorageFull, StoreError, TooLarge, Unauthorized
+from replication.errors import (
+    LinkError,
+    MissingStub,
+    NotAPeer,
+    NotFound,
+    StorageFull,
+    StoreError,
+    TooLarge,
+    Unauthorized,
+)
 from replication.peers import Busy, Peer, Refusal, WriteAnswer
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
@@ -102,7 +111,7 @@ class Sender:
     def send(self, now: float, *, flush: bool) -> bool:
         """Send one batch if there is room and a full batch, or any with `flush`. Tell whether one went out."""
         self._bring_back(now)
-        if self._wire is not None and not self._wire.may_write():
+        if self._wire is not None and not self._wire.may_write(now):
             return False
         batch = self._next_batch(now, flush)
         if batch is None:
@@ -153,8 +162,9 @@ class Sender:
         batch = sent.batch
         try:
             answer = sent.pending.result()
-        except LinkError:
+        except LinkError as exc:
             self._outcomes.uncertain(batch.parcels)
+            self._heed(exc, now)
         except (Busy, Unauthorized, NotFound, StorageFull) as exc:
             # It is the peer's state, not these documents.
             self._again.append(batch)
@@ -164,6 +174,11 @@ class Sender:
         else:
             self._measure(sent, answer, time.monotonic())
             self._settle(batch, answer, now)
+
+    def _heed(self, error: LinkError, now: float) -> None:
+        """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
+        if isinstance(error, NotAPeer):
+            self._pace.fault(error, now)
 
     def _measure(self, sent: _Sent, answer: WriteAnswer, now: float) -> None:
         self._tally.wire_out += answer.wire_bytes if self._wire is not None else 0

@@ -12,7 +12,10 @@ from replication.peers.pending import Pending, T
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 
-MAX_IN_FLIGHT = 3
+# Two keep a slow line busy: one travels while the other's answer does. More are needed where the line holds more
+# than a batch, and each one more is uncertain after a cut.
+MIN_IN_FLIGHT = 2
+MAX_IN_FLIGHT = 8
 
 
 @dataclass(slots=True, eq=False)
@@ -23,15 +26,19 @@ class Wire:
     meter: LinkMeter
     writes: int = 0
     reads: int = 0
-    max_in_flight: int = MAX_IN_FLIGHT
 
-    def may_write(self) -> bool:
+    def may_write(self, now: float) -> bool:
         """Is there room for another batch? Only when the last one has left us: then priority means something."""
-        return self.writes < self.max_in_flight and self.endpoint.unsent_bytes == 0
+        window = self._window(self.meter.up.value, self.meter.up_batch_bytes(now))
+        return self.writes < window and self.endpoint.unsent_bytes == 0
 
-    def may_read(self) -> bool:
+    def may_read(self, now: float) -> bool:
         """Is there room to ask for more?"""
-        return self.reads < self.max_in_flight
+        return self.reads < self._window(self.meter.down.value, self.meter.down_batch_bytes(now))
+
+    def _window(self, rate: float, batch_bytes: float) -> int:
+        held_by_line = rate * self.endpoint.rtt_s / batch_bytes
+        return min(MAX_IN_FLIGHT, MIN_IN_FLIGHT + int(held_by_line))
 
 
 @dataclass(slots=True, eq=False)

@@ -226,7 +226,7 @@ def _differences(sides: list[StoredEvent]) -> dict[str, dict[str, Any]]:
     for name in sorted({name for stored in sides for name in stored.event.body}):
         readers[name] = lambda s, name=name: s.event.body.get(name)  # type: ignore[misc]
     for name, read in readers.items():
-        values = {stored.id: read(stored) for stored in sides}
+        values: dict[str, Any] = {stored.id: read(stored) for stored in sides}
         said = list(values.values())
         if any(value != said[0] for value in said):
             found[name] = values

@@ -192,7 +192,7 @@ def _component(value: Mapping[str, Any]) -> Component:
 
 _both = members({"vi": text(2000), "en": text(2000)})
 _option = members({"value": line(100), "vi": line(200), "en": line(200)})
-_options = listing(_option, 400, least=2)
+_options = listing(_option, 400, least=1)
 _mark = members({"mark": one_of("V", "C", "R"), "source": line(300)}, {"note": text(1000)})
 _count = whole(1, 400)
 

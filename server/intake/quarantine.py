@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
 
-from replication.document import Doc, Rev
-from replication.peers.docjson import build_doc_json, parse_doc_json
+from replication.document import Doc
+from replication.wire import parse_document, render_document
 from server.nodedb import NodeDb
 
 SOURCE_BYTES = 16 * 1024 * 1024  # about 16,000 events, or 400 chunks
@@ -115,13 +115,13 @@ class Quarantine:
 
 
 def _evidence(doc: Doc) -> bytes:
-    """Return the document as CouchDB writes it, so that it can be offered again; one without a revision gets a mark."""
-    return build_doc_json(doc if doc.rev is not None else replace(doc, rev=Rev("1-none"), path=()))
+    """Return the document as CouchDB writes it, with history and bytes, so that it can be offered again."""
+    return render_document(doc, revs=True, data=True)
 
 
 def parse_evidence(held: Held) -> Doc:
     """Return the document that was refused. Raises `BadRequest` where the evidence is no document."""
-    return parse_doc_json(orjson.loads(held.evidence))
+    return parse_document(orjson.loads(held.evidence), new_edits=False)
 
 
 def _held(row: sqlite3.Row) -> Held:

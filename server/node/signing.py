@@ -66,9 +66,7 @@ class NodeSigner:
             prev=prev,
             body=body,
         )
-        return event_doc(
-            jws.sign_event(event, key=self._key, certificate=self.certificate, iat=int(at.timestamp()))
-        )
+        return event_doc(jws.sign_event(event, key=self._key, certificate=self.certificate, iat=int(at.timestamp())))
 
     def token(self, audience: str, at: datetime) -> str:
         """Return a bearer token for the node `audience` (a URN), good for five minutes from `at`."""

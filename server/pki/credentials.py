@@ -7,13 +7,11 @@ are copied there: as the same documents with the same revisions, so a second cop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from crypto import strictjson
-from crypto.event import MAX_EVENT_BYTES
+from crypto import base64url, strictjson
+from crypto.crl import Crl
 from crypto.path import verify_leaf_profile
 from replication.document import Doc, DocId
 from replication.errors import DatabaseExists, NotFound
@@ -22,13 +20,14 @@ from server.dossier import units
 from server.dossier.documents import certificate_doc, crl_doc
 from server.errors import Refused
 from server.intake.door import Intake
+from server.intake.events import MAX_BODY_BYTES, MAX_BODY_DEPTH
 from server.intake.source import Source
 from server.pki.directory import Directory
 
 _GRANTS = ("role.granted", "role.revoked")
 
 
-class Credentials:
+class CredentialCopier:
     """The credentials a node can bring, from its own home and from its databases."""
 
     def __init__(
@@ -70,11 +69,14 @@ class Credentials:
             self._copy(origin, database, fingerprint)
         self._done.add((database, fingerprint))
 
-    def refresh_grants(self, database: str, subject: str) -> None:
-        """Copy the newest grants and revocations of a person into `database` from the person's own unit's."""
-        for origin in self._store.names():
-            if origin.startswith("u-") and origin != database:
-                self._copy_grants(origin, database, subject)
+    def spread_grants(self, origin: str, subject: str) -> None:
+        """Copy the newest grants and revocations of a person from `origin` into every database that has older ones."""
+        owner = units.unit_of_database(origin)
+        for name in self._store.names():
+            if owner is None or name == origin or not name.startswith("u-"):
+                continue
+            if self._documents(name, units.unit_stream(owner) + ":"):
+                self._copy_grants(origin, name, subject)
 
     def _copy(self, origin: str, database: str, fingerprint: str) -> None:
         der = self._directory.leaf(origin, fingerprint)
@@ -92,7 +94,7 @@ class Credentials:
         if owner is None or target is None or not units.is_within(target, owner):
             return  # a grant reaches downward only; elsewhere it would mean nothing
         for doc in self._documents(origin, units.unit_stream(owner) + ":"):
-            fields = strictjson.parse(doc.body, max_bytes=2 * MAX_EVENT_BYTES + 65536, max_depth=20)
+            fields = strictjson.parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_BODY_DEPTH)
             event = fields["event"]
             if event["type"] in _GRANTS and event["body"]["subject"] == subject:
                 author = fields["signatures"][0]["protected"]
@@ -107,7 +109,7 @@ class Credentials:
                 return name
         raise Refused("unknown_certificate", f"certificate {fingerprint} is in no database of this node; enrol first")
 
-    def _crls_of(self, origin: str, issuer_der: bytes) -> Iterable[object]:
+    def _crls_of(self, origin: str, issuer_der: bytes) -> tuple[Crl, ...]:
         issuer = x509.load_der_x509_certificate(issuer_der)
         return self._directory.crls(origin).of(issuer.subject.public_bytes())[:1]
 
@@ -126,7 +128,6 @@ class Credentials:
 
 
 def _fingerprint_in(protected: str) -> str:
-    from crypto import base64url
-
+    """Return the thumbprint a protected header names; the event was verified when it was stored."""
     header = strictjson.parse(base64url.decode(protected), max_bytes=1024, max_depth=2)
     return str(header["x5t#S256"])

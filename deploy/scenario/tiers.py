@@ -1,0 +1,133 @@
+"""Three nodes of one province on loopback, each a process of its own, with a weak link between the tiers.
+
+    phone ──(a link that can be cut)── commune ──weak── district ──weak── province
+                                                            ╰──────weak──── province pulls, too
+
+Homes are made by the same `tram` commands that a real office uses, certificate requests and answers included.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.link import Link, Profile
+from deploy.scenario.processes import Child, run_tram, start, wait_until_answering
+
+PORT_BASE = int(os.environ.get("TRAM_PORT_BASE", "8801"))
+WEAK = Profile(up_bps=64_000, down_bps=64_000, rtt_ms=600, cut_every_s=30, cut_for_s=3, cut_jitter=0.3, seed=8801)
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One node: `folder` is its home's name, `offset` its port above the base, `parent` the folder of the tier above."""
+
+    folder: str
+    unit: str
+    name: str
+    offset: int
+    parent: str | None
+
+
+PROVINCE = Tier("province", "H41", "Tỉnh Nghệ An (mẫu)", 2, None)
+DISTRICT = Tier("district", "H41.12", "Huyện Mẫu Thượng (mẫu)", 1, "province")
+COMMUNE = Tier("commune", "H41.12.03", "Xã Mẫu Sơn (mẫu)", 0, "district")
+TIERS = (PROVINCE, DISTRICT, COMMUNE)
+
+
+@dataclass(slots=True)
+class Province:
+    """The three nodes and their links. `root` holds the homes; nodes are stopped until `start_all`."""
+
+    root: Path
+    port_base: int = PORT_BASE
+    profile: Profile = WEAK
+    couchdb: str | None = None
+    children: dict[str, Child] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+
+    def home(self, tier: Tier) -> Path:
+        """Return the home of a tier."""
+        return self.root / tier.folder
+
+    def port(self, tier: Tier) -> int:
+        """Return the port a tier's node listens on."""
+        return self.port_base + tier.offset
+
+    def url(self, tier: Tier) -> str:
+        """Return a tier's own address, without the weak link."""
+        return f"http://{LOOPBACK}:{self.port(tier)}"
+
+    def is_made(self) -> bool:
+        """Whether the homes are there, complete: the last step of `make` left its mark."""
+        return (self.root / "made").exists()
+
+    def make(self) -> None:
+        """Make homes, keys, certificates, links and the catalogue, from nothing."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root.mkdir(parents=True)
+        for tier in TIERS:
+            self._init(tier)
+        run_tram("load-sample", self.home(PROVINCE))
+        run_tram("link", "add", self.home(PROVINCE), self._link_url("pull"), "--name", "huyen", "--role", "child")
+        (self.root / "made").touch()
+
+    def open_links(self) -> None:
+        """Bring up the weak links; nodes reach each other only through them."""
+        ends = {"commune-district": DISTRICT, "district-province": PROVINCE, "pull": DISTRICT}
+        for number, (name, tier) in enumerate(ends.items()):
+            if name not in self.links:
+                port = self.port_base + 10 + number
+                self.links[name] = Link((LOOPBACK, self.port(tier)), self.profile, port=port)
+
+    def start_all(self) -> None:
+        """Start links and all three nodes, and return once each answers."""
+        self.open_links()
+        for tier in TIERS:
+            self.start(tier)
+
+    def start(self, tier: Tier) -> None:
+        """Start one node and return once it answers."""
+        command = (sys.executable, "-m", "server.cli", "serve", str(self.home(tier)), "--port", str(self.port(tier)))
+        child = start(tier.folder, command, self.root / f"{tier.folder}.log")
+        self.children[tier.folder] = child
+        wait_until_answering(child, f"{self.url(tier)}/api/node")
+
+    def kill(self, tier: Tier) -> None:
+        """End one node as a power cut would."""
+        self.children.pop(tier.folder).kill()
+
+    def stop_all(self) -> None:
+        """Stop nodes and links."""
+        for child in self.children.values():
+            child.stop()
+        for link in self.links.values():
+            link.close()
+        self.children.clear()
+        self.links.clear()
+
+    def add_official(self, tier: Tier, name: str, role: str = "official") -> str:
+        """Register an official at a tier; return the activation code they type once."""
+        return run_tram("user", "add", self.home(tier), "--name", name, "--role", role, "--quiet").strip()
+
+    def _init(self, tier: Tier) -> None:
+        home = self.home(tier)
+        options: list[str | Path] = ["--unit", tier.unit, "--name", tier.name]
+        if tier.parent:
+            options += ["--parent", self._link_url(f"{tier.folder}-{tier.parent}")]
+        if self.couchdb:
+            options += ["--couchdb", self.couchdb, "--couchdb-prefix", f"tram-{self.port_base}-{tier.folder}-"]
+        run_tram("init", home, *options)
+        if tier.parent:
+            request, answer = self.root / f"{tier.folder}.request", self.root / f"{tier.folder}.answer"
+            run_tram("ca", "request", home, request)
+            run_tram("ca", "sign", self.root / tier.parent, request, answer, "--yes")
+            run_tram("ca", "install", home, answer)
+
+    def _link_url(self, name: str) -> str:
+        order = ("commune-district", "district-province", "pull")
+        return f"http://{LOOPBACK}:{self.port_base + 10 + order.index(name)}"

@@ -1,0 +1,115 @@
+// From the address's hash to a page. One page per file in views/; a page is drawn anew when something it shows changes.
+
+import { t } from "./i18n/text.js";
+import { onChange } from "./state.js";
+import { h } from "./ui/dom.js";
+import { backLink, button, heading } from "./ui/parts.js";
+import { drawNetwork, drawShell, showPage } from "./ui/shell.js";
+
+/**
+ * @typedef {object} Page
+ * @property {string} title @property {Node} content
+ * @property {string[]} [refreshOn] kinds of change (state.js) after which it is drawn anew
+ * @property {() => void} [leave]   called when another page takes its place
+ */
+/** @typedef {(path: string[], query: URLSearchParams) => Promise<Page>} View */
+
+/** Pages beyond the first are loaded when they are first opened; the service worker has them by then. */
+const ROUTES = /** @type {[RegExp, () => Promise<View>][]} */ ([
+  [/^$/, async () => (await import("./views/home.js")).home],
+  [/^procedures$/, async () => (await import("./views/procedures.js")).procedureList],
+  [/^procedures\/([^/]+)$/, async () => (await import("./views/procedure.js")).procedurePage],
+  [/^register$/, async () => (await import("./views/register.js")).register],
+  [/^drafts\/([^/]+)$/, async () => (await import("./views/draft.js")).draftPage],
+  [/^drafts\/([^/]+)\/applicant$/, async () => (await import("./views/applicant.js")).applicantPage],
+  [/^drafts\/([^/]+)\/form\/([^/]+)$/, async () => (await import("./views/form.js")).formPage],
+  [/^drafts\/([^/]+)\/papers\/([^/]+)$/, async () => (await import("./views/paper.js")).paperPage],
+  [/^drafts\/([^/]+)\/delivery$/, async () => (await import("./views/delivery.js")).deliveryPage],
+  [/^drafts\/([^/]+)\/note$/, async () => (await import("./views/note.js")).notePage],
+  [/^drafts\/([^/]+)\/check$/, async () => (await import("./views/check.js")).checkPage],
+  [/^drafts\/([^/]+)\/sign$/, async () => (await import("./views/sign.js")).signPage],
+  [/^dossiers\/([^/]+)$/, async () => (await import("./views/dossier.js")).dossierPage],
+  [/^dossiers\/([^/]+)\/receipt$/, async () => (await import("./views/receipt.js")).receiptPage],
+  [/^dossiers\/([^/]+)\/withdraw$/, async () => (await import("./views/withdraw.js")).withdrawPage],
+  [/^settings$/, async () => (await import("./views/settings.js")).settingsPage],
+  [/^settings\/wipe$/, async () => (await import("./views/wipe.js")).wipePage],
+]);
+
+/** @type {Page | null} */
+let shown = null;
+let turn = 0;
+let stale = false;
+
+/** @param {string} path without "#/" @param {{replace?: boolean}} [options] */
+export function go(path, { replace = false } = {}) {
+  if (replace) location.replace(`#/${path}`);
+  else location.hash = `#/${path}`;
+}
+
+/** Draw the page the address names, and follow it from now on. */
+export async function startRouter() {
+  addEventListener("hashchange", () => {
+    if (location.hash.startsWith("#/") || !location.hash) void draw(false);
+  });
+  addEventListener("online", drawNetwork);
+  addEventListener("offline", () => { drawNetwork(); refresh("link"); });
+  onChange((what) => {
+    if (what === "link") drawNetwork();
+    if (what === "language" || what === "key") drawShell();
+    refresh(what);
+  });
+  await draw(false);
+}
+
+/** @param {string} what */
+function refresh(what) {
+  if (!shown?.refreshOn?.includes(what) || stale) return;
+  stale = true; // several changes in one moment are one drawing
+  requestAnimationFrame(() => {
+    stale = false;
+    void draw(true);
+  });
+}
+
+/** @param {boolean} again the same page, fresher */
+async function draw(again) {
+  const mine = ++turn;
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  let page;
+  try {
+    page = await find(path, new URLSearchParams(query));
+  } catch (cause) {
+    page = failed(cause);
+  }
+  if (mine !== turn) return page.leave?.(); // the person has gone elsewhere meanwhile
+  shown?.leave?.();
+  shown = page;
+  showPage(page.title, page.content, { keepFocus: again });
+}
+
+/** @param {string} path @param {URLSearchParams} query @returns {Promise<Page>} */
+async function find(path, query) {
+  for (const [pattern, load] of ROUTES) {
+    const match = pattern.exec(path);
+    if (match) return (await load())(match.slice(1).map(decodeURIComponent), query);
+  }
+  return notFound();
+}
+
+/** @returns {Page} */
+export function notFound() {
+  const title = t("error.not_found_title");
+  return { title, content: h("div", null, backLink("#/", t("app.home")), heading(title), h("p", null, t("error.not_found"))) };
+}
+
+/** @param {unknown} cause @returns {Page} never a blank screen, and never a lost draft */
+export function failed(cause) {
+  console.error(cause);
+  const title = t("error.unknown_title");
+  const details = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return {
+    title,
+    content: h("div", null, backLink("#/", t("app.home")), heading(title), h("p", null, t("error.unknown")),
+      h("p", null, h("code", null, details)), button(t("error.reload"), () => location.reload())),
+  };
+}

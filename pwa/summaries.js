@@ -1,0 +1,90 @@
+// One line per dossier, and what is true of it: worked out of the outbox and of the events on this phone.
+
+import { foldDossier } from "./lib/fold.js";
+import { progress } from "./lib/outbox.js";
+import { day, known, size, t } from "./i18n/text.js";
+import { state } from "./state.js";
+
+/** @typedef {import("./lib/event.js").EventDocument} EventDocument */
+/** @typedef {import("./lib/outbox.js").Entry} Entry */
+/** @typedef {import("./ui/parts.js").Tone} Tone */
+/** @typedef {{stream: string, name: string, applicant: string, code: string, label: string, tone: Tone, next: string, when: string}} Summary */
+
+/** @type {Record<string, Tone>} */
+const TONES = { new: "info", received: "info", processing: "info", waiting_papers: "wait", waiting_fee: "wait", refused: "bad", stopped: "bad", withdrawn: "quiet", done: "good", returned: "good" };
+
+/**
+ * @param {Entry[]} entries @param {EventDocument[]} events @param {Map<string, string>} names code → procedure
+ * @returns {Summary[]} newest first
+ */
+export function dossierSummaries(entries, events, names) {
+  const docs = withEntries(entries, events);
+  const streams = new Set(docs.map((doc) => doc.event.stream));
+  const summaries = [...streams].map((stream) => summarise(stream, docs, entries.filter((entry) => entry.doc.event.stream === stream), names));
+  return summaries.filter((one) => one !== null).sort((a, b) => (a.stream < b.stream ? 1 : -1));
+}
+
+/** @param {Entry[]} entries @param {EventDocument[]} events @returns {EventDocument[]} what is signed, whether it has travelled or not */
+export function withEntries(entries, events) {
+  const byId = new Map(events.map((doc) => [doc._id, doc]));
+  for (const entry of entries) if (!byId.has(entry.id)) byId.set(entry.id, entry.doc);
+  return [...byId.values()];
+}
+
+/** @param {string} stream @param {EventDocument[]} docs @param {Entry[]} entries @param {Map<string, string>} names @returns {Summary | null} */
+function summarise(stream, docs, entries, names) {
+  const dossier = foldDossier(stream, docs);
+  if (!dossier.submission) return null;
+  const local = localState(entries);
+  const status = dossier.status ?? "new";
+  const held = status === "new" && entries.some((entry) => entry.stage === "received");
+  return {
+    stream, code: dossier.code, when: dossier.steps[0]?.at ?? "",
+    name: names.get(dossier.procedure) ?? dossier.procedure,
+    applicant: dossier.submission.applicant?.name ?? "",
+    label: local?.label ?? t(held ? "status.held" : known(`status.${status}`, "status.new")),
+    tone: local?.tone ?? (held ? "good" : TONES[status]),
+    next: local?.next ?? nextText(dossier, held),
+  };
+}
+
+/** @param {Entry[]} entries of one dossier @returns {{label: string, tone: Tone, next: string} | null} null when nothing waits on this phone */
+function localState(entries) {
+  const open = entries.find((entry) => entry.stage !== "received");
+  if (!open) return null;
+  if (open.stage === "refused") return { label: t("status.not_taken"), tone: "bad", next: t("state.refused", { reason: open.trouble?.reason ?? "" }) };
+  if (open.stage === "sent") return { label: t("status.sent"), tone: "info", next: t("state.sent_title") };
+  const { sent, total } = progress(open);
+  const label = state.sending && navigator.onLine ? t("status.sending") : t("status.waiting");
+  const next = total ? t("state.progress", { sent: size(sent), total: size(total) }) : sendingText(open);
+  return { label, tone: "wait", next };
+}
+
+/** Why an entry is where it is and what happens next. @param {Entry} entry @returns {string} */
+export function sendingText(entry) {
+  const next = dateClock(entry.trouble ? Math.max(entry.trouble.retryMs, state.link.nextMs) : state.link.nextMs);
+  const office = state.node?.name ?? t("app.office");
+  if (entry.trouble?.kind === "lost") return t("state.files_lost");
+  if (!navigator.onLine) return t("state.files_offline");
+  if (entry.trouble) return t("state.files_trouble", { reason: entry.trouble.reason, next });
+  if (state.sending) return t("state.files_sending");
+  switch (state.link.outcome) {
+    case "offline": return t("state.files_unreachable", { next, office });
+    case "busy": return t("state.files_busy", { next });
+    case "unauthorised": return t("state.files_unauthorised");
+    default: return t("state.files_waiting");
+  }
+}
+
+/** @param {import("./lib/fold.js").Dossier} dossier @param {boolean} held @returns {string} */
+export function nextText(dossier, held) {
+  const { status, due, reason, submission } = dossier;
+  if (status === "new") return held ? t("next.new") : "";
+  if (status === "done" && submission?.delivery === "post") return t("next.done_post");
+  if (status === "done" && submission?.delivery === "online") return t("next.done_online");
+  if (!status) return "";
+  return t(known(`next.${status}`, "next.new"), { due: due ? day(due) : "…", reason });
+}
+
+/** @param {number} ms */
+const dateClock = (ms) => new Intl.DateTimeFormat("vi-VN", { hour: "2-digit", minute: "2-digit", hour12: false }).format(Math.max(ms, Date.now()));

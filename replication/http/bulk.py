@@ -1,0 +1,294 @@
+"""Requests about many documents: the hot path of replication."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from flask import Response
+
+from replication.document import Doc, DocId, Rev
+from replication.errors import BadRequest, MissingStub, TooLarge
+from replication.http.answers import accepts, answer, answer_bytes, stream
+from replication.http.documents import render_part
+from replication.http.exchange import Exchange
+from replication.http.query import flag, parse_revs
+from replication.jsontext import dump_json, is_deeper, parse_json
+from replication.multipart import build_boundary
+from replication.store import Database, GetRequest, MissingRev, WriteResult
+from replication.wire import parse_doc_id, parse_document, parse_wire_rev, render_document
+
+# Documents of one _bulk_get held at a time; a page of stored bodies is small beside one request's overhead.
+GET_PAGE = 100
+_REFUSED_ARGUMENTS = ("open_revs", "new_edits", "w", "rev", "atts_since")
+
+
+def bulk_docs(x: Exchange) -> Response:
+    """`POST /db/_bulk_docs`.
+
+    201 with a row for every document, or with `new_edits: false` for every failure only: `[]` says that all are
+    stored and durable. A malformed document refuses the whole batch before anything is written, as in CouchDB.
+    """
+    x.require_json_type()
+    database = x.open()
+    values, new_edits = _parse_batch(x)
+    docs = [_parse_entry(value, new_edits, x.limits.max_json_depth) for value in values]
+    results = _write(database, docs, new_edits)
+    if not new_edits:
+        _refuse_whole(results)
+        results = [result for result in results if result.error is not None]
+    return answer_bytes(x, b"[" + b",".join(map(_render_result, results)) + b"]\n", 201)
+
+
+def _parse_batch(x: Exchange) -> tuple[list[Any], bool]:
+    # Depth is looked at document by document: a batch of many flat ones is not deep.
+    body = parse_json(x.body(), max_depth=2**31)
+    if not isinstance(body, dict):
+        raise BadRequest("Request body must be a JSON object")
+    values = body.get("docs")
+    if values is None:
+        raise BadRequest("POST body must include `docs` parameter.")
+    if not isinstance(values, list):
+        raise BadRequest("`docs` parameter must be an array.")
+    if len(values) > x.limits.max_docs:
+        raise TooLarge(f"at most {x.limits.max_docs} documents in one request, got {len(values)}; send fewer at a time")
+    new_edits = body.get("new_edits", True)
+    if not isinstance(new_edits, bool):
+        raise BadRequest("`new_edits` parameter must be a boolean.")
+    return values, new_edits
+
+
+def _parse_entry(value: object, new_edits: bool, max_depth: int) -> Doc:
+    doc = parse_document(value, new_edits=new_edits)
+    if doc.body.count(b"{") + doc.body.count(b"[") > max_depth and is_deeper(value, max_depth):
+        raise BadRequest(f"invalid UTF-8 JSON: document {doc.id!r} is nested deeper than {max_depth} levels")
+    return doc if doc.id else replace(doc, id=DocId(secrets.token_hex(16)))
+
+
+def _write(database: Database, docs: list[Doc], new_edits: bool) -> list[WriteResult]:
+    """Store a batch; `_local` documents among it go where they belong."""
+    if not any(doc.id.startswith("_local/") for doc in docs):
+        return database.bulk_docs(docs, new_edits=new_edits) if docs else []
+    ordinary = iter(
+        database.bulk_docs([doc for doc in docs if not doc.id.startswith("_local/")], new_edits=new_edits)
+    )
+    return [
+        WriteResult(doc.id, database.put_local(doc.id[7:], doc.body)) if doc.id.startswith("_local/") else next(ordinary)
+        for doc in docs
+    ]
+
+
+def _refuse_whole(results: list[WriteResult]) -> None:
+    """Raise the first missing stub: a replicator skips a row it is refused, and the attachment would be lost."""
+    for result in results:
+        if isinstance(result.error, MissingStub):
+            raise result.error
+
+
+def _render_result(result: WriteResult) -> bytes:
+    if result.error is None:
+        return b'{"ok":true,"id":%b,"rev":"%b"}' % (orjson.dumps(result.id), str(result.rev).encode())
+    row = {"id": result.id, "error": result.error.error, "reason": result.error.reason}
+    if result.rev is not None:
+        row["rev"] = result.rev
+    return dump_json(row)
+
+
+# Reading
+
+
+@dataclass(frozen=True, slots=True)
+class _BadRow:
+    """A row of a `_bulk_get` that asks for nothing possible."""
+
+    id: Any
+    rev: Any
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _GetOptions:
+    latest: bool
+    revs: bool
+    attachments: bool
+    encoding_info: bool
+
+
+def bulk_get(x: Exchange) -> Response:
+    """`POST /db/_bulk_get`: one result for every row asked, in that order."""
+    x.require_json_type()
+    database, body = x.open(), x.json_object()
+    rows = body.get("docs")
+    for name in _REFUSED_ARGUMENTS:
+        if name in x.query:
+            raise BadRequest(f'"{name}" query parameter is not acceptable')
+    if not isinstance(rows, list):
+        raise BadRequest("Missing JSON list of 'docs'.")
+    if len(rows) > x.limits.max_docs:
+        raise TooLarge(f"at most {x.limits.max_docs} documents in one request, got {len(rows)}; ask for fewer at a time")
+    query = x.query
+    options = _GetOptions(*(flag(query, name) for name in ("latest", "revs", "attachments", "att_encoding_info")))
+    wanted = [_parse_row(row) for row in rows]
+    if not accepts(x, "application/json"):
+        for kind in ("multipart/mixed", "multipart/related"):
+            if accepts(x, kind):
+                return _answer_multipart(x, database, wanted, replace(options, attachments=True), kind)
+    pages = _render_pages(database, wanted, options)
+    if len(wanted) <= GET_PAGE:
+        return answer_bytes(x, b"".join(pages))
+    first = list(itertools.islice(pages, 2))  # drawn before the status line, so that a refusal is still a refusal
+    return stream(x, itertools.chain(first, pages))
+
+
+def _parse_row(row: object) -> GetRequest | _BadRow:
+    if not isinstance(row, dict) or not row:
+        return _BadRow(None, None, "bad_request", "document must be a JSON object")
+    if "id" not in row:
+        return _BadRow(None, None, "bad_request", "document id missed")
+    given, rev, since = row["id"], row.get("rev"), row.get("atts_since")
+    try:
+        doc_id = parse_doc_id(given)
+    except BadRequest as error:
+        return _BadRow(given, None, error.error, error.reason)
+    try:
+        wanted = parse_wire_rev(rev) if rev is not None else None
+    except BadRequest as error:
+        return _BadRow(doc_id, rev, error.error, error.reason)
+    if since is not None and not isinstance(since, list):
+        return _BadRow(doc_id, since, "bad_request", "att_since value must be array of revs.")
+    try:
+        known = tuple(parse_revs(since)) if since else None
+    except BadRequest as error:
+        return _BadRow(doc_id, since, error.error, error.reason)
+    return GetRequest(doc_id, wanted, known)
+
+
+_Found = list[Doc | MissingRev]
+
+
+def _fetch(
+    database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions
+) -> Iterator[tuple[GetRequest | _BadRow, _Found]]:
+    """Yield every row with what the store holds of it, a page at a time."""
+    for begin in range(0, len(wanted), GET_PAGE):
+        page = wanted[begin : begin + GET_PAGE]
+        asked = [row for row in page if isinstance(row, GetRequest)]
+        found = iter(database.bulk_get(asked, latest=options.latest, attachments=options.attachments))
+        for row in page:
+            yield row, next(found) if isinstance(row, GetRequest) else []
+
+
+def _render_pages(
+    database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions
+) -> Iterator[bytes]:
+    yield b'{"results":['
+    rows = (_render_row(row, found, options) for row, found in _fetch(database, wanted, options))
+    separator = b""
+    while page := list(itertools.islice(rows, GET_PAGE)):
+        yield separator + b",".join(page)
+        separator = b","
+    yield b"]}\n"
+
+
+def _render_row(row: GetRequest | _BadRow, found: _Found, options: _GetOptions) -> bytes:
+    if isinstance(row, _BadRow) or not found:
+        docs = b'{"error":' + dump_json(_describe_missing(row)) + b"}"
+    else:
+        docs = b",".join(_render_found(row, entry, options) for entry in found)
+    return b'{"id":' + dump_json(row.id) + b',"docs":[' + docs + b"]}"
+
+
+def _render_found(row: GetRequest, entry: Doc | MissingRev, options: _GetOptions) -> bytes:
+    if isinstance(entry, MissingRev):
+        return b'{"error":' + dump_json(_describe_missing(row, entry)) + b"}"
+    data = options.attachments or row.atts_since is not None
+    text = render_document(entry, revs=options.revs, data=data, encoding_info=options.encoding_info)
+    return b'{"ok":' + text + b"}"
+
+
+def _describe_missing(row: GetRequest | _BadRow, missing: MissingRev | None = None) -> dict[str, Any]:
+    if isinstance(row, _BadRow):
+        return {"id": row.id, "rev": row.rev, "error": row.error, "reason": row.reason}
+    rev = (missing.rev if missing else None) or row.rev
+    # CouchDB prints the word "undefined" where no revision was asked for.
+    return {
+        "id": row.id,
+        "rev": rev or "undefined",
+        "error": "not_found",
+        "reason": missing.reason if missing else "missing",
+    }
+
+
+def _answer_multipart(
+    x: Exchange, database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions, kind: str
+) -> Response:
+    outer = build_boundary()
+    pieces = _render_parts(database, wanted, options, outer)
+    return stream(x, pieces, gzip=False, content_type=f'{kind}; boundary="{outer.decode()}"')
+
+
+def _render_parts(
+    database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions, outer: bytes
+) -> Iterator[bytes]:
+    mark = b"\r\n--" + outer
+    for row, found in _fetch(database, wanted, options):
+        for entry in found or [None]:
+            yield mark
+            if isinstance(entry, Doc):
+                headers = b"\r\nX-Doc-Id: %b\r\nX-Rev-Id: %b" % (_header(entry.id), _header(str(entry.rev)))
+                yield from render_part(entry, revs=options.revs, headers=headers)
+            else:
+                described = _describe_missing(row, entry)
+                yield b'\r\nContent-Type: application/json; error="true"\r\n\r\n' + dump_json(described)
+    if wanted:
+        yield mark + b"--\r\n"
+
+
+def _header(text: str) -> bytes:
+    return text.replace("\r", " ").replace("\n", " ").encode()
+
+
+# Comparing
+
+
+def revs_diff(x: Exchange) -> Response:
+    """`POST /db/_revs_diff`: what is missing here of what a peer has; `{}` when nothing is."""
+    found = x.open().revs_diff(_parse_wanted(x))
+    out: dict[str, dict[str, Any]] = {}
+    for doc_id, diff in found.items():
+        out[doc_id] = {"missing": diff.missing}
+        if diff.possible_ancestors:
+            out[doc_id]["possible_ancestors"] = diff.possible_ancestors
+    return answer(x, out)
+
+
+def missing_revs(x: Exchange) -> Response:
+    """`POST /db/_missing_revs`, the older form."""
+    found = x.open().revs_diff(_parse_wanted(x))
+    return answer(x, {"missing_revs": {doc_id: diff.missing for doc_id, diff in found.items()}})
+
+
+def _parse_wanted(x: Exchange) -> Mapping[DocId, list[Rev]]:
+    x.require_json_type()
+    body = x.json_object()
+    if len(body) > x.limits.max_docs:
+        raise TooLarge(f"at most {x.limits.max_docs} documents in one request, got {len(body)}; ask for fewer at a time")
+    return {DocId(doc_id): parse_revs(revs) for doc_id, revs in body.items()}
+
+
+def purge(x: Exchange) -> Response:
+    """`POST /db/_purge`."""
+    database, wanted = x.open(), _parse_wanted(x)
+    if len(wanted) > x.limits.max_purge_docs:
+        raise BadRequest("Exceeded maximum number of documents.")
+    if sum(map(len, wanted.values())) > x.limits.max_purge_revs:
+        raise BadRequest("Exceeded maximum number of revisions.")
+    result = database.purge(wanted)
+    purged = {doc_id: result.purged.get(doc_id, ()) for doc_id in wanted}
+    return answer(x, {"purge_seq": None, "purged": purged}, 201)
+

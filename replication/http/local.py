@@ -1,0 +1,44 @@
+"""`_local` documents: kept beside the tree, without history, never replicated. Peers keep their checkpoints here."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask import Response
+
+from replication.document import Doc, DocId, Rev
+from replication.errors import BadRequest
+from replication.http.answers import answer, answer_bytes
+from replication.http.exchange import Exchange
+from replication.wire import parse_document, render_document
+
+# What CouchDB answers for a local document that is gone.
+GONE_REV = Rev("0-0")
+
+
+def get(x: Exchange) -> Response:
+    """`GET /db/_local/id`."""
+    doc = x.open().get_local(x.parts[2])
+    text = render_document(Doc(DocId(f"_local/{doc.id}"), doc.rev, body=doc.body))
+    return answer_bytes(x, text + b"\n")
+
+
+def put(x: Exchange) -> Response:
+    """`PUT /db/_local/id`: written whatever `_rev` says, as CouchDB does."""
+    database, doc = x.open(), parse_document(x.json())
+    if doc.attachments:
+        raise BadRequest("_local documents do not accept attachments.")
+    doc_id = f"_local/{x.parts[2]}"
+    if doc.deleted:
+        database.delete_local(x.parts[2])
+        return answer(x, {"ok": True, "id": doc_id, "rev": GONE_REV})
+    rev = database.put_local(x.parts[2], doc.body)
+    headers = {"Location": x.absolute(quote(x.parts[0], safe=""), "_local", quote(x.parts[2], safe=""))}
+    return answer(x, {"ok": True, "id": doc_id, "rev": rev}, 201, headers)
+
+
+def delete(x: Exchange) -> Response:
+    """`DELETE /db/_local/id`."""
+    x.drop_body()
+    x.open().delete_local(x.parts[2])
+    return answer(x, {"ok": True, "id": f"_local/{x.parts[2]}", "rev": GONE_REV})

@@ -1,0 +1,299 @@
+"""A page of the feed of `registry` or a `u-` database: events, certificates, CRLs into tables, dossiers folded anew."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from cryptography import x509
+
+from crypto.certificates import parse_certificate
+from crypto.crl import Crl, parse_crl
+from crypto.errors import CryptoError
+from crypto.event import fingerprint_of
+from crypto.path import verify_leaf_profile
+from replication.document import Doc
+from replication.store import Database
+from server.dossier import units
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
+from server.dossier.dossier import Dossier
+from server.dossier.event import is_dossier_stream
+from server.dossier.fold import fold
+from server.dossier.folding import fold_text
+from server.dossier.times import parse_time
+from server.errors import Refused
+from server.intake.verdict import Admissions, Verdict
+from server.pki.documents import parse_der_body
+from server.readmodel.documents import HeldEvent, parse_events, read_documents, read_events
+from server.readmodel.grants import GRANT_TYPES, GrantsCache
+from server.readmodel.tables import Tables
+
+_LOG = logging.getLogger(__name__)
+_MARKS_AT_ONCE = 500  # SQLite takes 32766 arguments; a statement stays readable with fewer
+
+
+class EventPages:
+    """Turns pages of document ids into rows. `read` runs inside the follower's transaction."""
+
+    def __init__(self, tables: Tables, grants: GrantsCache, admissions: Admissions) -> None:
+        self._tables = tables
+        self._grants = grants
+        self._admissions = admissions
+
+    def read(self, connection: sqlite3.Connection, database: Database, ids: Sequence[str]) -> set[str]:
+        """Take in the documents with these ids. Returns the dossier streams whose state may have changed."""
+        proofs = [each for each in ids if each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
+        events = [each for each in ids if not each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
+        crls = [found for doc in read_documents(database, proofs) if (found := self._proof(connection, database, doc))]
+        held = list(parse_events(database.name, read_documents(database, events)))
+        for each in held:
+            self._index(connection, database.name, each)
+        streams: set[str] = {e.stored.event.stream for e in held if is_dossier_stream(e.stored.event.stream)}
+        if any(each.stored.event.type in GRANT_TYPES for each in held):
+            self._grants.forget(database.name)
+            streams |= self._acted(connection, database.name, held)
+        for crl in crls:
+            streams |= self._judge_again(connection, database.name, crl)
+        self._fold(connection, database, streams, held)
+        self._learn_names(connection, database.name, held)
+        return streams
+
+    # Rows
+
+    def _index(self, connection: sqlite3.Connection, database: str, held: HeldEvent) -> None:
+        event = held.stored.event
+        connection.execute(
+            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                database,
+                held.doc_id,
+                held.stored.id,
+                event.stream,
+                event.type,
+                event.unit,
+                event.actor,
+                event.at,
+                held.fingerprint,
+            ),
+        )
+        admission = self._admissions.of(database, held.doc_id)
+        verdict = admission.verdict if admission else Verdict("valid")
+        if verdict.status != "valid":
+            self._note_verdict(connection, database, held.doc_id, event.stream, verdict)
+
+    def _proof(self, connection: sqlite3.Connection, database: Database, doc: Doc) -> Crl | None:
+        """Take in a certificate, or return the CRL in `doc`."""
+        try:
+            if doc.id.startswith(CRL_PREFIX):
+                return parse_crl(parse_der_body(doc.body, "crl"))
+            certificate = parse_certificate(parse_der_body(doc.body, "certificate"))
+            _insert_certificate(connection, database.name, certificate)
+        except (CryptoError, Refused) as exc:
+            _LOG.error("%s in %s cannot be read, run tram verify: %s", doc.id, database.name, exc)
+        return None
+
+    def _learn_names(self, connection: sqlite3.Connection, database: str, held: Iterable[HeldEvent]) -> None:
+        """Names of people, from enrolments by the node or an official and from grants."""
+        for each in held:
+            event = each.stored.event
+            if event.type not in ("enrol.approved", "role.granted"):
+                continue
+            author = units.unit_of_node(event.actor)
+            allowed = author is not None and units.is_within(event.unit, author)
+            if allowed or self._grants.of(database, connection).may_decide(event.actor, event.unit, event.at):
+                connection.execute(
+                    "INSERT OR IGNORE INTO names VALUES (?, ?, ?, ?)",
+                    (event.body["subject"], event.at, each.stored.id, event.body["name"]),
+                )
+
+    # Verdicts
+
+    def _judge_again(self, connection: sqlite3.Connection, database: str, crl: Crl) -> set[str]:
+        """Revise the verdict on every event of a certificate the CRL revokes. Returns the streams concerned."""
+        streams: set[str] = set()
+        for entry in crl.entries:
+            signers = connection.execute(
+                "SELECT fingerprint FROM certificates WHERE database = ? AND serial = ? AND issuer = ?",
+                (database, str(entry.serial_number), crl.issuer),
+            ).fetchall()
+            for (fingerprint,) in signers:
+                streams |= self._judge_signer(connection, database, fingerprint, entry.revocation_date_utc)
+        return streams
+
+    def _judge_signer(
+        self, connection: sqlite3.Connection, database: str, fingerprint: str, revoked: datetime
+    ) -> set[str]:
+        """What was here before the revocation stays valid; of the rest nobody can prove when it was made."""
+        streams: set[str] = set()
+        sql = "SELECT doc_id, stream, at FROM events WHERE database = ? AND fingerprint = ?"
+        for doc_id, stream, claimed in connection.execute(sql, (database, fingerprint)).fetchall():
+            admission = self._admissions.of(database, doc_id)
+            if admission is not None and admission.admitted < revoked:
+                continue
+            verdict = Verdict("indeterminate" if parse_time(claimed) < revoked else "invalid", "revoked")
+            self._admissions.revise(database, doc_id, verdict)
+            self._note_verdict(connection, database, doc_id, stream, verdict)
+            streams.add(stream)
+        return {stream for stream in streams if is_dossier_stream(stream)}
+
+    def _note_verdict(
+        self, connection: sqlite3.Connection, database: str, doc_id: str, stream: str, verdict: Verdict
+    ) -> None:
+        connection.execute(
+            "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)",
+            (database, doc_id, stream, verdict.status, verdict.reason),
+        )
+
+    # Dossiers
+
+    def _acted(self, connection: sqlite3.Connection, database: str, held: Iterable[HeldEvent]) -> set[str]:
+        """Return the dossiers in which people acted whose roles changed."""
+        streams: set[str] = set()
+        for each in held:
+            subject = each.stored.event.body.get("subject")
+            if each.stored.event.type in GRANT_TYPES and subject:
+                rows = connection.execute(
+                    "SELECT DISTINCT e.stream FROM events e JOIN dossiers d USING (stream)"
+                    " WHERE e.database = ? AND e.actor = ?",
+                    (database, subject),
+                )
+                streams |= {row[0] for row in rows}
+        return streams
+
+    def _fold(
+        self, connection: sqlite3.Connection, database: Database, streams: set[str], held: Sequence[HeldEvent]
+    ) -> None:
+        by_doc = {each.doc_id: each for each in held}
+        ids = _event_ids(connection, database.name, sorted(streams))
+        by_doc |= {each.doc_id: each for each in read_events(database, [each for each in ids if each not in by_doc])}
+        by_stream: dict[str, list[HeldEvent]] = {}
+        for each in by_doc.values():
+            if each.stored.event.stream in streams:
+                by_stream.setdefault(each.stored.event.stream, []).append(each)
+        grants = self._grants.of(database.name, connection)
+        for stream in sorted(streams):
+            events = [each.stored for each in by_stream.get(stream, ())]
+            if events:
+                self._store_dossier(connection, database.name, fold(events, grants), len(events))
+
+    def _store_dossier(self, connection: sqlite3.Connection, database: str, dossier: Dossier, count: int) -> None:
+        updates = connection.execute("SELECT coalesce(max(updates), 0) + 1 FROM dossiers").fetchone()[0]
+        doubtful = connection.execute("SELECT count(*) FROM verdicts WHERE stream = ?", (dossier.stream,)).fetchone()[0]
+        values = _dossier_row(database, dossier) | {"updates": updates, "doubtful": doubtful}
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in values if name != "stream")
+        connection.execute(
+            f"INSERT INTO dossiers ({names}) VALUES ({marks}) ON CONFLICT (stream) DO UPDATE SET {changes}",  # noqa: S608
+            values,
+        )
+        connection.execute("DELETE FROM file_refs WHERE stream = ?", (dossier.stream,))
+        connection.executemany(
+            "INSERT OR IGNORE INTO file_refs (stream, event, manifest, sha256, database, size, type, name)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            _file_rows(dossier),
+        )
+        _index_text(connection, dossier)
+
+
+def count_files(connection: sqlite3.Connection, streams: Iterable[str]) -> None:
+    """Write into each dossier how many of its files and bytes are here."""
+    for stream in streams:
+        connection.execute(
+            "UPDATE dossiers SET (files_total, files_here, bytes_total, bytes_here) = ("
+            " SELECT count(*), coalesce(sum(coalesce(m.here, 0) >= r.size), 0), coalesce(sum(r.size), 0),"
+            " coalesce(sum(min(coalesce(m.here, 0), r.size)), 0)"
+            " FROM (SELECT DISTINCT database, manifest, size FROM file_refs WHERE stream = ?1) r"
+            " LEFT JOIN manifests m ON m.database = r.database AND m.manifest = r.manifest)"
+            " WHERE stream = ?1",
+            (stream,),
+        )
+
+
+def _event_ids(connection: sqlite3.Connection, database: str, streams: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for start in range(0, len(streams), _MARKS_AT_ONCE):
+        some = streams[start : start + _MARKS_AT_ONCE]
+        marks = ",".join("?" * len(some))
+        sql = f"SELECT doc_id FROM events WHERE stream IN ({marks}) AND database = ?"  # noqa: S608 - question marks
+        found += [row[0] for row in connection.execute(sql, (*some, database))]
+    return found
+
+
+def _dossier_row(database: str, dossier: Dossier) -> dict[str, object]:
+    name = dossier.applicant.get("name", "")
+    unit = dossier.unit or next((entry.stored.event.unit for entry in dossier.timeline), "")
+    return {
+        "stream": dossier.stream,
+        "database": database,
+        "unit": unit,
+        "code": dossier.code,
+        "procedure": dossier.procedure,
+        "channel": dossier.channel,
+        "owner": dossier.owner,
+        "applicant": name,
+        "folded_name": fold_text(name),
+        "status": dossier.status,
+        "handover": dossier.states.handover,
+        "due": dossier.due,
+        "submitted_at": dossier.submitted_at,
+        "accepted_at": dossier.accepted_at,
+        "updated_at": max(entry.stored.event.at for entry in dossier.timeline),
+        "received": dossier.is_received,
+        "unreceipted": len(dossier.unreceipted),
+        "conflicts": len(dossier.open_conflicts),
+        "forwarded_to": dossier.forwarded_to,
+    }
+
+
+def _file_rows(dossier: Dossier) -> list[tuple[object, ...]]:
+    """Every file any event of the dossier names, counted or not: all of them are to arrive."""
+    return [
+        (
+            dossier.stream,
+            entry.id,
+            ref.manifest,
+            ref.sha256,
+            units.files_database_name(entry.stored.event.unit),
+            ref.size,
+            ref.type,
+            ref.name,
+        )
+        for entry in dossier.timeline
+        for ref in entry.stored.event.files
+    ]
+
+
+def _index_text(connection: sqlite3.Connection, dossier: Dossier) -> None:
+    words = [dossier.code, dossier.code.replace("-", " ").replace(".", " "), dossier.procedure, dossier.stream]
+    words += [dossier.applicant.get(name, "") for name in ("name", "phone", "id_number", "address")]
+    number = connection.execute("SELECT number FROM dossiers WHERE stream = ?", (dossier.stream,)).fetchone()[0]
+    connection.execute(
+        "INSERT OR REPLACE INTO found (rowid, text) VALUES (?, ?)", (number, fold_text(" ".join(filter(None, words))))
+    )
+
+
+def _insert_certificate(connection: sqlite3.Connection, database: str, certificate: x509.Certificate) -> None:
+    kind, urn, unit = "ca", "", ""
+    try:
+        profile = verify_leaf_profile(certificate)
+        kind, urn, unit = profile.names.kind, profile.urn, profile.names.unit
+    except CryptoError:
+        _LOG.debug("%s signs certificates, not events", certificate.subject)
+    connection.execute(
+        "INSERT OR IGNORE INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            database,
+            fingerprint_of(certificate),
+            kind,
+            urn,
+            unit,
+            certificate.subject.rfc4514_string(),
+            certificate.issuer.public_bytes(),
+            str(certificate.serial_number),
+            certificate.not_valid_before_utc.isoformat(),
+            certificate.not_valid_after_utc.isoformat(),
+        ),
+    )

@@ -1,0 +1,147 @@
+"""Follows the changes feeds of every database of the store and keeps the tables up with them.
+
+Writes of this process wake it at once (`notice`); writes of another process on the same store, or of CouchDB's own,
+are found by looking every `LOOK_EVERY_S`. One page is one transaction: its rows and the new place in the feed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from replication.document import Seq
+from replication.errors import NotFound, ReplicationError
+from replication.store import ZERO, Database, Store
+from server.dossier import units
+from server.intake.places import REGISTRY
+from server.readmodel.eventpages import EventPages, count_files
+from server.readmodel.filepages import FilePages
+from server.readmodel.tables import Tables
+
+_LOG = logging.getLogger(__name__)
+
+PAGE = 500  # rows of a feed in one transaction: half a megabyte of events, some 50 ms
+LOOK_EVERY_S = 5.0
+
+
+class Listener(Protocol):
+    """Whoever wants to know which dossiers changed. Called after the commit, in the follower's thread."""
+
+    def __call__(self, streams: set[str]) -> None: ...
+
+
+class Follower:
+    """`start` runs it in a thread; `catch_up` does the same work in the caller's."""
+
+    def __init__(self, store: Store, tables: Tables, events: EventPages, files: FilePages) -> None:
+        self._store = store
+        self._tables = tables
+        self._events = events
+        self._files = files
+        self._listeners: list[Listener] = []
+        self._turn = threading.Lock()
+        self._wake = threading.Condition()
+        self._dirty: set[str] = set()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of every change from now on."""
+        self._listeners.append(listener)
+
+    def notice(self, database: str) -> None:
+        """Say that a database was written to."""
+        with self._wake:
+            self._dirty.add(database)
+            self._wake.notify_all()
+
+    def catch_up(self, database: str | None = None) -> None:
+        """Read to the end of one database's feed, or of all. Returns when the tables hold everything."""
+        with self._turn:
+            for name in [database] if database else self._names():
+                self._follow(name)
+
+    def start(self) -> None:
+        """Follow in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="readmodel", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        self._safely(None)
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._dirty or self._stopped, LOOK_EVERY_S)
+                if self._stopped:
+                    return
+                dirty, self._dirty = self._dirty, set()
+            if not dirty:
+                self._safely(None)
+            for name in sorted(dirty):
+                self._safely(name)
+
+    def _safely(self, database: str | None) -> None:
+        """Catch up, and live through a database that cannot be read just now: the others must not wait for it."""
+        for name in [database] if database else self._names():
+            try:
+                self.catch_up(name)
+            except Exception:
+                if self._stopped:
+                    return
+                _LOG.exception("the read model cannot follow %s; trying again with its next change", name)
+
+    def _names(self) -> list[str]:
+        try:
+            names = self._store.names()
+        except ReplicationError:
+            _LOG.exception("the store does not answer; the read model waits")
+            return []
+        return [name for name in names if name == REGISTRY or units.unit_of_database(name)]
+
+    def _follow(self, name: str) -> None:
+        try:
+            database = self._store.open(name)
+        except NotFound:
+            return
+        since = self._place(database)
+        while not self._stopped:
+            page = database.changes(since, limit=PAGE)
+            if not page.rows:
+                return
+            ids = [row.id for row in page.rows if not row.id.startswith("_design/")]
+            self._take(database, ids, page.last_seq)
+            since = page.last_seq
+            if not page.pending:
+                return
+
+    def _take(self, database: Database, ids: Sequence[str], last_seq: Seq) -> None:
+        read: Callable[..., set[str]] = self._files.read if database.name.startswith("f-") else self._events.read
+        with self._tables.writing() as connection:
+            streams = read(connection, database, ids)
+            count_files(connection, streams)
+            connection.execute("UPDATE followed SET seq = ? WHERE database = ?", (last_seq, database.name))
+        for listener in self._listeners:
+            listener(streams)
+
+    def _place(self, database: Database) -> Seq:
+        """Return where to go on. A database made anew under the old name is read from the start, its rows dropped."""
+        instance = database.info().instance_start_time
+        row = self._tables.row("SELECT instance, seq FROM followed WHERE database = ?", (database.name,))
+        if row is not None and row["instance"] == instance:
+            return Seq(row["seq"])
+        with self._tables.writing() as connection:
+            for table in ("events", "dossiers", "manifests", "awaited", "certificates", "verdicts", "file_refs"):
+                connection.execute(f"DELETE FROM {table} WHERE database = ?", (database.name,))  # noqa: S608 - ours
+            connection.execute("DELETE FROM found WHERE rowid NOT IN (SELECT number FROM dossiers)")
+            connection.execute("INSERT OR REPLACE INTO followed VALUES (?, ?, ?)", (database.name, instance, ZERO))
+        return ZERO

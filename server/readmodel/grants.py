@@ -1,0 +1,62 @@
+"""The roles and units that each database gives, folded when first asked for and again when it changes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+
+from replication.errors import NotFound
+from replication.store import Store
+from server.dossier.roles import Grants, fold_grants
+from server.intake.places import REGISTRY
+from server.readmodel.documents import read_events
+from server.readmodel.tables import Tables
+
+GRANT_TYPES = ("role.granted", "role.revoked", "unit.described")
+_KEPT = 16  # a commune has one, a province reads one at a time
+
+
+class GrantsCache:
+    """Grants by database. Enrolments are left out: names are in table `names`."""
+
+    def __init__(self, store: Store, tables: Tables) -> None:
+        self._store = store
+        self._tables = tables
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Grants] = OrderedDict()
+
+    def of(self, database: str, connection: sqlite3.Connection | None = None) -> Grants:
+        """Return what the grants in `database` say; of `registry`, the descriptions of units.
+
+        `connection` is the follower's, which sees rows that are not committed yet.
+        """
+        with self._lock:
+            if database in self._known:
+                self._known.move_to_end(database)
+                return self._known[database]
+        grants = self._fold(database, connection)
+        with self._lock:
+            self._known[database] = grants
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return grants
+
+    def forget(self, database: str) -> None:
+        """Fold again next time: a grant came."""
+        with self._lock:
+            self._known.pop(database, None)
+
+    def _fold(self, database: str, connection: sqlite3.Connection | None) -> Grants:
+        sql = "SELECT doc_id FROM events WHERE database = ? AND type IN (?, ?, ?)"
+        arguments = (database, *GRANT_TYPES)
+        rows = connection.execute(sql, arguments).fetchall() if connection else self._tables.rows(sql, arguments)
+        try:
+            opened = self._store.open(database)
+        except NotFound:
+            return Grants()
+        return fold_grants(held.stored for held in read_events(opened, [row["doc_id"] for row in rows]))
+
+    def units(self) -> Grants:
+        """Return what the registry says about units."""
+        return self.of(REGISTRY)

@@ -1,0 +1,161 @@
+"""The tables of `readmodel.db`, and the connections to it.
+
+One writer (the follower) and as many readers as there are threads: WAL lets them see the last commit while the next
+is being made. `synchronous=NORMAL`: a power cut may cost the newest commits, and with them the place in the feed, so
+they are read again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+VERSION = 1  # another number in the file: it is dropped and computed anew
+
+SCHEMA = """
+CREATE TABLE followed (database TEXT PRIMARY KEY, instance TEXT NOT NULL, seq TEXT NOT NULL);
+
+CREATE TABLE events (
+    database TEXT NOT NULL, doc_id TEXT NOT NULL, id TEXT NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL,
+    unit TEXT NOT NULL, actor TEXT NOT NULL, at TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    PRIMARY KEY (database, doc_id)) WITHOUT ROWID;
+CREATE INDEX events_stream ON events (stream);
+CREATE INDEX events_type ON events (type, database);
+CREATE INDEX events_fingerprint ON events (fingerprint);
+
+CREATE TABLE dossiers (
+    number INTEGER PRIMARY KEY, stream TEXT NOT NULL UNIQUE, database TEXT NOT NULL, unit TEXT NOT NULL,
+    code TEXT NOT NULL, procedure TEXT NOT NULL, channel TEXT NOT NULL, owner TEXT NOT NULL, applicant TEXT NOT NULL, folded_name TEXT NOT NULL,
+    status INTEGER NOT NULL, handover TEXT NOT NULL, due TEXT NOT NULL, submitted_at TEXT NOT NULL,
+    accepted_at TEXT NOT NULL, updated_at TEXT NOT NULL, updates INTEGER NOT NULL, received INTEGER NOT NULL,
+    unreceipted INTEGER NOT NULL, conflicts INTEGER NOT NULL, doubtful INTEGER NOT NULL, forwarded_to TEXT NOT NULL,
+    files_total INTEGER NOT NULL DEFAULT 0, files_here INTEGER NOT NULL DEFAULT 0,
+    bytes_total INTEGER NOT NULL DEFAULT 0, bytes_here INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX dossiers_queue ON dossiers (unit, status, due, stream);
+CREATE INDEX dossiers_status ON dossiers (status, due, stream);
+CREATE INDEX dossiers_code ON dossiers (code) WHERE code <> '';
+CREATE INDEX dossiers_owner ON dossiers (owner);
+CREATE INDEX dossiers_updated ON dossiers (updates);
+CREATE INDEX dossiers_unreceipted ON dossiers (unit) WHERE unreceipted > 0;
+
+-- rowid is dossiers.number: full-text tables find rows by rowid and by words, by nothing else.
+CREATE VIRTUAL TABLE found USING fts5 (text, tokenize = 'unicode61');
+
+-- Which dossier names which file; a file may be named by several.
+CREATE TABLE file_refs (
+    stream TEXT NOT NULL, event TEXT NOT NULL, manifest TEXT NOT NULL, sha256 TEXT NOT NULL, database TEXT NOT NULL,
+    size INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
+    PRIMARY KEY (stream, event, manifest)) WITHOUT ROWID;
+CREATE INDEX file_refs_manifest ON file_refs (database, manifest);
+CREATE INDEX file_refs_sha256 ON file_refs (sha256);
+
+-- `here` counts bytes; chunks have rows only while some of their file are missing.
+CREATE TABLE manifests (
+    database TEXT NOT NULL, manifest TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, here INTEGER NOT NULL,
+    PRIMARY KEY (database, manifest)) WITHOUT ROWID;
+CREATE TABLE awaited (
+    database TEXT NOT NULL, chunk TEXT NOT NULL, manifest TEXT NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (database, chunk, manifest)) WITHOUT ROWID;
+
+CREATE TABLE certificates (
+    database TEXT NOT NULL, fingerprint TEXT NOT NULL, kind TEXT NOT NULL, urn TEXT NOT NULL, unit TEXT NOT NULL,
+    subject TEXT NOT NULL, issuer BLOB NOT NULL, serial TEXT NOT NULL, begins TEXT NOT NULL, ends TEXT NOT NULL,
+    PRIMARY KEY (database, fingerprint)) WITHOUT ROWID;
+CREATE INDEX certificates_urn ON certificates (urn);
+CREATE INDEX certificates_serial ON certificates (database, serial);
+
+CREATE TABLE names (
+    subject TEXT NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, name TEXT NOT NULL,
+    PRIMARY KEY (subject, at, event)) WITHOUT ROWID;
+
+CREATE TABLE verdicts (
+    database TEXT NOT NULL, doc_id TEXT NOT NULL, stream TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (database, doc_id)) WITHOUT ROWID;
+CREATE INDEX verdicts_stream ON verdicts (stream);
+"""
+
+
+class Tables:
+    """The file, open. `writing` is one transaction at a time; readers never wait for it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._write_lock = threading.RLock()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        self._drop_if_old()
+        self._writer = self._connect()
+        if not self._writer.execute("PRAGMA user_version").fetchone()[0]:
+            self._writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write transaction for the block; committed at its end, rolled back if it raises. Blocks may nest."""
+        with self._write_lock:
+            if self._writer.in_transaction:
+                yield self._writer
+                return
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+
+    def rows(self, sql: str, arguments: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query, as of the last commit."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            return connection.execute(sql, arguments).fetchall()
+        finally:
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def row(self, sql: str, arguments: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, None if there is none."""
+        found = self.rows(sql, arguments)
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._write_lock:
+            self._closed = True
+            self._writer.close()
+            while self._idle:
+                self._idle.pop().close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "cache_size=-4000"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _drop_if_old(self) -> None:
+        """Delete a file of another version, or one that is no database any more."""
+        if not self._path.exists():
+            return
+        try:
+            with sqlite3.connect(self._path) as probe:
+                known = probe.execute("PRAGMA user_version").fetchone()[0]
+            probe.close()
+        except sqlite3.DatabaseError:
+            known = -1
+        if known not in (0, VERSION):
+            drop(self._path)
+
+
+def drop(path: Path) -> None:
+    """Delete the read model's file and what SQLite keeps beside it."""
+    for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        name.unlink(missing_ok=True)

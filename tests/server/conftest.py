@@ -1,0 +1,243 @@
+"""A province, a district and a commune as real homes with real keys, and people with keys of their own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto import jcs, jws, keys
+from crypto.certificates import fingerprint_of
+from replication.document import Doc
+from replication.sqlite import SqliteStore
+from server.dossier import units
+from server.dossier.documents import certificate_doc, event_doc
+from server.dossier.event import build_event, build_stream_id
+from server.home import Engine, Home, Settings
+from server.intake.door import Intake
+from server.intake.quarantine import Quarantine
+from server.intake.source import Source
+from server.intake.verdict import Admissions
+from server.node.clock import NodeClock
+from server.node.signing import NodeSigner
+from server.nodedb import NodeDb
+from server.pki.authority import Authority, found_root, install, new_subject_id
+from server.pki.credentials import CredentialCopier
+from server.pki.directory import Directory
+
+PROVINCE, DISTRICT, COMMUNE = "H41", "H41.12", "H41.12.03"
+
+
+@dataclass
+class Person:
+    """A phone or desk: a key, a certificate, and what they sign."""
+
+    subject_id: str
+    key: Any
+    certificate: Any
+
+    @property
+    def urn(self) -> str:
+        return f"urn:tram:subject:{self.subject_id}"
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(self.certificate)
+
+    def sign(self, event: dict[str, Any], at: datetime | None = None) -> Doc:
+        return event_doc(self.envelope(event, at))
+
+    def envelope(self, event: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
+        iat = int((at or datetime.now(UTC)).timestamp())
+        return jws.sign_event(event, key=self.key, certificate=self.certificate, iat=iat)
+
+    def token(self, audience: str, *, at: datetime | None = None, life_s: int = 300, **changes: Any) -> str:
+        iat = int((at or datetime.now(UTC)).timestamp())
+        payload = {"iss": self.urn, "aud": audience, "iat": iat, "exp": iat + life_s} | changes
+        header = {"typ": "tram-token+jwt", "x5t#S256": self.fingerprint}
+        return jws.sign_compact(jcs.canonical(payload), key=self.key, header=header)
+
+
+@dataclass
+class Station:
+    """One tier below its pages: the parts a node is assembled from, without threads and without a network."""
+
+    home: Home
+    authority: Authority
+    store: SqliteStore
+    db: NodeDb
+    directory: Directory
+    quarantine: Quarantine
+    admissions: Admissions
+    intake: Intake
+    copier: CredentialCopier
+    signer: NodeSigner
+    now: list[datetime]
+    stored: list[str] = field(default_factory=list)
+
+    @property
+    def database(self) -> str:
+        return units.database_name(self.home.unit)
+
+    def enrol(self, pool: Callable[[], Any]) -> Person:
+        """A person with a certificate of this unit, which is stored in the unit's database."""
+        person = issue_person(self.authority, pool())
+        self.copier.ensure_certificate(self.database, person.certificate)
+        return person
+
+    def put(self, doc: Doc, database: str = "", source: Source = Source("peer", "test")) -> str:  # noqa: B008
+        """Admit one document; return "" or the reason it was refused for."""
+        result = self.intake.admit(database or self.database, [doc], source=source)[0]
+        return result.error.reason if result.error else ""
+
+
+def issue_person(authority: Authority, key: Any, now: datetime | None = None) -> Person:
+    subject_id = new_subject_id()
+    certificate = authority.issue_person(key.public_key(), subject_id=subject_id, now=now or datetime.now(UTC))
+    return Person(subject_id, key, certificate)
+
+
+def submission(unit: str, person: Person, **changes: Any) -> dict[str, Any]:
+    """A well-formed `dossier.submitted` in a stream of its own."""
+    stream = build_stream_id(int(datetime.now(UTC).timestamp() * 1000), secrets.token_bytes(10))
+    body = {
+        "procedure": "1.001193",
+        "channel": "online",
+        "applicant": {"name": "Nguyễn Thị Ánh", "phone": "0912345678"},
+        "form": {"ho_ten": "Nguyễn Văn Bình"},
+        "delivery": "counter",
+    }
+    members = {
+        "stream": stream,
+        "type": "dossier.submitted",
+        "unit": unit,
+        "actor": person.urn,
+        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "nonce": secrets.token_bytes(16),
+        "body": body,
+    }
+    return build_event(**(members | changes))
+
+
+@pytest.fixture(scope="session")
+def key_pool() -> Callable[[], Any]:
+    """A source of P-256 keys, a few made once and handed out in turn: making one costs more than using it."""
+    made: list[Any] = []
+    taken = 0
+
+    def take() -> Any:
+        nonlocal taken
+        if len(made) < 8:
+            made.append(keys.generate_p256())
+        taken += 1
+        return made[(taken - 1) % 8]
+
+    return take
+
+
+@pytest.fixture(scope="session")
+def ca_keys() -> dict[str, Any]:
+    """One CA key per unit for the whole run."""
+    return {unit: keys.generate_p256() for unit in (PROVINCE, DISTRICT, COMMUNE, "H41.12.04", "H41.13")}
+
+
+@pytest.fixture
+def make_homes(tmp_path: Path, ca_keys: dict[str, Any]) -> Callable[..., dict[str, Home]]:
+    """Homes of a province, a district and a commune, each CA signed by the one above."""
+
+    def make(*unit_codes: str, now: datetime | None = None) -> dict[str, Home]:
+        at = now or datetime.now(UTC)
+        homes: dict[str, Home] = {}
+        authorities: dict[str, Authority] = {}
+        for unit in unit_codes or (PROVINCE, DISTRICT, COMMUNE):
+            settings = Settings(unit, f"Đơn vị {unit}", Engine(), None, at.isoformat())
+            homes[unit] = home = Home.create(tmp_path / units.dashed(unit), settings)
+            above = next((u for u in units.path_of(unit)[1:] if u in authorities), None)
+            if above is None:
+                authorities[unit] = found_root(home, at, ca_keys[unit])
+                continue
+            home.write_ca_key(ca_keys[unit])
+            certificate = authorities[above].issue_unit(ca_keys[unit].public_key(), unit=unit, now=at)
+            authorities[unit] = install(home, [certificate, *authorities[above].chain], at)
+        return homes
+
+    return make
+
+
+@pytest.fixture
+def make_station() -> Iterator[Callable[[Home], Station]]:
+    """Stations over homes; closed at the end."""
+    made: list[Station] = []
+
+    def make(home: Home, now: datetime | None = None) -> Station:
+        clock_now = [now or datetime.now(UTC)]
+        db, store = NodeDb(home.path / "node.db"), SqliteStore(home.path / "store")
+        directory = Directory(db, store, home.anchors())
+        quarantine, admissions = Quarantine(db), Admissions(db)
+        stored: list[str] = []
+        intake = Intake(
+            unit=home.unit,
+            store=store,
+            directory=directory,
+            quarantine=quarantine,
+            admissions=admissions,
+            clock=NodeClock(db, lambda: clock_now[0]),
+            on_stored=stored.append,
+        )
+        signer = NodeSigner.of(home)
+        copier = CredentialCopier(store=store, directory=directory, intake=intake, chain=home.chain(), urn=signer.urn)
+        station = Station(
+            home,
+            Authority.open(home),
+            store,
+            db,
+            directory,
+            quarantine,
+            admissions,
+            intake,
+            copier,
+            signer,
+            clock_now,
+            stored,
+        )
+        for name in (station.database, "registry", units.files_database_name(home.unit)):
+            copier.ensure_database(name)
+        copier.ensure_certificate(station.database, signer.certificate)
+        copier.ensure_certificate("registry", signer.certificate)
+        made.append(station)
+        return station
+
+    yield make
+    for station in made:
+        station.store.close()
+        station.db.close()
+
+
+@pytest.fixture
+def commune(make_homes: Any, make_station: Any) -> Station:
+    """The commune of a three-tier tree, ready to take documents."""
+    return make_station(make_homes()[COMMUNE])
+
+
+@pytest.fixture
+def citizen(commune: Station, key_pool: Any) -> Person:
+    """Somebody enrolled at the commune."""
+    return commune.enrol(key_pool)
+
+
+@pytest.fixture
+def helpers() -> Any:
+    """The functions and constants of this file, for tests in folders below (which cannot import it)."""
+
+    class Helpers:
+        PROVINCE, DISTRICT, COMMUNE = PROVINCE, DISTRICT, COMMUNE
+        issue_person = staticmethod(issue_person)
+        submission = staticmethod(submission)
+        certificate_doc = staticmethod(certificate_doc)
+
+    return Helpers
