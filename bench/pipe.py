@@ -56,6 +56,7 @@ class Flow:
         self.finished = False
         self.corrupt_every = 0
         self.corrupt_from: random.Random | None = None
+        self._until_flip = 0
 
     def read_at(self) -> float | None:
         """Return when to read next, or None when not to."""
@@ -93,10 +94,14 @@ class Flow:
         return self._waiting[0][0] if self._waiting else None
 
     def _spoil(self, data: bytes) -> bytes:
-        if self.corrupt_from is None or self.corrupt_from.random() >= len(data) / self.corrupt_every:
+        """Flip a bit at each place the seed names; places count bytes, so reads of another size change nothing."""
+        if self.corrupt_from is None:
             return data
         spoiled = bytearray(data)
-        spoiled[self.corrupt_from.randrange(len(data))] ^= 1 << self.corrupt_from.randrange(8)
+        while self._until_flip < len(data):
+            spoiled[self._until_flip] ^= 1 << self.corrupt_from.randrange(8)
+            self._until_flip += self.corrupt_from.randint(1, 2 * self.corrupt_every)
+        self._until_flip -= len(data)
         return bytes(spoiled)
 
 

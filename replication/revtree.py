@@ -128,7 +128,8 @@ class RevTree:
         return self._sorted(reached & self._leaf_nodes())
 
     def stem(self, limit: int) -> RevTree:
-        """Return the tree with at most `limit` generations kept below each leaf; it may fall into several roots."""
+        """Return the tree without the nodes that are `limit` or more generations below every leaf that descends
+        from them. It may fall into several roots."""
         if len(self.parents) <= limit or all(len(self.path(node)) <= limit for node in self._leaf_nodes()):
             return self
         # The lowest leaf that descends from a node decides whether the node stays.

@@ -23,8 +23,8 @@ from crypto.event import event_document, fingerprint_of, sign_event
 from crypto.jws import sign_compact
 from crypto.keys import PrivateKey, generate_p256, public_to_jwk
 from deploy.scenario.scans import Scan
-from server.dossier.event import build_event, build_stream_id
-from server.dossier.manifest import build_manifest, chunks_of, manifest_id
+from server.dossier.event import FileRef, build_event, build_stream_id
+from server.dossier.manifest import Manifest, build_manifest
 
 CALL_LIMIT_S = 20.0
 TOKEN_LIFE_S = 300
@@ -88,7 +88,22 @@ class Person:
 
     def dossier(self, stream: str) -> dict[str, Any]:
         """Return the folded dossier as the node sees it."""
-        return self._json("GET", f"/api/dossiers/{stream}")
+        return dict(self._json("GET", f"/api/dossiers/{stream}"))
+
+    def fetch_catalogue(self) -> dict[str, Any]:
+        """Return the procedures the node offers, as the phone keeps them for offline use."""
+        return dict(self._json("GET", "/api/catalogue"))
+
+    def find_dossier(self, stream: str) -> dict[str, Any] | None:
+        """Return the folded dossier, None while the node has not heard of it."""
+        answer = self._send("GET", f"/api/dossiers/{stream}")
+        if answer.status_code == requests.codes.not_found:
+            return None
+        return dict(_checked(answer).json())
+
+    def fetch_enrolments(self) -> list[dict[str, Any]]:
+        """Return the enrolment requests that wait for an official."""
+        return list(self._json("GET", "/api/enrolments")["requests"])
 
     def _take(self, answer: Mapping[str, Any]) -> None:
         if answer["state"] == "refused":
@@ -105,13 +120,12 @@ class Person:
         header = {"typ": "tram-token+jwt", "x5t#S256": fingerprint_of(self.certificate)}
         return sign_compact(json.dumps(claims).encode(), key=self.key, header=header)
 
-    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self._token()}"} if self.certificate else {}
-        headers.update(options.pop("headers", {}))
-        answer = self.session.request(method, self.node + path, headers=headers, timeout=CALL_LIMIT_S, **options)
-        if answer.status_code >= requests.codes.bad_request:
-            raise Refusal(f"{method} {path}: {answer.status_code} {answer.text[:400]}")
-        return answer
+        return self.session.request(method, self.node + path, headers=headers, timeout=CALL_LIMIT_S, **options)
+
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+        return _checked(self._send(method, path, **options))
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
         return self._call(method, path, **options).json()
@@ -123,7 +137,7 @@ class Outgoing:
 
     stream: str
     document: Mapping[str, Any]
-    manifests: Mapping[str, Mapping[str, Any]]
+    manifests: Mapping[str, Manifest]
     chunks: Mapping[str, bytes]
 
     @property
@@ -139,18 +153,15 @@ class Citizen(Person):
         self, *, unit: str, procedure: str, applicant: Mapping[str, str], form: Mapping[str, str], scans: Sequence[Scan]
     ) -> Outgoing:
         """Return a signed submission with its files cut into chunks. Uses no network."""
-        manifests: dict[str, Mapping[str, Any]] = {}
+        manifests: dict[str, Manifest] = {}
         chunks: dict[str, bytes] = {}
         files = []
         for scan in scans:
-            manifest = build_manifest(scan.jpeg)
-            name = manifest_id(manifest)
-            manifests[name] = manifest
-            chunks.update(chunks_of(scan.jpeg))
-            files.append(
-                {"sha256": manifest["sha256"], "manifest": name, "size": len(scan.jpeg)}
-                | {"type": "image/jpeg", "name": scan.name, "part": scan.part}
-            )
+            manifest, pieces = build_manifest(scan.jpeg)
+            manifests[manifest.id] = manifest
+            chunks.update(zip(manifest.chunks, pieces, strict=True))
+            size = len(scan.jpeg)
+            files.append(FileRef(manifest.sha256, manifest.id, size, "image/jpeg", scan.name, scan.part))
         event = build_event(
             stream=build_stream_id(time.time_ns() // 1_000_000, secrets.token_bytes(10)),
             type="dossier.submitted",
@@ -185,7 +196,7 @@ class Citizen(Person):
         for chunk in missing:
             self._call("PUT", f"/api/files/chunks/{chunk}", data=outgoing.chunks[chunk])
         for name, manifest in outgoing.manifests.items():
-            self._call("PUT", f"/api/files/manifests/{name}", json={"manifest": manifest})
+            self._call("PUT", f"/api/files/manifests/{name}", json={"manifest": manifest.value()})
 
     def _send_event(self, outgoing: Outgoing) -> None:
         rows = self._json("POST", "/db/mine/_bulk_docs", json={"new_edits": False, "docs": [outgoing.document]})
@@ -203,6 +214,13 @@ class Citizen(Person):
                 if event.get("type") == "receipt.issued" and event["stream"] == outgoing.stream:
                     return event
         raise Refusal("the node holds the dossier but has not signed a receipt")
+
+
+def _checked(answer: requests.Response) -> requests.Response:
+    if answer.status_code >= requests.codes.bad_request:
+        asked = f"{answer.request.method} {answer.request.path_url}"
+        raise Refusal(f"{asked}: {answer.status_code} {answer.text[:400]}")
+    return answer
 
 
 def _now() -> int:

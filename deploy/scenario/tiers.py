@@ -24,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One node: `folder` is its home's name, `offset` its port above the base, `parent` the folder of the tier above."""
+    """One node: `folder` is the name of its home, `offset` its port above the base, `parent` the tier above."""
 
     folder: str
     unit: str

@@ -88,7 +88,7 @@ def extend(due: datetime, requests: Iterable[Request], calendar: Calendar) -> da
 
 
 def outcome(due: datetime | None, finished: datetime | None, now: datetime, *, requests: int = 0) -> Outcome:
-    """Return how a dossier stands: `finished` is the end of processing, None while it runs; `now` the instant asked for.
+    """Return how a dossier stands at the instant `now`; `finished` is the end of processing, None while it runs.
 
     Early means finished on a day before the due day. More than one request for papers counts as late (QĐ 766, as
     scored there [C]), whenever it was finished.

@@ -29,10 +29,11 @@ CREATE INDEX events_fingerprint ON events (fingerprint);
 
 CREATE TABLE dossiers (
     number INTEGER PRIMARY KEY, stream TEXT NOT NULL UNIQUE, database TEXT NOT NULL, unit TEXT NOT NULL,
-    code TEXT NOT NULL, procedure TEXT NOT NULL, channel TEXT NOT NULL, owner TEXT NOT NULL, applicant TEXT NOT NULL, folded_name TEXT NOT NULL,
-    status INTEGER NOT NULL, handover TEXT NOT NULL, due TEXT NOT NULL, submitted_at TEXT NOT NULL,
-    accepted_at TEXT NOT NULL, updated_at TEXT NOT NULL, updates INTEGER NOT NULL, received INTEGER NOT NULL,
-    unreceipted INTEGER NOT NULL, conflicts INTEGER NOT NULL, doubtful INTEGER NOT NULL, forwarded_to TEXT NOT NULL,
+    code TEXT NOT NULL, procedure TEXT NOT NULL, channel TEXT NOT NULL, owner TEXT NOT NULL,
+    applicant TEXT NOT NULL, folded_name TEXT NOT NULL, status INTEGER NOT NULL, handover TEXT NOT NULL,
+    due TEXT NOT NULL, submitted_at TEXT NOT NULL, accepted_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    updates INTEGER NOT NULL, received INTEGER NOT NULL, unreceipted INTEGER NOT NULL, conflicts INTEGER NOT NULL,
+    doubtful INTEGER NOT NULL, forwarded_to TEXT NOT NULL,
     files_total INTEGER NOT NULL DEFAULT 0, files_here INTEGER NOT NULL DEFAULT 0,
     bytes_total INTEGER NOT NULL DEFAULT 0, bytes_here INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX dossiers_queue ON dossiers (unit, status, due, stream);

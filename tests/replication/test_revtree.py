@@ -154,14 +154,16 @@ def test_any_text_is_a_hash(first: str, second: str, generation: int) -> None:
 
 @given(histories(), st.integers(1, 6))
 def test_stemming_keeps_the_newest_of_each_leafs_path(history: tuple[list[Path], frozenset[Node]], limit: int) -> None:
-    """No more and no less: a node stays while some leaf is near enough."""
+    """No more and no less: a node stays while some leaf is near enough, and what stays stays joined."""
     tree = grow(*history)
     model = Model(*history)
     stemmed = tree.stem(limit)
-    assert set(stemmed.parents) == {node for leaf in model.leaves() for node in model.root_path(leaf)[-limit:]}
+    kept = {node for leaf in model.leaves() for node in model.root_path(leaf)[-limit:]}
+    assert set(stemmed.parents) == kept
     assert stemmed.leaves() == tree.leaves()
     for leaf in tree.leaves():
-        assert stemmed.path(leaf.node) == tree.path(leaf.node)[:limit]
+        whole = itertools.takewhile(kept.__contains__, reversed(model.root_path(leaf.node)))
+        assert stemmed.path(leaf.node) == tuple(digest for _, digest in whole)
     assert set(stemmed.held) == set(tree.held) & set(stemmed.parents)
 
 
@@ -225,6 +227,15 @@ def test_a_name_without_a_document_is_not_held() -> None:
     assert tree.held[1, "a"] == Held(BodyKey(2), True)
     assert tree.merge(["a"], 1, Held(BodyKey(3), False))[0] == tree
     assert tree.merge(["a"], 1, None)[0] == tree
+
+
+def test_stemming_keeps_an_old_fork_that_a_short_branch_still_needs() -> None:
+    """As in CouchDB: the limit counts from each leaf, and the longer branch stays joined to the fork."""
+    held = Held(BodyKey(1), False)
+    tree = EMPTY_TREE.merge(["s", "fork", "root"], 3, held)[0].merge(["l2", "l1", "fork"], 4, held)[0]
+    stemmed = tree.stem(2)
+    assert stemmed.path((4, "l2")) == ("l2", "l1", "fork")
+    assert (1, "root") not in stemmed
 
 
 def test_a_long_line_is_quick_to_read_and_write() -> None:

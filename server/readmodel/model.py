@@ -1,0 +1,87 @@
+"""The read model as one thing: tables, follower, queries, and whole dossiers folded from the store when asked for."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from replication.store import Store
+from server.readmodel.catalogue import Catalogue, read_catalogue
+from server.dossier.dossier import Dossier
+from server.dossier.fold import fold
+from server.dossier.roles import Grants
+from server.errors import Missing
+from server.filestore import FileStore
+from server.intake.places import REGISTRY
+from server.intake.verdict import Admissions
+from server.readmodel.documents import HeldEvent, read_events
+from server.readmodel.eventpages import EventPages
+from server.readmodel.filepages import FilePages
+from server.readmodel.follower import Follower
+from server.readmodel.grants import GrantsCache
+from server.readmodel.queries import DossierRow, EventVerdict, Queries
+from server.readmodel.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A dossier with what the store adds to it: its line in the lists, its events, doubts about signatures."""
+
+    dossier: Dossier
+    row: DossierRow
+    events: tuple[HeldEvent, ...]
+    verdicts: tuple[EventVerdict, ...]
+
+
+class ReadModel:
+    """The read model of one node. Safe from several threads; `follower` is started by whoever owns it."""
+
+    def __init__(self, path: Path, store: Store, admissions: Admissions, files: FileStore) -> None:
+        self._store = store
+        self._tables = Tables(path)
+        self._grants = GrantsCache(store, self._tables)
+        self._catalogue_lock = threading.Lock()
+        self._catalogue: Catalogue | None = None
+        self.queries = Queries(self._tables)
+        events = EventPages(self._tables, self._grants, admissions)
+        self.follower = Follower(store, self._tables, events, FilePages(files))
+
+    def grants(self, database: str) -> Grants:
+        """Return the roles that the grants in a database give."""
+        return self._grants.of(database)
+
+    def units(self) -> Grants:
+        """Return what the registry says about units (`Grants.describe`)."""
+        return self._grants.of(REGISTRY)
+
+    def story(self, stream: str) -> Story:
+        """Return a dossier, folded now from what the store holds. Raises `Missing`."""
+        row = self.queries.dossier(stream)
+        if row is None:
+            raise Missing(f"there is no dossier {stream[:64]} here")
+        events = self.events(stream, row.database)
+        dossier = fold([held.stored for held in events], self.grants(row.database))
+        return Story(dossier, row, tuple(events), self.queries.verdicts(stream))
+
+    def events(self, stream: str, database: str) -> list[HeldEvent]:
+        """Return a stream's events in one database, unordered."""
+        return read_events(self._store.open(database), self.queries.event_ids(stream).get(database, []))
+
+    def catalogue(self) -> Catalogue:
+        """Return the procedures and calendars of the registry, as of its newest event."""
+        ids = [
+            doc_id
+            for kind in ("procedure.published", "calendar.published")
+            for doc_id in self.queries.streams_of_type(kind).get(REGISTRY, [])
+        ]
+        with self._catalogue_lock:
+            if self._catalogue is None or self._catalogue.sources != tuple(ids):
+                held = read_events(self._store.open(REGISTRY), ids) if ids else []
+                self._catalogue = read_catalogue([each.stored for each in held], tuple(ids))
+            return self._catalogue
+
+    def close(self) -> None:
+        """Stop following and close the file."""
+        self.follower.stop()
+        self._tables.close()

@@ -1,0 +1,151 @@
+"""Receipts: the node's signed word that it holds every byte of what somebody filed.
+
+A receipt is issued by the node of the unit that owns the dossier, once every manifest and chunk of the filing is in its
+store and the whole of each file has the hash the event names. Other tiers check the same and say nothing.
+
+The receipt itself is the only record that it was issued: before issuing, the stream is read from the store again, under
+one lock. So a crash before the commit leaves nothing behind, a crash after it a receipt that is found at the next
+look, and there is always a next look: when the node starts, and whenever the dossier or one of its files changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+
+from replication.store import AllDocsQuery, Store
+from server.dossier import units
+from server.dossier.event import StoredEvent
+from server.dossier.fold import fold
+from server.errors import Missing, Refused
+from server.filestore import FileStore
+from server.intake.door import Intake
+from server.intake.source import Source
+from server.node.clock import NodeClock
+from server.node.signing import NodeSigner
+from server.readmodel.documents import read_events
+from server.readmodel.model import ReadModel
+
+_LOG = logging.getLogger(__name__)
+_STOP = ""
+
+
+class Receipts:
+    """Issues receipts for the dossiers of one unit. `consider` may be called from any thread."""
+
+    def __init__(
+        self,
+        *,
+        signer: NodeSigner,
+        store: Store,
+        files: FileStore,
+        intake: Intake,
+        model: ReadModel,
+        clock: NodeClock,
+    ) -> None:
+        self._signer = signer
+        self._store = store
+        self._files = files
+        self._intake = intake
+        self._model = model
+        self._clock = clock
+        self._issuing = threading.Lock()
+        self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Look at everything that lacks a receipt, then at whatever changes, in a thread."""
+        for stream in self._model.queries.awaiting_receipt(self._signer.unit):
+            self._waiting.put(stream)
+        self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended."""
+        if self._thread is not None:
+            self._waiting.put(_STOP)
+            self._thread.join()
+            self._thread = None
+
+    def notice(self, streams: set[str]) -> None:
+        """Say that dossiers changed (a `Listener` of the follower)."""
+        for stream in streams:
+            self._waiting.put(stream)
+
+    def consider(self, stream: str) -> list[str]:
+        """Issue what receipts the stream is owed and can have. Returns the ids of the filings receipted.
+
+        A node whose clock stands before a time it has vouched for issues none.
+        """
+        row = self._model.queries.dossier(stream)
+        if row is None or row.unit != self._signer.unit or not row.unreceipted:
+            return []
+        if self._clock.is_behind():
+            _LOG.error("no receipts: the system's clock stands before a time this node has signed; set the clock")
+            return []
+        with self._issuing:
+            return self._issue(stream)
+
+    def _issue(self, stream: str) -> list[str]:
+        database = units.database_name(self._signer.unit)
+        events = self._events(database, stream)
+        dossier = fold(events, self._model.grants(database))
+        issued: list[str] = []
+        by_id = {stored.id: stored for stored in events}
+        for of in dossier.unreceipted:
+            filing = by_id[of]
+            if not self._is_whole(filing):
+                continue
+            doc = self._signer.sign(
+                stream=stream,
+                type="receipt.issued",
+                at=self._clock.now(),
+                prev=dossier.heads,
+                body={
+                    "of": of,
+                    "files": sorted({file.sha256 for file in filing.event.files}),
+                    "bytes": sum(file.size for file in filing.event.files),
+                },
+            )
+            result = self._intake.admit(database, [doc], source=Source("local", self._signer.urn))[0]
+            if result.error is not None:
+                raise result.error
+            issued.append(of)
+            dossier = fold([*self._events(database, stream)], self._model.grants(database))
+        return issued
+
+    def _events(self, database: str, stream: str) -> list[StoredEvent]:
+        """Read the stream from the store: the read model may not have seen the newest receipt."""
+        opened = self._store.open(database)
+        rows = opened.all_docs(AllDocsQuery(start=stream + ":", end=stream + ";", inclusive_end=False)).rows
+        return [held.stored for held in read_events(opened, [row.id for row in rows])]
+
+    def _is_whole(self, filing: StoredEvent) -> bool:
+        """Say whether every file the event names is here, whole, with the hash and size it names."""
+        for file in filing.event.files:
+            presence = self._files.presence(filing.event.unit, file.manifest)
+            manifest = presence.manifest
+            if manifest is None or presence.missing:
+                return False
+            if manifest.sha256 != file.sha256 or manifest.size != file.size:
+                _LOG.warning("%s names a file and a manifest that do not belong together; no receipt", filing.id)
+                return False
+            try:
+                self._files.verify(filing.event.unit, manifest)
+            except (Missing, Refused) as exc:
+                _LOG.warning("no receipt for %s: %s", filing.id, exc)
+                return False
+        return True
+
+    def _run(self) -> None:
+        while (stream := self._waiting.get()) != _STOP:
+            self._safely([stream])
+
+    def _safely(self, streams: Sequence[str]) -> None:
+        for stream in streams:
+            try:
+                self.consider(stream)
+            except Exception:  # the next change of the dossier, or the next start, tries again
+                _LOG.exception("no receipt for dossier %s this time", stream)

@@ -1,0 +1,179 @@
+"""The weak link is as weak as it says: rate, delay, cuts and the ways a link lies."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from bench.link import Link, Mode, Profile, parse_args
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, int]]:
+    """The address of a server that sends back what it gets."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer(end: socket.socket) -> None:
+        with end:
+            try:
+                while data := end.recv(65536):
+                    end.sendall(data)
+            except OSError:
+                return  # the link reset us, as it should
+
+    def serve() -> None:
+        while True:
+            try:
+                end, _address = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(end,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listener.getsockname()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def dial(link: Link) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", link.port), timeout=5)
+
+
+def exchange(link: Link, data: bytes) -> bytes:
+    """Send `data` and return all that comes back."""
+    with dial(link) as end:
+
+        def send() -> None:
+            with suppress(OSError):  # the other end may hang up first
+                end.sendall(data)
+                end.shutdown(socket.SHUT_WR)
+
+        threading.Thread(target=send, daemon=True).start()
+        parts = []
+        while part := end.recv(65536):
+            parts.append(part)
+        return b"".join(parts)
+
+
+def test_bytes_travel_at_the_rate_after_the_delay(echo: tuple[str, int]) -> None:
+    """16 KB at 128 kbit/s and 200 ms: 1 s for the bytes, 0.2 s for the handshake, 0.2 s there and back."""
+    with Link(echo, Profile(up_bps=128_000, down_bps=128_000, rtt_ms=200)) as link:
+        begun = time.monotonic()
+        assert exchange(link, b"x" * 16_000) == b"x" * 16_000
+
+        assert time.monotonic() - begun == pytest.approx(1.4, abs=0.3)
+        figures = link.figures()
+    assert (figures.up_bytes, figures.down_bytes, figures.connections, figures.cuts) == (16_000, 16_000, 1, 0)
+
+
+def test_two_connections_share_one_line(echo: tuple[str, int]) -> None:
+    """Twice 8 KB over 128 kbit/s take the second that 16 KB take, not half of it."""
+    with Link(echo, Profile(up_bps=128_000)) as link:
+        begun = time.monotonic()
+        threads = [threading.Thread(target=exchange, args=(link, b"x" * 8000)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert time.monotonic() - begun == pytest.approx(1.0, abs=0.25)
+
+
+def test_a_cut_resets_connections_and_restore_lets_new_ones_in(echo: tuple[str, int]) -> None:
+    """When `cut` returns nothing moves any more; after `restore` it does."""
+    with Link(echo) as link:
+        with dial(link) as end:
+            end.sendall(b"a")
+            assert end.recv(1) == b"a"
+            link.cut()
+            with pytest.raises(ConnectionResetError):
+                end.recv(1)
+            with dial(link) as refused, pytest.raises(ConnectionError):
+                refused.sendall(b"b")
+                refused.recv(1)
+                refused.sendall(b"b")
+        link.restore()
+
+        assert exchange(link, b"c") == b"c"
+        assert link.figures().cuts == 1
+
+
+def test_cuts_come_by_themselves_and_their_time_is_not_up_time(echo: tuple[str, int]) -> None:
+    """0.3 s up, 0.2 s down, again and again."""
+    with Link(echo, Profile(cut_every_s=0.3, cut_for_s=0.2)) as link:
+        threading.Event().wait(1.6)
+        figures = link.figures()
+
+    assert figures.cuts in (3, 4)
+    assert 0.8 < figures.up_time_s < 1.2
+
+
+def test_a_black_hole_keeps_old_connections_mute_and_serves_new_ones(echo: tuple[str, int]) -> None:
+    """A router that forgot its table: no reset, no answer, even after the cut."""
+    with Link(echo) as link, dial(link) as end:
+        end.sendall(b"a")
+        assert end.recv(1) == b"a"
+        link.cut(Mode.BLACKHOLE)
+        link.restore()
+        end.sendall(b"b")
+        end.settimeout(0.3)
+
+        with pytest.raises(TimeoutError):
+            end.recv(1)
+        assert exchange(link, b"c") == b"c"
+
+
+def test_a_stalled_link_loses_nothing(echo: tuple[str, int]) -> None:
+    """Bytes sent while it stands still arrive when it moves again."""
+    with Link(echo) as link, dial(link) as end:
+        end.sendall(b"a")
+        assert end.recv(1) == b"a"
+        link.cut(Mode.STALL)
+        end.sendall(b"b")
+        end.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            end.recv(1)
+        end.settimeout(5)
+        link.restore()
+
+        assert end.recv(1) == b"b"
+
+
+@pytest.mark.parametrize(("mode", "status"), [(Mode.PORTAL, b"200 OK"), (Mode.REDIRECT, b"302 Found")])
+def test_a_portal_answers_for_everybody(echo: tuple[str, int], mode: Mode, status: bytes) -> None:
+    """Whatever is asked, a web page comes."""
+    with Link(echo, Profile(mode=mode)) as link:
+        link.cut()
+        answer = exchange(link, b"GET / HTTP/1.1\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"text/html" in answer
+
+
+def test_corruption_flips_bits_going_up_and_is_the_same_for_a_seed(echo: tuple[str, int]) -> None:
+    """About one bit in 1,000 bytes, at places the seed decides."""
+    answers = []
+    for _ in range(2):
+        with Link(echo, Profile(corrupt_every=1000, seed=7)) as link:
+            answers.append(exchange(link, bytes(20_000)))
+
+    assert len(answers[0]) == 20_000
+    assert 10 <= sum(1 for byte in answers[0] if byte) <= 40
+    assert answers[0] == answers[1]
+
+
+def test_command_line_says_how_to_write_an_address(capsys: pytest.CaptureFixture[str]) -> None:
+    """A target without a port is refused with an example; a good line gives the profile."""
+    with pytest.raises(SystemExit):
+        parse_args(["--listen", "1", "--to", "localhost"])
+    assert "HOST:PORT" in capsys.readouterr().err
+
+    to, port, profile = parse_args(["--listen", "9", "--to", "127.0.0.1:5984", "--rate", "64000", "--rtt", "600"])
+
+    assert (to, port) == (("127.0.0.1", 5984), 9)
+    assert (profile.up_bps, profile.down_bps, profile.rtt_ms) == (64_000, 64_000, 600)
