@@ -54,9 +54,14 @@ class Flow:
         self._waiting_bytes = 0
         self._ended = False
         self.finished = False
-        self.corrupt_every = 0
-        self.corrupt_from: random.Random | None = None
+        self._corrupt_every = 0
+        self._corrupt_from: random.Random | None = None
         self._until_flip = 0
+
+    def corrupt(self, every: int, source: random.Random) -> None:
+        """Flip a bit every so many bytes on average, at places `source` names."""
+        self._corrupt_every, self._corrupt_from = every, source
+        self._until_flip = source.randint(1, 2 * every)
 
     def read_at(self) -> float | None:
         """Return when to read next, or None when not to."""
@@ -95,12 +100,12 @@ class Flow:
 
     def _spoil(self, data: bytes) -> bytes:
         """Flip a bit at each place the seed names; places count bytes, so reads of another size change nothing."""
-        if self.corrupt_from is None:
+        if self._corrupt_from is None:
             return data
         spoiled = bytearray(data)
         while self._until_flip < len(data):
-            spoiled[self._until_flip] ^= 1 << self.corrupt_from.randrange(8)
-            self._until_flip += self.corrupt_from.randint(1, 2 * self.corrupt_every)
+            spoiled[self._until_flip] ^= 1 << self._corrupt_from.randrange(8)
+            self._until_flip += self._corrupt_from.randint(1, 2 * self._corrupt_every)
         self._until_flip -= len(data)
         return bytes(spoiled)
 
@@ -126,8 +131,8 @@ class Connection:
         self._client = client
         self._server = server
         self._up = Flow(client, server, up, delay_s, open_at)
-        self._up.corrupt_every = corrupt_every
-        self._up.corrupt_from = corrupt_from
+        if corrupt_from is not None:
+            self._up.corrupt(corrupt_every, corrupt_from)
         self._down = Flow(server, client, down, delay_s, open_at)
         self._mute = False
         self._watched: set[socket.socket] = set()

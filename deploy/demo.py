@@ -67,13 +67,12 @@ def _welcome(province: Province, codes: dict[str, str]) -> str:
             "",
             f"  1. {commune}/desk: sign in as {OFFICIAL} with the code above; the browser makes the key.",
             f"  2. {commune}/ in another browser profile or a narrow window: register a phone, then approve its six",
-            "     digits at the desk under “Đăng ký thiết bị”.",
-            "  3. On the phone: Nộp hồ sơ → Đăng ký khai sinh. Switch the network off in the developer tools, fill in, add the two",
-            f"     pictures in {ROOT / 'giay-to-mau'}, sign. Switch it on again and watch it go out by itself.",
+            "     digits at the desk under «Đăng ký thiết bị».",
+            "  3. On the phone: Nộp hồ sơ → Đăng ký khai sinh. Switch the network off in the developer tools, fill in,",
+            f"     add the pictures in {ROOT / 'giay-to-mau'}, sign. Switch it on and watch it go out by itself.",
             "  4. At the desk: receive it (the official code is given here), pass it on, decide, return the result.",
-            f"  5. {province.url(DISTRICT)}/desk and {province.url(PROVINCE)}/desk: the same dossier, minutes later, over 64 kbit/s;",
-            "     add a comment at the district and see it come down. Then: "
-            f".venv/bin/tram verify {province.home(PROVINCE)}",
+            f"  5. {province.url(DISTRICT)}/desk and {province.url(PROVINCE)}/desk: the same dossier, minutes later;",
+            f"     comment at the district and see it come down. Then: .venv/bin/tram verify {province.home(PROVINCE)}",
             "",
             "  Ctrl-C stops everything.",
         ]

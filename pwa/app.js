@@ -3,7 +3,7 @@
 import { useLanguage, t } from "./i18n/text.js";
 import { startRouter, failed } from "./router.js";
 import { loadState } from "./state.js";
-import { NoStorage, setting } from "./store/db.js";
+import { NoStorage, StorageFull, setting } from "./store/db.js";
 import { h } from "./ui/dom.js";
 import { heading } from "./ui/parts.js";
 import { drawShell, showPage, toast } from "./ui/shell.js";
@@ -39,8 +39,7 @@ function stop(title, text) {
 // What nobody caught is shown, not swallowed: the person sees that something did not happen.
 addEventListener("unhandledrejection", ({ reason }) => {
   console.error(reason);
-  const full = reason?.name === "StorageFull" || reason?.constructor?.name === "StorageFull";
-  toast(full ? t("error.storage_full") : `${t("error.unknown_title")}: ${reason?.message ?? reason}`);
+  toast(reason instanceof StorageFull ? t("error.storage_full") : `${t("error.unknown_title")}: ${reason?.message ?? reason}`);
 });
 
 void start();

@@ -1,7 +1,7 @@
 // One line per dossier, and what is true of it: worked out of the outbox and of the events on this phone.
 
 import { foldDossier } from "./lib/fold.js";
-import { progress } from "./lib/outbox.js";
+import { isSettled, progress } from "./lib/outbox.js";
 import { day, known, size, t } from "./i18n/text.js";
 import { state } from "./state.js";
 
@@ -50,7 +50,7 @@ function summarise(stream, docs, entries, names) {
 
 /** @param {Entry[]} entries of one dossier @returns {{label: string, tone: Tone, next: string} | null} null when nothing waits on this phone */
 function localState(entries) {
-  const open = entries.find((entry) => entry.stage !== "received");
+  const open = entries.find((entry) => !isSettled(entry));
   if (!open) return null;
   if (open.stage === "refused") return { label: t("status.not_taken"), tone: "bad", next: t("state.refused", { reason: open.trouble?.reason ?? "" }) };
   if (open.stage === "sent") return { label: t("status.sent"), tone: "info", next: t("state.sent_title") };

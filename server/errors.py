@@ -26,6 +26,7 @@ REFUSALS: Final[dict[str, int]] = {
     "not_nfc": 400,  # text is not in Unicode NFC
     "bad_text": 400,  # control, bidirectional or zero-width characters
     "bad_time": 400,  # not RFC 3339 in UTC seconds, or too far from the node's clock
+    "bad_activation": 403,  # the activation code is wrong, used, or over
     "bad_file": 400,  # a file or manifest is not of a kind that is taken
     "wrong_database": 400,  # the unit of the event does not own this database
     "unsupported_algorithm": 400,  # `alg` is not on the allow-list

@@ -172,6 +172,7 @@ export const en = {
   "papers.no_pages": "no pages yet",
   "papers.required": "Required",
   "papers.other": "Other papers",
+  "papers.form_instead": "What you fill in and sign on the phone takes the place of this paper. Photograph it only if you have written it already.",
   "paper.take": "Take a photograph",
   "paper.take_more": "Photograph another page",
   "paper.choose": "Choose a picture or PDF",

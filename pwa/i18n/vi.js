@@ -171,6 +171,7 @@ export const vi = {
   "papers.no_pages": "chưa có trang nào",
   "papers.required": "Bắt buộc",
   "papers.other": "Giấy tờ khác",
+  "papers.form_instead": "Nội dung nhập và ký trên điện thoại thay cho tờ giấy này. Chỉ chụp nếu đã viết sẵn trên giấy.",
   "paper.take": "Chụp ảnh",
   "paper.take_more": "Chụp thêm trang",
   "paper.choose": "Chọn ảnh hoặc tệp PDF",

@@ -1,7 +1,7 @@
 // What is signed and on its way: chunks, then manifests, then the event, then the node's receipt.
 //
 //     files ──all chunks and manifests held──▶ event ──replicated──▶ sent ──receipt verified──▶ received
-//        └──────────── the node says no ────────┴──▶ refused
+//                                                └──▶ refused          └── stored: an event that gets no receipt
 //
 // Every step is written down before the next begins, and every step may be repeated: a reload, a cut or a week changes
 // nothing. A stuck entry or file never blocks another. No DOM, no clock of its own, no storage of its own.
@@ -14,7 +14,7 @@ import { packed } from "./gzip.js";
 /** @typedef {import("./event.js").EventDocument} EventDocument */
 /** @typedef {import("./event.js").FileRef} FileRef */
 /** @typedef {import("./chunks.js").Manifest} Manifest */
-/** @typedef {"files" | "event" | "sent" | "received" | "refused"} Stage */
+/** @typedef {"files" | "event" | "sent" | "received" | "stored" | "refused"} Stage */
 /**
  * Why an entry does not move. `lost`: its bytes are gone from this phone. `refused`: the node said no, in `error` and `reason`.
  * @typedef {{kind: "refused" | "lost", error: string, reason: string, atMs: number, retryMs: number, tries: number}} Trouble
@@ -61,6 +61,8 @@ export const IN_FLIGHT = 3;
 const ASK_AT_ONCE = 500;
 const FIRST_RETRY_MS = 60_000;
 const LONGEST_RETRY_MS = 6 * 3600_000;
+// The node receipts what brings papers (docs/architecture.md); everything else is done when it is stored.
+const RECEIPTED = new Set(["dossier.submitted", "dossier.supplemented"]);
 // A node that lost chunks between our PUT and the manifest is asked again this often in one run.
 const ROUNDS = 3;
 
@@ -89,8 +91,11 @@ const bytesLeft = (entry) => {
   return total - sent;
 };
 
+/** @param {Entry} entry @returns {boolean} whether the node has it for good */
+export const isSettled = (entry) => entry.stage === "received" || entry.stage === "stored";
+
 /** @param {Entry} entry @returns {boolean} whether a run could still move it */
-export const isOpen = (entry) => entry.stage !== "received" && entry.stage !== "refused";
+export const isOpen = (entry) => !isSettled(entry) && entry.stage !== "refused";
 
 /** One pass over everything that is signed. Repeat it as often as you like; only one at a time (`navigator.locks`). @param {Parts} parts @returns {Promise<Outcome>} */
 export async function runOutbox(parts) {
@@ -197,7 +202,7 @@ async function sendEvents(parts) {
   for (const entry of ready) {
     const no = denied.get(entry.id);
     if (no) await refuse(entry, no, parts);
-    else await advance(entry, "sent", parts);
+    else await advance(entry, RECEIPTED.has(entry.doc.event.type) ? "sent" : "stored", parts);
   }
 }
 

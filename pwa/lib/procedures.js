@@ -63,5 +63,15 @@ export const optionsOf = (one, field) => field.options ?? (field.options_list ? 
 /** @param {Field} field @param {Record<string, string>} form @returns {boolean} whether the form shows it now */
 export const isShown = (field, form) => !field.when || field.when.is.includes(form[field.when.field] ?? "");
 
+// Declarations and requests: what is filled in and signed on the phone takes the place of the paper (TTHC texts: "tờ khai,
+// hoặc biểu mẫu điện tử tương tác khi nộp trực tuyến").
+const IS_FORM = /^(?:to-khai|don-de-nghi|don-yeu-cau|giay-de-nghi|van-ban-de-nghi)/;
+
+/** @param {Component} component @returns {boolean} whether the form on the phone replaces it */
+export const isReplacedByForm = (component) => IS_FORM.test(component.id);
+
+/** A required paper with a condition has a substitute that the condition names; the official judges which. @param {Component} component */
+export const isIndispensable = (component) => component.required && !component.present && !component.condition && !isReplacedByForm(component);
+
 /** @param {Procedure} one @returns {Component[]} papers that are handed in, not only shown */
 export const papersOf = (one) => one.components.filter((component) => !component.present);

@@ -1,7 +1,7 @@
 // Dossiers being filled in: the draft, its photographs in chunks, and the moment a draft becomes something signed.
 
 import { cutFile, joinFile } from "../lib/chunks.js";
-import { buildEntry } from "../lib/outbox.js";
+import { buildEntry, isSettled } from "../lib/outbox.js";
 import { done, get, getAll, put, transact } from "./db.js";
 import { randomText } from "./keys.js";
 
@@ -158,8 +158,9 @@ export const saveEntry = (entry) => put("outbox", entry);
 
 /** Free the photographs of dossiers whose receipt was verified; the node holds them. @returns {Promise<number>} bytes freed */
 export async function freeReceived() {
-  const received = new Set((await listEntries()).filter((one) => one.stage === "received").map((one) => one.doc.event.stream));
-  const open = new Set((await listEntries()).filter((one) => one.stage !== "received").map((one) => one.doc.event.stream));
+  const entries = await listEntries();
+  const received = new Set(entries.filter(isSettled).map((one) => one.doc.event.stream));
+  const open = new Set(entries.filter((one) => !isSettled(one)).map((one) => one.doc.event.stream));
   const gone = /** @type {StoredFile[]} */ (await getAll("files")).filter((f) => !f.draft && received.has(f.stream) && !open.has(f.stream));
   await transact(["files"], "readwrite", async ({ files }) => {
     for (const file of gone) await done(files.delete(file.id));
@@ -172,7 +173,7 @@ export async function freeReceived() {
 async function sweepChunks() {
   await transact(["files", "outbox", "chunks"], "readwrite", async ({ files, outbox, chunks }) => {
     const stored = /** @type {StoredFile[]} */ (await done(files.getAll()));
-    const entries = /** @type {Entry[]} */ (await done(outbox.getAll())).filter((entry) => entry.stage !== "received");
+    const entries = /** @type {Entry[]} */ (await done(outbox.getAll())).filter((entry) => !isSettled(entry));
     const manifests = [...stored.map((file) => file.manifest), ...entries.flatMap((entry) => entry.files.map((file) => file.manifest))];
     const needed = new Set(manifests.flatMap((manifest) => manifest.chunks));
     for (const id of await done(chunks.getAllKeys())) if (!needed.has(String(id))) await done(chunks.delete(id));

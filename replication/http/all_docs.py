@@ -14,6 +14,7 @@ from replication.document import Doc, DocId
 from replication.errors import BadRequest, TooLarge
 from replication.http.answers import answer_bytes, stream
 from replication.http.documents import conflicts_meta
+from replication.http.errors import QueryParseError
 from replication.http.exchange import Exchange
 from replication.http.query import parse_bool, parse_count, parse_json_value
 from replication.jsontext import dump_json
@@ -55,6 +56,8 @@ def parse_view_query(query: Mapping[str, str], body: Mapping[str, Any]) -> ViewQ
         _take_option(out, name, value)
     for name, value in query.items():
         _take_option(out, name, parse_json_value(value) if name in _JSON_VALUES else value)
+    if "keys" in out and ("has_start" in out or "has_end" in out):
+        raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
     return ViewQuery(**out)
 
 
@@ -292,7 +295,11 @@ def _render_keyed(database: Database, query: ViewQuery, keys: list[Any]) -> Iter
     named = tuple(key for key in keys if isinstance(key, str))
     rows = {row.id: row for row in database.all_docs(AllDocsQuery(keys=named)).rows if row.rev is not None}
     live = [row for row in rows.values() if not row.deleted]
-    docs = dict(zip((row.id for row in live), _render_docs(database, query, live), strict=True)) if query.include_docs else {}
+    docs = (
+        dict(zip((row.id for row in live), _render_docs(database, query, live), strict=True))
+        if query.include_docs
+        else {}
+    )
     for key in keys:
         row = rows.get(DocId(key)) if isinstance(key, str) else None
         if row is None:

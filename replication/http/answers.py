@@ -77,8 +77,8 @@ def is_known(x: Exchange, etag: str) -> bool:
 
 def accepts_gzip(x: Exchange) -> bool:
     """Return whether Accept-Encoding names gzip with a quality above 0."""
-    header = x.environ.get("HTTP_ACCEPT_ENCODING")
-    return bool(header) and "gzip" in header and _quality(header.lower(), "gzip") > 0
+    header: str = x.environ.get("HTTP_ACCEPT_ENCODING", "")
+    return "gzip" in header and _quality(header.lower(), "gzip") > 0
 
 
 def accepts(x: Exchange, media_type: str) -> bool:

@@ -117,7 +117,9 @@ def _crash() -> StoreError:
 
 def _answer_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
-    refusal = StoreError(error.description or error.name, error=_WORDS.get(status, error.name.lower().replace(" ", "_")))
+    refusal = StoreError(
+        error.description or error.name, error=_WORDS.get(status, error.name.lower().replace(" ", "_"))
+    )
     refusal.status = status
     return answer_error(None, refusal)
 

@@ -24,6 +24,7 @@ from replication.wire import parse_doc_id, parse_document, parse_wire_rev, rende
 
 # Documents of one _bulk_get held at a time; a page of stored bodies is small beside one request's overhead.
 GET_PAGE = 100
+_ERROR_PART = b'\r\nContent-Type: application/json; error="true"\r\n\r\n'
 _REFUSED_ARGUMENTS = ("open_revs", "new_edits", "w", "rev", "atts_since")
 
 
@@ -73,11 +74,11 @@ def _write(database: Database, docs: list[Doc], new_edits: bool) -> list[WriteRe
     """Store a batch; `_local` documents among it go where they belong."""
     if not any(doc.id.startswith("_local/") for doc in docs):
         return database.bulk_docs(docs, new_edits=new_edits) if docs else []
-    ordinary = iter(
-        database.bulk_docs([doc for doc in docs if not doc.id.startswith("_local/")], new_edits=new_edits)
-    )
+    ordinary = iter(database.bulk_docs([doc for doc in docs if not doc.id.startswith("_local/")], new_edits=new_edits))
     return [
-        WriteResult(doc.id, database.put_local(doc.id[7:], doc.body)) if doc.id.startswith("_local/") else next(ordinary)
+        WriteResult(doc.id, database.put_local(doc.id[7:], doc.body))
+        if doc.id.startswith("_local/")
+        else next(ordinary)
         for doc in docs
     ]
 
@@ -130,7 +131,9 @@ def bulk_get(x: Exchange) -> Response:
     if not isinstance(rows, list):
         raise BadRequest("Missing JSON list of 'docs'.")
     if len(rows) > x.limits.max_docs:
-        raise TooLarge(f"at most {x.limits.max_docs} documents in one request, got {len(rows)}; ask for fewer at a time")
+        raise TooLarge(
+            f"at most {x.limits.max_docs} documents in one request, got {len(rows)}; ask for fewer at a time"
+        )
     query = x.query
     options = _GetOptions(*(flag(query, name) for name in ("latest", "revs", "attachments", "att_encoding_info")))
     wanted = [_parse_row(row) for row in rows]
@@ -183,9 +186,7 @@ def _fetch(
             yield row, next(found) if isinstance(row, GetRequest) else []
 
 
-def _render_pages(
-    database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions
-) -> Iterator[bytes]:
+def _render_pages(database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions) -> Iterator[bytes]:
     yield b'{"results":['
     rows = (_render_row(row, found, options) for row, found in _fetch(database, wanted, options))
     separator = b""
@@ -237,14 +238,15 @@ def _render_parts(
 ) -> Iterator[bytes]:
     mark = b"\r\n--" + outer
     for row, found in _fetch(database, wanted, options):
-        for entry in found or [None]:
+        if not found:
+            yield mark + _ERROR_PART + dump_json(_describe_missing(row))
+        for entry in found:
             yield mark
             if isinstance(entry, Doc):
                 headers = b"\r\nX-Doc-Id: %b\r\nX-Rev-Id: %b" % (_header(entry.id), _header(str(entry.rev)))
                 yield from render_part(entry, revs=options.revs, headers=headers)
             else:
-                described = _describe_missing(row, entry)
-                yield b'\r\nContent-Type: application/json; error="true"\r\n\r\n' + dump_json(described)
+                yield _ERROR_PART + dump_json(_describe_missing(row, entry))
     if wanted:
         yield mark + b"--\r\n"
 
@@ -277,7 +279,9 @@ def _parse_wanted(x: Exchange) -> Mapping[DocId, list[Rev]]:
     x.require_json_type()
     body = x.json_object()
     if len(body) > x.limits.max_docs:
-        raise TooLarge(f"at most {x.limits.max_docs} documents in one request, got {len(body)}; ask for fewer at a time")
+        raise TooLarge(
+            f"at most {x.limits.max_docs} documents in one request, got {len(body)}; ask for fewer at a time"
+        )
     return {DocId(doc_id): parse_revs(revs) for doc_id, revs in body.items()}
 
 
@@ -291,4 +295,3 @@ def purge(x: Exchange) -> Response:
     result = database.purge(wanted)
     purged = {doc_id: result.purged.get(doc_id, ()) for doc_id in wanted}
     return answer(x, {"purge_seq": None, "purged": purged}, 201)
-

@@ -1,9 +1,9 @@
 """`_changes`: the feed of a database, whole, waiting or without end.
 
-    normal      {"results":[ rows ], "last_seq":…, "pending":…}          in pieces, so that 100,000 rows cost one page
-    longpoll    the same, begun at once and finished with the first rows
-    continuous  a row a line, for ever or until `timeout` without news
-    eventsource the same as server-sent events
+normal      {"results":[ rows ], "last_seq":…, "pending":…}          in pieces, so that 100,000 rows cost one page
+longpoll    the same, begun at once and finished with the first rows
+continuous  a row a line, for ever or until `timeout` without news
+eventsource the same as server-sent events
 """
 
 from __future__ import annotations
@@ -77,7 +77,13 @@ def changes(x: Exchange) -> Response:
         return stream(x, feed.longpoll(first), gzip=False)
     if options.feed == "eventsource":
         headers = {"Cache-Control": "no-cache"}
-        return stream(x, feed.endless(first, _as_event, _EVENT_BEAT), gzip=False, content_type="text/event-stream", headers=headers)
+        return stream(
+            x,
+            feed.endless(first, _as_event, _EVENT_BEAT),
+            gzip=False,
+            content_type="text/event-stream",
+            headers=headers,
+        )
     return stream(x, feed.endless(first, _as_line, b"\n"), gzip=False)
 
 

@@ -101,9 +101,7 @@ def conflicts_meta(database: Database, doc: Doc) -> dict[str, Any]:
     return {"_conflicts": found} if found else {}
 
 
-def _answer_doc(
-    x: Exchange, doc: Doc, options: GetOptions, meta: dict[str, Any], headers: dict[str, str]
-) -> Response:
+def _answer_doc(x: Exchange, doc: Doc, options: GetOptions, meta: dict[str, Any], headers: dict[str, str]) -> Response:
     wants_bytes = options.attachments or options.atts_since is not None
     if wants_bytes and has_bytes(doc.attachments) and accepts(x, "multipart/related"):
         boundary = build_boundary()
@@ -237,10 +235,8 @@ def post(x: Exchange) -> Response:
     database, doc = x.open(), parse_document(x.json())
     if not doc.id:
         doc = replace(doc, id=DocId(secrets.token_hex(16)), rev=None)
-    if doc.id.startswith("_local/"):
-        rev = database.put_local(doc.id[7:], doc.body)
-    else:
-        rev = store(database, doc)
+    is_local = doc.id.startswith("_local/")
+    rev = database.put_local(doc.id[7:], doc.body) if is_local else store(database, doc)
     if x.query.get("batch") == "ok":
         return answer(x, {"ok": True, "id": doc.id}, 202)
     headers = {"Location": x.absolute(quote(x.parts[0], safe=""), quote(doc.id, safe=""))}
@@ -285,4 +281,3 @@ def _parse_destination(x: Exchange) -> tuple[DocId, Rev | None]:
     if not query.startswith("rev="):
         raise BadRequest("Destination may carry only ?rev=")
     return doc_id, parse_wire_rev(unquote(query[4:]))
-

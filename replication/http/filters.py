@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from replication.document import DocId
+from replication.document import Doc, DocId
 from replication.errors import BadRequest, NotFound, TooLarge
 from replication.http.exchange import Exchange
 from replication.http.query import parse_json_value
@@ -39,7 +39,7 @@ def _select(database: Database, selector: Selector, rows: tuple[ChangeRow, ...])
         row
         for row, docs in zip(rows, found, strict=True)
         for doc in docs[:1]
-        if hasattr(doc, "body") and selector.matches(parse_json(render_document(doc)))
+        if isinstance(doc, Doc) and selector.matches(parse_json(render_document(doc)))
     )
 
 

@@ -119,8 +119,8 @@ def _parse_login(x: Exchange) -> tuple[str, str]:
             form = parse_qs(x.body().decode(), keep_blank_values=True, max_num_fields=10)
         except ValueError:
             raise BadRequest("the form is not URL-encoded UTF-8") from None
-        name = (form.get("name") or form.get("username") or [None])[0]
-        password = (form.get("password") or [None])[0]
+        names, passwords = form.get("name") or form.get("username"), form.get("password")
+        name, password = names and names[0], passwords and passwords[0]
     if not isinstance(name, str) or not isinstance(password, str):
         raise BadRequest("request body must contain a username and a password")
     return name, password
@@ -150,5 +150,6 @@ def membership(x: Exchange) -> Response:
 def replicate(x: Exchange) -> Response:
     """`POST /_replicate` is refused: who replicates is the node's own business, not a client's."""
     x.drop_body()
-    raise NotImplementedHere("this server does not replicate on request; run `python -m replication sync SOURCE TARGET`")
-
+    raise NotImplementedHere(
+        "this server does not replicate on request; run `python -m replication sync SOURCE TARGET`"
+    )

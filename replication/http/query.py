@@ -6,12 +6,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from replication.document import Rev
-from replication.errors import BadRequest, DocValidation
+from replication.errors import BadRequest
 from replication.http.errors import QueryParseError
 from replication.jsontext import parse_json
 from replication.wire import parse_wire_rev
-
-MISSING: Any = object()
 
 
 def parse_query(text: str, max_fields: int) -> dict[str, str]:
@@ -30,8 +28,11 @@ def parse_path(text: str) -> list[str]:
     Splitting comes before decoding: `%2F` belongs to a name. Raises `BadRequest("invalid_url_encoding")`.
     """
     try:
-        return [unquote_plus(part, errors="strict") if "%" in part or "+" in part else part
-                for part in text.split("/") if part]
+        return [
+            unquote_plus(part, errors="strict") if "%" in part or "+" in part else part
+            for part in text.split("/")
+            if part
+        ]
     except UnicodeDecodeError:
         raise BadRequest("invalid_url_encoding") from None
 
@@ -52,15 +53,23 @@ def parse_bool(name: str, value: object) -> bool:
 
 def parse_count(name: str, value: object) -> int:
     """Return a whole number of at least 0. Raises `QueryParseError` with CouchDB's reason."""
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError(value)
-        count = int(value)
-    except ValueError:
-        raise QueryParseError(f"Invalid value for integer: {_quoted(value)}") from None
+    count = _parse_integer(value)
+    if count is None:
+        raise QueryParseError(f"Invalid value for integer: {_quoted(value)}")
     if count < 0:
         raise QueryParseError(f"Invalid value for positive integer: {_quoted(value)}")
     return count
+
+
+def _parse_integer(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or len(value) > 18:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
 
 
 def _quoted(value: object) -> str:
@@ -88,16 +97,3 @@ def parse_positive(name: str, text: str) -> int:
     if number <= 0:
         raise BadRequest(f"The {name} value should be a positive integer (in milliseconds).")
     return number
-
-
-__all__ = [
-    "DocValidation",
-    "flag",
-    "parse_bool",
-    "parse_count",
-    "parse_json_value",
-    "parse_path",
-    "parse_positive",
-    "parse_query",
-    "parse_revs",
-]

@@ -62,7 +62,9 @@ def compare(left: Any, right: Any, text: Callable[[str], Any] | None = None) -> 
 def collate(text: str) -> Key:
     """Return the key of a string: letters, then accents, then case (lower first), then code points."""
     decomposed = unicodedata.normalize("NFD", text)
-    primary, secondary, tertiary = [], [], []
+    primary: list[tuple[int, Any]] = []
+    secondary: list[tuple[int, int]] = []
+    tertiary: list[bool] = []
     for char in decomposed:
         if unicodedata.combining(char):
             secondary.append((len(primary), ord(char)))

@@ -34,10 +34,9 @@ def build_request(method: str, target: str, headers: Mapping[str, str], body: by
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
-    head = "\r\n".join(lines)
-    if "\n" in head.replace("\r\n", "") or "\r" in head.replace("\r\n", ""):
+    if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a header or path contains a line break")
-    return head.encode("latin-1") + b"\r\n\r\n" + (body or b"")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
 
 
 def build_path(*parts: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from replication.document import Rev, Seq
-from replication.errors import StoreError
+from replication.errors import StoreError, Unavailable
 from replication.peers import Endpoint, Peer, Refusal
 from replication.replicator.figures import JobState, Progress, Tally
 from replication.replicator.identity import Direction
@@ -73,6 +73,7 @@ class Job:
         )
         self._opening = Opening(pair.source, pair.target, pair.state, pair.direction, create_target=pair.create_target)
         self._journal: Journal | None = None
+        self._refused_openings = 0
         self._last_success: float | None = None
         self.fatal: StoreError | None = None
         self.link_error: str | None = None
@@ -135,11 +136,18 @@ class Job:
             return Turn.NOTHING
         if self._journal.is_due(now) and self._journal.publish(now):
             return Turn.STEP
-        if self._sender.send(now, flush=False) or self._reader.turn(now):
-            return Turn.DATA
-        if self._sender.send(now, flush=self._may_flush()):
-            return Turn.DATA
+        load = self._load()
+        if (
+            self._sender.send(now, flush=False)
+            or self._reader.turn(now)
+            or self._sender.send(now, flush=self._may_flush())
+        ):
+            return Turn.DATA if self._load() > load else Turn.STEP
         return self._rest(now)
+
+    def _load(self) -> int:
+        """Count the calls under way that carry documents over a wire."""
+        return sum(wire.writes + wire.reads for wire in self._wires if wire is not None)
 
     def _may_flush(self) -> bool:
         """A batch that is not full goes out when nothing would join it soon."""
@@ -149,7 +157,9 @@ class Job:
         try:
             opened = self._opening.turn()
         except StoreError as exc:
-            self.fatal = exc
+            self._refused_openings += 1
+            # The second time in a row it is no accident of the line.
+            self.fatal = exc if self._refused_openings > 1 and not isinstance(exc, Unavailable) else None
             self.pace.fault(exc, now)
             self._opening = Opening(
                 self.pair.source,
@@ -162,6 +172,7 @@ class Job:
         if opened is None:
             return Turn.NOTHING
         self.fatal = None
+        self._refused_openings = 0
         self.pace.success()
         self._begin(opened)
         return Turn.STEP

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import random as random_module
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 from replication.errors import LinkError, StoreError
 from replication.peers import Endpoint
+from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 from replication.replicator.figures import Figures, Progress
@@ -56,9 +56,7 @@ class Link:
         self._heard = False
         self._seconds = 0.0
         self._progress = [job.progress(time.monotonic()) for job in self._jobs]
-        self._alarm, self._alarm_end = socket.socketpair()
-        self._alarm.setblocking(False)
-        self._alarm_end.setblocking(False)
+        self._alarm = Alarm()
 
     def _wires_of(self, pair: Pair) -> tuple[Wire | None, Wire | None]:
         return self._wire(pair.source.endpoint), self._wire(pair.target.endpoint)
@@ -76,10 +74,7 @@ class Link:
 
     def wake(self) -> None:
         """End the run's current wait: there is news, or `stop` was set."""
-        try:
-            self._alarm_end.send(b"!")
-        except BlockingIOError:
-            return  # so many alarms wait already that one more says nothing
+        self._alarm.ring()
 
     def figures(self) -> Figures:
         """Return the account so far."""
@@ -107,6 +102,7 @@ class Link:
         that cannot even begin (no such source, wrong password) once nothing else is left to do.
         """
         begun = time.monotonic()
+        self._alarm.open()
         watchers = [Watcher(job, self.wake, stop) for job in self._jobs] if continuous else []
         for job in self._jobs:
             job.continuous = continuous
@@ -137,6 +133,7 @@ class Link:
             watcher.join(timeout=5)
         for wire in self._wires.values():
             wire.endpoint.close()
+        self._alarm.close()
         self._tell(force=True)
 
     def _round(self, stop: threading.Event) -> None:
@@ -185,11 +182,11 @@ class Link:
 
     def _pump(self, timeout_s: float) -> None:
         wires = [wire.endpoint for wire in self._wires.values() if wire.endpoint.connected]
-        reads: list[Endpoint | socket.socket] = [*wires, self._alarm]
+        reads: list[Endpoint | Alarm] = [*wires, self._alarm]
         writes = [endpoint for endpoint in wires if endpoint.unsent_bytes]
         readable, _, _ = select.select(reads, writes, [], timeout_s)
         if self._alarm in readable:
-            self._alarm.recv(4096)
+            self._alarm.silence()
         for endpoint in wires:
             endpoint.pump(0.0)
         if wires and self._bytes_in() != self._answered:
@@ -216,7 +213,7 @@ class Link:
             job.cut(explain(error))
         self._tell(force=True)
         if not stop.is_set():
-            select.select([self._alarm], [], [], wait_s)
+            self._alarm.wait(wait_s)
 
     def _tell(self, *, force: bool = False) -> None:
         now = time.monotonic()

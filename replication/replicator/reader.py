@@ -22,6 +22,8 @@ LOCAL_FEED_LIMIT = 200
 FEED_ROW_BYTES = 120  # of a row without a seq
 MAX_ROWS_ASKED = 100  # ~44 bytes a row when compressed
 MAX_FETCH_DOCS = 200
+# Until the size of documents is known: two file chunks take 11 s at 64 kbit/s, six may never fit between two cuts.
+FIRST_FETCH_DOCS = 2
 FIRST_GUESS_OF_DOC_BYTES = 1500.0
 # Above this share missing, asking about new documents costs more than sending them (CouchDB's own threshold).
 MISSING_SHARE_TO_SKIP = 0.95
@@ -71,7 +73,7 @@ class Reader:
         self._fetched: deque[_Fetched] = deque()
         self._held: dict[tuple[DocId, Rev], Parcel] = {}
         self._doc_bytes = Ratio(FIRST_GUESS_OF_DOC_BYTES)
-        self._fetch_limit = MAX_FETCH_DOCS
+        self._fetch_limit = MAX_FETCH_DOCS if self._source_wire is None else FIRST_FETCH_DOCS
         self._doubtful_rows = 0
         self._missing_share = Ratio(0.0)
         self._rows_asked = 0

@@ -15,7 +15,7 @@ from typing import Any, Final, NewType
 
 from crypto import base64url, jcs
 from crypto.errors import CryptoError
-from crypto.hashing import rev_of, sha256_id
+from crypto.hashing import sha256_id
 from server.dossier import body as bodies
 from server.dossier.checks import (
     Check,
@@ -114,14 +114,6 @@ def event_id(event: Event | Mapping[str, Any]) -> EventId:
 def document_id(stream: str, event: str) -> str:
     """Return the `_id` under which an event is stored: "<stream>:<event id>"."""
     return f"{stream}:{event}"
-
-
-def build_document(signed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document for a signed event `{"event", "signatures"}`: with its `_id` and `_rev` before them."""
-    value = signed["event"]
-    payload = canonical_bytes(value)
-    name = document_id(value["stream"], sha256_id(payload))
-    return {"_id": name, "_rev": rev_of(payload), "event": value, "signatures": signed["signatures"]}
 
 
 def to_value(event: Event) -> dict[str, Any]:

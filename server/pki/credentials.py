@@ -53,9 +53,7 @@ class CredentialCopier:
 
     def ensure_certificate(self, database: str, certificate: x509.Certificate) -> None:
         """Store a certificate issued by this unit's CA, and the CA's chain, in `database`."""
-        self._admit(
-            database, [certificate_doc(der) for der in (*self._chain, certificate.public_bytes(Encoding.DER))]
-        )
+        self._admit(database, [certificate_doc(der) for der in (*self._chain, certificate.public_bytes(Encoding.DER))])
 
     def ensure_credentials(self, database: str, fingerprint: str) -> None:
         """Copy chain, CRLs and grants of the signer with this thumbprint into `database`, from where they are here.

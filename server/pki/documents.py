@@ -14,7 +14,7 @@ from typing import Any, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from crypto import strictjson
+from crypto import base64url, strictjson
 from crypto.certificates import MAX_CERTIFICATE_BYTES
 from crypto.crl import MAX_CRL_BYTES
 from crypto.errors import CryptoError
@@ -30,6 +30,11 @@ _ENVELOPE_BYTES = 64
 def certificate_id(fingerprint: str) -> DocId:
     """Return the document id of the certificate with this `x5t#S256`: both are the hash of the same bytes."""
     return DocId(f"{CERTIFICATE_PREFIX}sha256-{fingerprint}")
+
+
+def certificate_rev(fingerprint: str) -> str:
+    """Return the revision of the certificate with this `x5t#S256`: 128 bits of the same hash, in hexadecimal."""
+    return "1-" + base64url.decode(fingerprint).hex()[:32]
 
 
 def parse_der_body(body: bytes, member: Literal["certificate", "crl"]) -> bytes:

@@ -207,7 +207,7 @@ def count_files(connection: sqlite3.Connection, streams: Iterable[str]) -> None:
             " coalesce(sum(min(coalesce(m.here, 0), r.size)), 0)"
             " FROM (SELECT DISTINCT database, manifest, size FROM file_refs WHERE stream = ?1) r"
             " LEFT JOIN manifests m ON m.database = r.database AND m.manifest = r.manifest)"
-            " WHERE stream = ?1",
+            ", updates = (SELECT max(updates) + 1 FROM dossiers) WHERE stream = ?1",
             (stream,),
         )
 

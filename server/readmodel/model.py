@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replication.store import Store
-from server.readmodel.catalogue import Catalogue, read_catalogue
 from server.dossier.dossier import Dossier
 from server.dossier.fold import fold
 from server.dossier.roles import Grants
@@ -15,6 +14,7 @@ from server.errors import Missing
 from server.filestore import FileStore
 from server.intake.places import REGISTRY
 from server.intake.verdict import Admissions
+from server.readmodel.catalogue import Catalogue, read_catalogue
 from server.readmodel.documents import HeldEvent, read_events
 from server.readmodel.eventpages import EventPages
 from server.readmodel.filepages import FilePages

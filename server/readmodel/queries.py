@@ -123,6 +123,18 @@ class Queries:
         found = self._tables.row(f"SELECT {_COLUMNS} FROM dossiers d WHERE stream = ?", (stream,))  # noqa: S608
         return _row(found) if found else None
 
+    def birth(self) -> str:
+        """Return what tells this file from one computed before or after it."""
+        row = self._tables.row("SELECT birth FROM meta")
+        return str(row[0]) if row else ""
+
+    def updated_since(self, updates: int, limit: int = 200) -> tuple[tuple[str, int], ...]:
+        """Return (stream, updates) of dossiers changed after the change numbered `updates`, oldest change first."""
+        rows = self._tables.rows(
+            "SELECT stream, updates FROM dossiers WHERE updates > ? ORDER BY updates LIMIT ?", (updates, limit)
+        )
+        return tuple((row[0], row[1]) for row in rows)
+
     def by_code(self, code: str) -> tuple[DossierRow, ...]:
         """Return the dossiers that were given an official code: one, unless two offices made a mistake."""
         rows = self._tables.rows(f"SELECT {_COLUMNS} FROM dossiers d WHERE code = ? AND code <> ''", (code,))  # noqa: S608
@@ -171,6 +183,11 @@ class Queries:
         """Return the streams of a unit that have a filing without a receipt."""
         rows = self._tables.rows("SELECT stream FROM dossiers WHERE unit = ? AND unreceipted > 0", (unit,))
         return tuple(row[0] for row in rows)
+
+    def database_of_certificate(self, fingerprint: str) -> str | None:
+        """Return a database that holds the certificate with this thumbprint, None if none does."""
+        row = self._tables.row("SELECT database FROM certificates WHERE fingerprint = ?", (fingerprint,))
+        return str(row[0]) if row else None
 
     def name_of(self, subject: str) -> str:
         """Return the newest name a person was enrolled or given a role under, "" if none is known."""

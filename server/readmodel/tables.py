@@ -17,6 +17,9 @@ from typing import Any
 VERSION = 1  # another number in the file: it is dropped and computed anew
 
 SCHEMA = """
+-- Whoever remembers a number of `updates` remembers the birth too: in a file computed anew the numbers start again.
+CREATE TABLE meta (birth TEXT NOT NULL);
+INSERT INTO meta VALUES (lower(hex(randomblob(8))));
 CREATE TABLE followed (database TEXT PRIMARY KEY, instance TEXT NOT NULL, seq TEXT NOT NULL);
 
 CREATE TABLE events (
@@ -66,6 +69,7 @@ CREATE TABLE certificates (
     database TEXT NOT NULL, fingerprint TEXT NOT NULL, kind TEXT NOT NULL, urn TEXT NOT NULL, unit TEXT NOT NULL,
     subject TEXT NOT NULL, issuer BLOB NOT NULL, serial TEXT NOT NULL, begins TEXT NOT NULL, ends TEXT NOT NULL,
     PRIMARY KEY (database, fingerprint)) WITHOUT ROWID;
+CREATE INDEX certificates_fingerprint ON certificates (fingerprint);
 CREATE INDEX certificates_urn ON certificates (urn);
 CREATE INDEX certificates_serial ON certificates (database, serial);
 

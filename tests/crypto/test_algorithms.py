@@ -52,6 +52,18 @@ def test_signing_is_a_function_of_key_and_message() -> None:
     )
 
 
+def test_an_es256_signature_has_one_length() -> None:
+    """A zero before s, or before both numbers, leaves the numbers as they are; it is refused all the same."""
+    key = keys.generate_p256()
+    signature = algorithms.sign_es256(key, b"x")
+    r, s = signature[:32], signature[32:]
+
+    algorithms.verify_signature("ES256", key.public_key(), signature, b"x")
+    for respelled in (r + b"\0" + s, b"\0" + r + b"\0" + s, signature + b"\0", signature[:-1], b""):
+        with pytest.raises(BadSignature, match="64 bytes"):
+            algorithms.verify_signature("ES256", key.public_key(), respelled, b"x")
+
+
 def test_algorithm_and_key_must_fit_and_be_allowed() -> None:
     """The header's word selects nothing that the key or the caller's list does not allow."""
     p256, p384 = keys.generate_p256().public_key(), keys.generate_p384().public_key()

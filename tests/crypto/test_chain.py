@@ -395,7 +395,10 @@ def test_the_cache_gives_the_same_answer_and_forgets_when_crls_change(province: 
     assert reason_of(province, province.official, cache=cache, crls=revoking) == "revoked"
     assert verify(province, province.official, cache=cache, crls=revoking, at=NOW - DAY).revoked_at == NOW
     assert reason_of(province, province.official, cache=cache, crls=revoking, at=NOW + DAY) == "revoked"
-    assert reason_of(province, province.official, cache=cache, at=NOW + 400 * DAY) == "expired"
+    assert reason_of(province, province.official, cache=cache, crls=crls, at=NOW + 400 * DAY) == "expired"
+    assert verify(province, province.official, cache=cache, crls=crls)
+    assert reason_of(province, province.official, cache=cache, crls=crls, at=NOW + 400 * DAY) == "expired"
+    assert reason_of(province, province.official, cache=cache, crls=crls, at=NOW - 30 * DAY) == "not_yet_valid"
     other = TrustAnchors([province.commune.certificate])
     assert len(verify(province, province.official, cache=cache, anchors=other).chain) == 2
 

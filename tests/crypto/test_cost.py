@@ -28,7 +28,8 @@ def best_s(work: Callable[[], object]) -> float:
 def test_a_warm_check_costs_little_more_than_its_signature(province: Any, event: dict[str, Any]) -> None:
     """Strict JSON, shape, canonical form, data rules, chain and actor together cost less than the signature itself.
 
-    On two 2.6 GHz cores: 0.105 ms the whole, 0.068 ms of it ECDSA; the bound of 2.5 leaves room for busy machines.
+    Measured on one core of an AMD EPYC: 0.105 to 0.12 ms the whole, 0.07 ms of it ECDSA. 2.5 leaves room for a busy
+    machine.
     """
     holder = province.official
     envelope = jws.sign_event(event, key=holder.key, certificate=holder.certificate, iat=1780279384)

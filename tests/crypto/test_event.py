@@ -107,6 +107,16 @@ def test_attack_1_fingerprint_of_the_victim_under_the_attackers_key_is_refused(
         check(resigned(envelope, header_of(envelope), province.node), signer)
 
 
+def test_attack_1_another_certificate_of_the_same_key_is_refused(
+    province: Any, issuing: Any, envelope: dict[str, Any]
+) -> None:
+    """After a renewal the old signature still belongs to the old certificate, and to its revocation."""
+    renewed = issuing.leaf(province.commune, "H41.12.03", public_key=province.official.key.public_key())
+
+    with pytest.raises(BadSignature, match="certificate"):
+        check(envelope, jws.certificate_signer(renewed.certificate))
+
+
 def test_attack_3_malleated_signature_is_the_same_event(envelope: dict[str, Any], signer: jws.Signer) -> None:
     """(r, n-s) verifies, as ECDSA has it, and changes neither id nor revision: it can only be a duplicate."""
     original = check(envelope, signer)

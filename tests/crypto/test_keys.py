@@ -64,6 +64,7 @@ def test_the_thumbprint_is_the_hash_of_the_four_members_in_order() -> None:
         ({"y": JWK["x"]}, Malformed),
         ({"x": JWK["x"][:-1]}, Malformed),
         ({"x": "AA" + JWK["x"]}, Malformed),
+        ({"x": base64url.encode(b"\0" + base64url.decode(JWK["x"]))}, Malformed),
         ({"x": 5}, Malformed),
         ({"d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}, Malformed),
         ({"crv": "P-384"}, UnsupportedAlgorithm),

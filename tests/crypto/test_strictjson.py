@@ -57,6 +57,12 @@ def test_canonicalisation_attack_by_integers_javascript_rounds_is_refused(text: 
         parse(text, allow_floats=True)
 
 
+def test_endless_digits_are_refused_by_their_number() -> None:
+    """Not by reading them: an integer of any length costs nothing."""
+    with pytest.raises(Malformed, match="100 characters"):
+        parse("1" * 100, allow_floats=True)
+
+
 @pytest.mark.parametrize("text", ["1.0", "1e2", "[0.5]", '{"a":-0.0}'])
 def test_floats_are_refused_unless_the_caller_allows_them(text: str) -> None:
     """1.0 and 1 are one number in JavaScript and two texts, so signed data has none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crypto import jcs, text
@@ -66,6 +66,10 @@ _keys = _sometimes_bad | st.sampled_from(["constructor", "prototype", "__proto__
 @given(
     st.recursive(_sometimes_bad, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3))
 )
+@example("\x7f")
+@example(["\u1ebf\x9f"])
+@example({"a\n": "b"})
+@example("n\n\u0303")
 def test_the_quick_check_says_what_the_slow_one_says(value: object) -> None:
     """Screening the canonical text finds exactly the values that walking them finds."""
     assert _refused(lambda: text.check_canonical(jcs.canonical(value), value)) == _refused(

@@ -99,8 +99,8 @@ def events() -> Callable[..., list[Doc]]:
 
 
 def _event(number: int, size: int) -> Doc:
-    filler = hashlib.sha512(str(number).encode()).hexdigest() * (size // 128 + 1)
-    body = json.dumps({"event": {"n": number, "name": "Nguyễn Thị Hồng"}, "filler": filler[:size]}).encode()
+    filler = hashlib.shake_256(str(number).encode()).hexdigest(size // 2)
+    body = json.dumps({"event": {"n": number, "name": "Nguyễn Thị Hồng"}, "filler": filler}).encode()
     digest = hashlib.sha256(body).hexdigest()[:32]
     return Doc(DocId(f"event-{number:05d}"), Rev(f"1-{digest}"), (digest,), body=body)
 
@@ -131,9 +131,7 @@ def leaves_of() -> Callable[[Database], Leaves]:
                     str(doc.rev),
                     doc.deleted,
                     json.loads(doc.body),
-                    sorted(
-                        (name, database.attachment(doc.id, name, doc.rev).data or b"") for name in doc.attachments
-                    ),
+                    sorted((name, database.attachment(doc.id, name, doc.rev).data or b"") for name in doc.attachments),
                 )
                 for doc in database.open_revs(row.id, None)
                 if isinstance(doc, Doc)

@@ -1,0 +1,168 @@
+// What pages about one draft share: loading it, its parts in order, what is still missing, what it becomes when signed.
+
+import { procedure as findProcedure } from "./catalogue.js";
+import { uuid7 } from "./lib/uuid7.js";
+import { isIndispensable, isReplacedByForm, isShown, optionsOf, papersOf } from "./lib/procedures.js";
+import { faultOf, isIdNumber, isPhone } from "./lib/validate.js";
+import { both, t } from "./i18n/text.js";
+import { nodeNowMs, state } from "./state.js";
+import { filesOfDraft, readDraft, saveDraft } from "./store/drafts.js";
+
+/** @typedef {import("./store/drafts.js").Draft} Draft */
+/** @typedef {import("./store/drafts.js").StoredFile} StoredFile */
+/** @typedef {import("./lib/procedures.js").Procedure} Procedure */
+/** @typedef {import("./lib/procedures.js").Field} Field */
+/** @typedef {{draft: Draft, procedure: Procedure, files: StoredFile[]}} Work */
+/** @typedef {{path: string, label: string, group: "form" | "papers" | "last", state: "done" | "todo" | "partly" | "optional", faults: string[]}} Part */
+
+export const MAX_FILES = 50; // server/dossier/body.py
+/** Papers that are no component of the procedure. */
+export const OTHER_PART = "giay-to-khac";
+
+/** @param {string} id @returns {Promise<Work | null>} null when draft or procedure is not here */
+export async function loadWork(id) {
+  const draft = await readDraft(id);
+  const procedure = draft && (await findProcedure(draft.procedure));
+  return draft && procedure ? { draft, procedure, files: await filesOfDraft(id) } : null;
+}
+
+/** @param {string} procedure code @returns {Promise<Draft>} saved, with what the registration knows already filled in */
+export async function newDraft(procedure) {
+  const { name = "", idNumber = "", phone = "" } = state.record ?? {};
+  const draft = blank("dossier.submitted", newStream(), procedure);
+  draft.applicant = { name, id_number: idNumber, phone, address: "" };
+  await saveDraft(draft);
+  return draft;
+}
+
+/** @param {string} stream @param {string} procedure @returns {Promise<Draft>} */
+export async function newSupplement(stream, procedure) {
+  const draft = blank("dossier.supplemented", stream, procedure);
+  await saveDraft(draft);
+  return draft;
+}
+
+const newStream = () => uuid7(nodeNowMs() > 0 ? Math.floor(nodeNowMs()) : Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+
+/** @param {Draft["type"]} type @param {string} stream @param {string} procedure @returns {Draft} */
+const blank = (type, stream, procedure) => ({
+  id: type === "dossier.submitted" ? stream : newStream(), type, stream, procedure,
+  applicant: { name: "", id_number: "", phone: "", address: "" },
+  form: {}, delivery: "", note: "", visited: [], createdMs: Date.now(), savedMs: Date.now(),
+});
+
+/** @param {Work} work @returns {{id: string, name: string, required: boolean, condition: string}[]} papers one may hand in, then "other papers" */
+export function partsToAttach({ draft, procedure }) {
+  const submitted = draft.type === "dossier.submitted";
+  const papers = papersOf(procedure).map((one) => ({
+    id: one.id, name: both(one.name), required: submitted && isIndispensable(one),
+    condition: isReplacedByForm(one) ? t("papers.form_instead") : one.condition ? both(one.condition) : "",
+  }));
+  return [...papers, { id: OTHER_PART, name: t("papers.other"), required: false, condition: "" }];
+}
+
+/** @param {Work} work @param {string} page @returns {Field[]} the fields shown on a page as the form stands now */
+export const fieldsOf = ({ draft, procedure }, page) => procedure.form.fields.filter((field) => field.page === page && isShown(field, draft.form));
+
+/** @param {Field} field @param {string} value @param {Procedure} procedure @returns {string} what is wrong with it, "" if nothing */
+export function fieldFault(field, value, procedure) {
+  const options = optionsOf(procedure, field);
+  const fault = faultOf(field, value, options);
+  if (!fault) return "";
+  return t(fault === "required" && options.length ? "fault.select" : `fault.${fault}`, { label: lower(both(field.label), fault === "required") });
+}
+
+/** "Nhập họ tên" reads better than "Nhập Họ tên". @param {string} label @param {boolean} inside a sentence */
+const lower = (label, inside) => (inside && label.charAt(1) === label.charAt(1).toLowerCase() ? label.charAt(0).toLowerCase() + label.slice(1) : label);
+
+/** @param {Draft["applicant"]} applicant @returns {Partial<Record<keyof Draft["applicant"], string>>} faults by field */
+export function applicantFaults({ name, id_number, phone }) {
+  return {
+    ...(!name && { name: t("fault.required", { label: lower(t("applicant.name"), true) }) }),
+    ...(id_number && !isIdNumber(id_number) && { id_number: t("fault.id_number", { label: t("applicant.id_number") }) }),
+    ...(phone && !isPhone(phone) && { phone: t("fault.phone", { label: t("applicant.phone") }) }),
+  };
+}
+
+/** @param {Work} work @returns {Part[]} in the order they are gone through */
+export function partsOf(work) {
+  const papers = partsToAttach(work).map((part) => paperPart(work, part));
+  if (work.draft.type === "dossier.supplemented") return [notePart(work), ...papers];
+  const pages = work.procedure.form.pages.filter((page) => fieldsOf(work, page.id).length).map((page) => formPart(work, page));
+  return [applicantPart(work), ...pages, ...papers, deliveryPart(work)];
+}
+
+/** @param {Work} work @returns {Part} */
+function applicantPart({ draft }) {
+  const faults = Object.values(applicantFaults(draft.applicant));
+  return { path: "applicant", label: t("draft.applicant"), group: "form", faults, state: stateOf(faults, draft.visited.includes("applicant")) };
+}
+
+/** @param {Work} work @param {Procedure["form"]["pages"][number]} page @returns {Part} */
+function formPart(work, page) {
+  const { draft, procedure } = work;
+  const faults = fieldsOf(work, page.id).map((field) => fieldFault(field, draft.form[field.id] ?? "", procedure)).filter(Boolean);
+  const path = `form/${page.id}`;
+  return { path, label: both(page.title), group: "form", faults, state: stateOf(faults, draft.visited.includes(path)) };
+}
+
+/** @param {Work} work @param {ReturnType<typeof partsToAttach>[number]} part @returns {Part} */
+function paperPart({ files }, part) {
+  const count = files.filter((file) => file.part === part.id).length;
+  const faults = part.required && !count ? [t("fault.paper", { label: part.name })] : [];
+  return { path: `papers/${part.id}`, label: part.name, group: "papers", faults, state: count ? "done" : part.required ? "todo" : "optional" };
+}
+
+/** @param {Work} work @returns {Part} */
+function deliveryPart({ draft }) {
+  const faults = draft.delivery ? [] : [t("fault.select", { label: lower(t("draft.delivery"), true) })];
+  return { path: "delivery", label: t("draft.delivery"), group: "last", faults, state: draft.delivery ? "done" : "todo" };
+}
+
+/** @param {Work} work @returns {Part} */
+function notePart({ draft, files }) {
+  const faults = draft.note || files.length ? [] : [t("fault.required", { label: lower(t("draft.note"), true) })];
+  return { path: "note", label: t("draft.note"), group: "form", faults, state: draft.note ? "done" : "optional" };
+}
+
+/** @param {string[]} faults @param {boolean} visited @returns {"done" | "todo" | "partly"} */
+const stateOf = (faults, visited) => (!visited ? "todo" : faults.length ? "partly" : "done");
+
+/** @param {Work} work @param {string} path @param {URLSearchParams} query @returns {string} where "continue" leads */
+export function nextPath(work, path, query) {
+  const base = `drafts/${work.draft.id}`;
+  if (query.get("from") === "check") return `${base}/check`;
+  const parts = partsOf(work);
+  const next = parts[parts.findIndex((part) => part.path === path) + 1];
+  return next ? `${base}/${next.path}` : `${base}/check`;
+}
+
+/** @param {Draft} draft @param {URLSearchParams} query @returns {string} */
+export const backHref = (draft, query) => (query.get("from") === "check" ? `#/drafts/${draft.id}/check` : `#/drafts/${draft.id}`);
+
+/** @param {Draft} draft @param {string} path */
+export function markVisited(draft, path) {
+  if (!draft.visited.includes(path)) draft.visited = [...draft.visited, path];
+}
+
+/** @param {Work} work @returns {Record<string, any>} the body of the event, hidden fields left out */
+export function bodyOf({ draft, procedure }) {
+  if (draft.type === "dossier.supplemented") return { note: draft.note };
+  const shown = procedure.form.fields.filter((field) => isShown(field, draft.form) && draft.form[field.id]);
+  return {
+    procedure: procedure.code, channel: "online", applicant: draft.applicant, delivery: draft.delivery,
+    form: Object.fromEntries(shown.map((field) => [field.id, draft.form[field.id]])),
+  };
+}
+
+/** @param {StoredFile[]} files @returns {import("./lib/event.js").FileRef[]} names say which paper and which page */
+export function fileRefs(files) {
+  /** @type {Map<string, number>} */
+  const pages = new Map();
+  return files.map(({ part, name, type, size, manifest, manifestId }) => {
+    const page = (pages.get(part) ?? 0) + 1;
+    pages.set(part, page);
+    const ending = /\.[a-z0-9]+$/.exec(name)?.[0] ?? "";
+    return { sha256: manifest.sha256, manifest: manifestId, size, type, part, name: `${part}-${page}${ending}` };
+  });
+}

@@ -1,0 +1,181 @@
+// #/dossiers/<stream> : where the dossier is, since when, how far, why not, and what happens next; then its whole story.
+
+import { answerText } from "../answers.js";
+import { dossierName, loadDossier } from "../dossiers.js";
+import { newSupplement } from "../drafts.js";
+import { isSettled, progress } from "../lib/outbox.js";
+import { dateTime, day, known, size, t } from "../i18n/text.js";
+import { go, notFound } from "../router.js";
+import { nodeApi, state, tellAll } from "../state.js";
+import { readFile, saveEntry } from "../store/drafts.js";
+import { syncNow } from "../sync.js";
+import { nextText, sendingText } from "../summaries.js";
+import { h } from "../ui/dom.js";
+import { sayFault } from "../ui/faults.js";
+import { backLink, button, heading, linkButton, notice, progressBar, summaryList, tag } from "../ui/parts.js";
+import { toast } from "../ui/shell.js";
+
+/** @typedef {import("../dossiers.js").Loaded} Loaded */
+/** @typedef {import("../lib/outbox.js").Entry} Entry */
+
+/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+export async function dossierPage([stream]) {
+  const loaded = await loadDossier(stream);
+  if (!loaded) return { ...notFound(), refreshOn: ["events"] };
+  const { dossier, entries } = loaded;
+  const title = dossierName(loaded);
+  const travelling = entries.filter((entry) => !isSettled(entry));
+  const content = h("div", null, backLink("#/", t("home.title")), heading(title, dossier.submission?.applicant?.name),
+    travelling.map(sendingPanel), travelling.length ? null : standing(loaded), requestBox(loaded), resultBox(loaded),
+    facts(loaded), actions(loaded),
+    h("h2", null, t("dossier.timeline")), timeline(loaded), answers(loaded), papers(loaded));
+  return { title, content, refreshOn: ["outbox", "events", "link"] };
+}
+
+/** @param {Entry} entry something signed that the office does not have yet */
+function sendingPanel(entry) {
+  const { sent, total, files } = progress(entry);
+  const step = entry.doc.event.type === "dossier.submitted" ? null : h("p", { class: "caption" }, t(known(`step.${entry.doc.event.type}`, "step.other")));
+  const since = h("p", { class: "small soft" }, t("state.since", { time: dateTime(entry.sinceMs) }));
+  if (entry.stage === "refused") return refusedPanel(entry, step, since);
+  if (entry.stage === "sent") return notice("info", step, h("h2", null, t("state.sent_title")), since, h("p", null, t("state.sent")));
+  const last = state.link.triedMs ? h("p", { class: "small soft" }, t("state.last_try", { time: dateTime(state.link.triedMs) })) : null;
+  return h("div", { class: "panel" }, step,
+    h("h2", null, t(state.sending && navigator.onLine ? "state.sending_title" : "state.files_title")), since,
+    h("p", { role: "status" }, sendingText(entry)),
+    total ? [h("p", { class: "files__row" }, h("strong", null, t("state.progress", { sent: size(sent), total: size(total) }))), progressBar(sent, total, t("state.progress", { sent: size(sent), total: size(total) }))] : null,
+    files.length > 1 ? h("ul", { class: "files" }, files.map(fileRow)) : null, last,
+    h("p", null, button(t("state.send_now"), () => retry(entry), "button--secondary")));
+}
+
+/** @param {{name: string, sent: number, total: number}} file */
+const fileRow = (file) => h("li", null,
+  h("div", { class: "files__row" }, h("span", null, file.name), h("span", { class: "nowrap" }, t("state.file_progress", { sent: size(file.sent), total: size(file.total) }))),
+  progressBar(file.sent, file.total, file.name));
+
+/** @param {Entry} entry @param {import("../ui/dom.js").Child} step @param {import("../ui/dom.js").Child} since */
+const refusedPanel = (entry, step, since) => notice("bad", step, h("h2", null, t("state.refused_title")), since,
+  h("p", null, t("state.refused", { reason: entry.trouble?.reason || entry.trouble?.error || "" })), h("p", null, t("state.refused_next")),
+  h("p", null, button(t("state.resend"), () => resend(entry), "button--secondary")));
+
+/** Ask for it now, whatever the waiting time was. @param {Entry} entry */
+async function retry(entry) {
+  if (entry.trouble) await saveEntry({ ...entry, trouble: { ...entry.trouble, retryMs: 0 } });
+  await syncNow();
+}
+
+/** The replicator does not offer a document twice that was denied; this asks for it by itself. @param {Entry} entry */
+async function resend(entry) {
+  try {
+    await nodeApi().postEvent(entry.doc);
+    await saveEntry({ ...entry, stage: "sent", sinceMs: Date.now(), trouble: null });
+    tellAll("outbox");
+    void syncNow();
+  } catch (cause) {
+    toast(sayFault(cause));
+  }
+}
+
+/** @param {Loaded} loaded */
+function standing({ dossier, receipt, entries }) {
+  const status = dossier.status ?? "new";
+  const held = status === "new" && entries.some((entry) => entry.stage === "received");
+  if (held && receipt) {
+    return notice("good", h("h2", null, t("state.received_title")), h("p", { class: "small soft" }, t("state.since", { time: dateTime(receipt.event.at) })), h("p", null, t("state.received")), h("p", null, t("next.new")));
+  }
+  const tone = status === "done" || status === "returned" ? "good" : status === "refused" || status === "stopped" ? "bad" : status === "waiting_papers" || status === "waiting_fee" ? "wait" : "info";
+  return notice(tone, h("h2", null, t(known(`status.${status}`, "status.new"))), h("p", null, nextText(dossier, held)));
+}
+
+/** @param {Loaded} loaded */
+function requestBox({ dossier, maySupplement }) {
+  if (!dossier.request) return null;
+  const start = async () => go(`drafts/${(await newSupplement(dossier.stream, dossier.procedure)).id}`);
+  return h("div", { class: "panel" }, h("h2", null, t("dossier.request")), h("ul", null, dossier.request.items.map((item) => h("li", null, item))),
+    h("p", null, t("dossier.request_reason", { reason: dossier.request.reason })), maySupplement && h("p", null, button(t("dossier.supplement"), start)));
+}
+
+/** @param {Loaded} loaded */
+function resultBox({ dossier }) {
+  if (!dossier.result) return null;
+  const { outcome, summary, files } = dossier.result;
+  return h("div", { class: "panel" }, h("h2", null, t("dossier.result")), h("p", null, h("strong", null, t(known(`dossier.outcome.${outcome}`, "dossier.result")))), h("p", null, summary),
+    files.length ? h("ul", null, files.map((file) => h("li", null, fileButton(file, [])))) : null);
+}
+
+/** @param {Loaded} loaded */
+function facts({ dossier }) {
+  return summaryList([
+    [t("dossier.code"), dossier.code ? h("span", { class: "mono" }, dossier.code) : t("dossier.no_code")],
+    ...(dossier.due ? [/** @type {[string, string]} */ ([t("dossier.due"), dateTime(dossier.due)])] : []),
+    [t("dossier.signed"), dateTime(dossier.steps[0].at)],
+  ]);
+}
+
+/** @param {Loaded} loaded */
+function actions({ dossier, receipt, mayWithdraw }) {
+  return h("div", { class: "actions" },
+    receipt && linkButton(t("dossier.receipt"), `#/dossiers/${dossier.stream}/receipt`, "button--secondary"),
+    mayWithdraw && h("a", { href: `#/dossiers/${dossier.stream}/withdraw` }, t("dossier.withdraw")));
+}
+
+/** @param {Loaded} loaded */
+function timeline({ dossier, proofs, entries }) {
+  const waiting = new Set(entries.filter((entry) => !isSettled(entry) && entry.stage !== "sent").map((entry) => entry.id));
+  const steps = dossier.steps.map((step, i) => h("li", { class: i === dossier.steps.length - 1 ? "now" : null },
+    h("h3", null, t(known(`step.${step.type}`, "step.other"))), h("time", { datetime: step.at }, dateTime(step.at)),
+    stepText(step).map((line) => h("p", null, line)),
+    step.applied ? null : h("p", null, tag(t("step.not_applied"), "wait")),
+    h("p", { class: "soft" }, t(waiting.has(`${dossier.stream}:${step.id}`) ? "step.on_phone" : `step.proof.${proofs.get(step.id) ?? "unverified"}`))));
+  return h("ol", { class: "timeline" }, steps);
+}
+
+/** @param {import("../lib/fold.js").Step} step @returns {string[]} */
+function stepText({ type, body }) {
+  switch (type) {
+    case "dossier.accepted": return [t("step.due", { code: body.code, due: day(body.due) }), body.note].filter(Boolean);
+    case "dossier.forwarded": return [t("step.to", { to: body.to }), body.note].filter(Boolean);
+    case "dossier.supplement_requested": return [...body.items, body.reason];
+    default: return [body.reason, body.summary, body.text, body.note].filter((text) => typeof text === "string" && text);
+  }
+}
+
+/** @param {Loaded} loaded */
+function answers({ dossier, procedure }) {
+  const body = dossier.submission ?? {};
+  const applicant = /** @type {const} */ (["name", "id_number", "phone", "address"]).filter((name) => body.applicant?.[name]).map((name) => /** @type {[string, string]} */ ([t(`applicant.${name}`), body.applicant[name]]));
+  const fields = procedure?.form.fields ?? [];
+  const form = Object.entries(body.form ?? {}).map(([id, value]) => {
+    const field = fields.find((one) => one.id === id);
+    return /** @type {[string, string]} */ (field && procedure ? [field.label.vi, answerText(procedure, field, String(value))] : [id, String(value)]);
+  });
+  return h("details", { class: "disclosure" }, h("summary", null, t("dossier.answers")), summaryList([...applicant, ...form]));
+}
+
+/** @param {Loaded} loaded */
+function papers({ docs, stored }) {
+  const files = docs.filter((doc) => doc.event.type !== "dossier.resolved").flatMap((doc) => doc.event.files);
+  if (!files.length) return null;
+  return h("details", { class: "disclosure" }, h("summary", null, t("dossier.papers")), h("ul", null, files.map((file) => h("li", null, fileButton(file, stored)))));
+}
+
+/** Opened from this phone where it still has it, else from the node. @param {import("../lib/event.js").FileRef} file @param {import("../store/drafts.js").StoredFile[]} stored */
+function fileButton(file, stored) {
+  const open = async () => {
+    try {
+      const here = stored.find((one) => one.manifest.sha256 === file.sha256);
+      const blob = here ? await readFile(here) : await nodeApi().fetchFile(file.sha256);
+      save(new Blob([blob], { type: file.type }), file.name);
+    } catch (cause) {
+      toast(sayFault(cause));
+    }
+  };
+  return [h("button", { type: "button", class: "link", onclick: open }, t("dossier.open_file", { name: file.name })), h("span", { class: "small soft" }, ` ${size(file.size)}`)];
+}
+
+/** Pictures and PDF files of others are handed over as downloads: they never run inside this page. @param {Blob} blob @param {string} name */
+function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

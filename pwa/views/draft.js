@@ -1,0 +1,65 @@
+// #/drafts/<id> : the task list of one dossier being filled in.
+
+import { readDraft, markDeleted, saveDraft } from "../store/drafts.js";
+import { both, t } from "../i18n/text.js";
+import { loadWork, partsOf } from "../drafts.js";
+import { go, notFound } from "../router.js";
+import { tellAll } from "../state.js";
+import { h } from "../ui/dom.js";
+import { backLink, heading, notice, tag } from "../ui/parts.js";
+import { toast } from "../ui/shell.js";
+
+/** @typedef {import("../drafts.js").Part} Part */
+/** @type {Record<Part["state"], import("../ui/parts.js").Tone>} */
+const TONES = { done: "good", todo: "info", partly: "wait", optional: "quiet" };
+
+/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+export async function draftPage([id]) {
+  const work = await loadWork(id);
+  if (!work) return withoutProcedure(id);
+  const { draft, procedure } = work;
+  const parts = partsOf(work);
+  const needed = parts.filter((part) => part.state !== "optional");
+  const done = needed.filter((part) => part.state === "done").length;
+  const title = both(procedure.name);
+  const supplement = draft.type === "dossier.supplemented";
+  const group = (/** @type {Part["group"]} */ which) => parts.filter((part) => part.group === which).map((part) => row(id, part));
+  const content = h("div", null, backLink(supplement ? `#/dossiers/${draft.stream}` : "#/"),
+    heading(title, t(supplement ? "draft.supplement_title" : "draft.title")),
+    supplement ? null : h("p", null, t("draft.tasks_done", { done, all: needed.length })),
+    supplement ? null : h("h2", null, t("draft.form")), h("ul", { class: "tasks" }, group("form")),
+    h("h2", null, t("draft.papers")), h("ul", { class: "tasks" }, group("papers")),
+    supplement ? null : h("h2", null, t("draft.delivery")),
+    h("ul", { class: "tasks" }, group("last"), checkRow(id, parts)),
+    h("p", null, h("button", { type: "button", class: "link link--warning", onclick: () => remove(draft, title) }, t("draft.delete"))));
+  return { title, content };
+}
+
+/** @param {string} id @param {Part} part */
+const row = (id, part) => h("li", null, h("a", { href: `#/drafts/${id}/${part.path}` }, part.label), tag(t(`draft.state.${part.state}`), TONES[part.state]));
+
+/** @param {string} id @param {Part[]} parts */
+function checkRow(id, parts) {
+  const ready = parts.every((part) => !part.faults.length);
+  return h("li", null, h("a", { href: `#/drafts/${id}/check` }, t("draft.check")), tag(t(ready ? "draft.state.todo" : "draft.state.blocked"), ready ? "info" : "quiet"));
+}
+
+/** Deleted at once, and brought back as easily; gone for good at the next start. @param {import("../store/drafts.js").Draft} draft @param {string} name */
+async function remove(draft, name) {
+  await markDeleted(draft, true);
+  const undo = async () => {
+    await markDeleted(draft, false);
+    tellAll("draft");
+  };
+  toast(t("draft.deleted", { name }), { label: t("app.undo"), run: undo });
+  go(draft.type === "dossier.supplemented" ? `dossiers/${draft.stream}` : "", { replace: true });
+}
+
+/** A procedure may leave the catalogue while somebody fills in its form: the draft stays, and says so. @param {string} id @returns {Promise<import("../router.js").Page>} */
+async function withoutProcedure(id) {
+  const draft = await readDraft(id);
+  if (!draft) return notFound();
+  await saveDraft(draft);
+  const title = t("draft.title");
+  return { title, content: h("div", null, backLink("#/"), heading(title), notice("bad", h("p", null, t("draft.no_procedure", { code: draft.procedure })))), refreshOn: ["catalogue"] };
+}

@@ -1,0 +1,110 @@
+// #/register : make this phone's key, show the six digits, wait for the office.
+
+import { registerPhone } from "../enrol.js";
+import { cleanLine } from "../lib/normalise.js";
+import { cleanIdNumber, cleanPhone, isIdNumber, isPhone } from "../lib/validate.js";
+import { day, t } from "../i18n/text.js";
+import { reloadKey, state, tellAll } from "../state.js";
+import { forgetKey } from "../store/keys.js";
+import { syncNow } from "../sync.js";
+import { fill, h } from "../ui/dom.js";
+import { sayFault } from "../ui/faults.js";
+import { textField } from "../ui/fields.js";
+import { backLink, button, heading, linkButton, notice, showFaults } from "../ui/parts.js";
+
+/** @returns {Promise<import("../router.js").Page>} */
+export async function register() {
+  const refreshOn = ["key", "link"];
+  switch (state.record?.state) {
+    case "pending": return { ...waiting(state.record), refreshOn };
+    case "issued": return { ...issued(), refreshOn: [] };
+    case "refused": return { ...refused(), refreshOn };
+    default: return form();
+  }
+}
+
+/** @returns {import("../router.js").Page} */
+function form() {
+  const title = t("register.title");
+  const kept = state.record;
+  const faults = h("div", null);
+  const name = textField({ label: t("register.name"), hint: t("register.name_hint"), autocomplete: "name", maxlength: 200, value: kept?.name });
+  const phone = textField({ label: t("register.phone"), hint: t("register.phone_hint"), type: "tel", inputmode: "tel", autocomplete: "tel", size: "20", maxlength: 20, required: false, value: kept?.phone });
+  const idNumber = textField({ label: t("register.id_number"), inputmode: "numeric", size: "20", maxlength: 16, required: false, value: kept?.idNumber });
+  const activation = textField({ label: t("register.activation"), hint: t("register.activation_hint"), size: "20", maxlength: 40, required: false });
+  const submit = h("button", { class: "button", type: "submit" }, t("register.submit"));
+  const send = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const person = { name: cleanLine(name.read()), phone: cleanPhone(phone.read()), idNumber: cleanIdNumber(idNumber.read()), activation: cleanLine(activation.read()) };
+    const found = [
+      check(name, person.name ? "" : t("fault.required", { label: t("register.name").toLowerCase() })),
+      check(phone, !person.phone || isPhone(person.phone) ? "" : t("fault.phone", { label: t("register.phone") })),
+      check(idNumber, !person.idNumber || isIdNumber(person.idNumber) ? "" : t("fault.id_number", { label: t("register.id_number") })),
+    ].filter((one) => one !== null);
+    showFaults(faults, found);
+    if (!found.length) await attempt(person, submit, faults);
+  };
+  const content = h("div", null, backLink("#/"), faults, heading(title), h("p", null, t("register.lead")),
+    h("form", { novalidate: true, onsubmit: send }, name.element, phone.element, idNumber.element,
+      h("details", { class: "disclosure" }, h("summary", null, t("register.have_code")), activation.element),
+      h("div", { class: "actions" }, submit)));
+  return { title, content };
+}
+
+/** @param {import("../ui/fields.js").FieldElement} field @param {string} message */
+function check(field, message) {
+  field.fault(message);
+  return message ? { message, target: field.target } : null;
+}
+
+/** @param {Parameters<typeof registerPhone>[0]} person @param {HTMLButtonElement} submit @param {HTMLElement} faults */
+async function attempt(person, submit, faults) {
+  submit.disabled = true;
+  fill(submit, t("register.working"));
+  try {
+    await registerPhone(person);
+    dispatchEvent(new HashChangeEvent("hashchange"));
+    void syncNow();
+  } catch (cause) {
+    showFaults(faults, [{ message: sayFault(cause) }]);
+  } finally {
+    submit.disabled = false;
+    fill(submit, t("register.submit"));
+  }
+}
+
+/** @param {import("../store/keys.js").KeyRecord} record @returns {import("../router.js").Page} */
+function waiting(record) {
+  const title = t("register.code_title");
+  const code = (record.code ?? "").replace(/^(\d{3})(\d{3})$/, "$1 $2");
+  const away = state.link.outcome === "offline" || !navigator.onLine;
+  const content = h("div", null, backLink("#/"), heading(title), h("p", null, t("register.code_lead")),
+    h("div", { class: "panel" }, h("p", { class: "caption" }, t("register.code_label")), h("p", { class: "bigcode" }, code), h("p", null, record.name)),
+    notice(away ? "wait" : "info", h("p", { role: "status" }, t(away ? "register.waiting_offline" : "register.waiting"))),
+    h("div", { class: "actions" }, linkButton(t("home.new"), "#/procedures", "button--secondary"), button(t("register.cancel"), startOver, "button--secondary")));
+  return { title, content };
+}
+
+/** @returns {import("../router.js").Page} */
+function issued() {
+  const { identity } = state;
+  const title = t("register.done_title");
+  const text = t("register.done", { office: identity?.node.name ?? "", until: identity?.expires ? day(identity.expires) : "…" });
+  const content = h("div", null, backLink("#/"), heading(title), notice("good", h("p", null, text)),
+    h("div", { class: "actions" }, linkButton(t("home.new"), "#/procedures"), linkButton(t("home.title"), "#/", "button--secondary")));
+  return { title, content };
+}
+
+/** @returns {import("../router.js").Page} */
+function refused() {
+  const title = t("register.refused_title");
+  return { title, content: h("div", null, backLink("#/"), heading(title), h("p", null, t("register.refused")), h("div", { class: "actions" }, button(t("register.again"), startOver))) };
+}
+
+/** A refused or given-up key was never certified: nothing was signed with it. */
+async function startOver() {
+  await forgetKey("citizen");
+  await reloadKey();
+  tellAll("key");
+  dispatchEvent(new HashChangeEvent("hashchange"));
+}

@@ -1,0 +1,43 @@
+"""TLS whose handshake is a worker's business: one slow peer must not hold up the accept loop."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+from cheroot.ssl import Adapter
+
+from replication.serving.streams import make_file
+
+
+class LazyTls(Adapter):
+    """cheroot's seam for TLS. `client_ca` (PEM) asks peers for a certificate and checks the one they show."""
+
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
+        super().__init__(str(certificate), str(key))
+        self.context: ssl.SSLContext = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.set_alpn_protocols(["http/1.1"])
+        self.context.load_cert_chain(certificate, key)
+        if client_ca is not None:
+            self.context.load_verify_locations(client_ca)
+            self.context.verify_mode = ssl.CERT_OPTIONAL
+
+    def bind(self, sock: socket.socket) -> socket.socket:
+        """Return the listening socket as it is."""
+        return sock
+
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        """Return the connection under TLS, not yet greeted."""
+        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return wrapped, self.get_environ()
+
+    def get_environ(self) -> dict[str, str]:
+        """Return what requests over TLS say of themselves."""
+        return {"wsgi.url_scheme": "https", "HTTPS": "on"}
+
+    def makefile(self, sock: socket.socket, mode: str = "r", bufsize: int = -1) -> Any:
+        """Return the reader or writer of a connection."""
+        return make_file(sock, mode)

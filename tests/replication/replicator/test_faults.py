@@ -1,0 +1,203 @@
+"""One bad document, one busy moment, one missing database: nothing else is held up, and nothing loops."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+
+import orjson
+import pytest
+from cheroot.wsgi import Server
+
+from bench.link import Link as WeakLink
+from bench.link import Profile
+from replication.document import Attachment, Doc, DocId, Rev
+from replication.peers import Endpoint, HttpPeer, LocalPeer
+from replication.replicator import DatabaseState, Link, MemoryState, Pair, replicate
+from replication.sqlite import SqliteStore
+from replication.store import Database
+
+FarPeer = Callable[..., HttpPeer]
+Events = Callable[..., list[Doc]]
+
+
+class PickyPeer:
+    """A WSGI peer that greets, creates, and takes documents, but fails batches with `poison` whole, as CouchDB does
+    with an illegal id; `busy` 503 answers come first."""
+
+    def __init__(self, poison: set[str], busy: int = 0) -> None:
+        self.poison = poison
+        self.busy = busy
+        self.stored: dict[str, int] = {}
+        self.batches: list[int] = []
+
+    def __call__(self, environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
+        status, value = self.answer(str(environ["REQUEST_METHOD"]), str(environ["PATH_INFO"]), environ)
+        body = orjson.dumps(value)
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Retry-After", "0")]
+        start(f"{status} x", headers)
+        return [body]
+
+    def answer(self, method: str, path: str, environ: dict[str, object]) -> tuple[int, object]:
+        if path == "/":
+            return 200, {"couchdb": "Welcome", "uuid": "picky"}
+        if path.endswith("_bulk_docs"):
+            return self.take(orjson.loads(environ["wsgi.input"].read())["docs"])  # type: ignore[attr-defined]
+        if "_local" in path and method == "GET":
+            return 404, {"error": "not_found", "reason": "missing"}
+        return (200, {"doc_count": 0, "update_seq": "0"}) if method == "GET" else (201, {"ok": True})
+
+    def take(self, docs: list[dict[str, str]]) -> tuple[int, object]:
+        self.batches.append(len(docs))
+        if self.busy:
+            self.busy -= 1
+            return 503, {"error": "service_unavailable", "reason": "compacting"}
+        if self.poison & {doc["_id"] for doc in docs}:
+            return 400, {"error": "illegal_docid", "reason": "cannot be stored"}
+        for doc in docs:
+            self.stored[doc["_id"]] = self.stored.get(doc["_id"], 0) + 1
+        return 201, []
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[PickyPeer], HttpPeer]]:
+    """A function that serves a picky peer and returns the client's side of it."""
+    servers: list[tuple[Server, threading.Thread]] = []
+
+    def start(peer: PickyPeer) -> HttpPeer:
+        server = Server(("127.0.0.1", 0), peer, numthreads=2)
+        server.prepare()
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        endpoint = Endpoint(f"http://127.0.0.1:{server.bind_addr[1]}")
+        endpoint.gzip = False  # the picky peer reads plain JSON only
+        return HttpPeer(endpoint, "db")
+
+    yield start
+    for server, thread in servers:
+        server.stop()
+        thread.join(timeout=5)
+
+
+def test_poison_documents_are_found_and_the_rest_is_stored_once(
+    near: Database, near_peer: LocalPeer, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+) -> None:
+    """Two documents fail every batch they are in: the batch is halved until they stand alone and are named."""
+    near.bulk_docs(events(40), new_edits=False)
+    poison = {"event-00007", "event-00031"}
+    picky = PickyPeer(poison)
+
+    figures = replicate(Pair(near_peer, serve(picky), MemoryState()))
+
+    assert {refusal.id for refusal in figures.refusals} == poison
+    assert {refusal.error for refusal in figures.refusals} == {"illegal_docid"}
+    assert figures.docs_written == 38
+    assert set(picky.stored.values()) == {1}
+    assert len(picky.stored) == 38
+    assert len(picky.batches) < 40
+
+
+def test_a_refused_document_is_not_offered_again(
+    near: Database, near_peer: LocalPeer, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+) -> None:
+    """The checkpoint passes the bad document; a second run in the same process finds nothing to do."""
+    near.bulk_docs(events(5), new_edits=False)
+    picky = PickyPeer({"event-00002"})
+    pair = Pair(near_peer, serve(picky), MemoryState())
+    replicate(pair)
+    before = len(picky.batches)
+
+    link = Link([pair])
+    stop = threading.Event()
+    timer = threading.Timer(1.0, lambda: (stop.set(), link.wake()))
+    timer.start()
+    link.run(stop, continuous=True)
+    timer.join()
+
+    # The picky peer forgets its logs, so the run begins from 0 and meets the bad one once more, and only once.
+    assert len(picky.batches) - before <= 8
+    assert link.figures().refused == 1
+
+
+def test_a_busy_peer_is_given_time_and_gets_everything(
+    near: Database, near_peer: LocalPeer, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+) -> None:
+    """503 puts the batch back; nothing is refused or split for it."""
+    near.bulk_docs(events(10), new_edits=False)
+    picky = PickyPeer(set(), busy=2)
+
+    figures = replicate(Pair(near_peer, serve(picky), MemoryState()))
+
+    assert (figures.docs_written, figures.refused, len(picky.stored)) == (10, 0, 10)
+
+
+def test_one_pair_without_a_database_does_not_hold_up_the_other(
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, store: SqliteStore, events: Events
+) -> None:
+    """The first pair's target must not be made; the second pair arrives whole all the same."""
+    near.bulk_docs(events(30), new_edits=False)
+    there = far_peer()
+    assert there.endpoint is not None
+    missing = HttpPeer(there.endpoint, "never-made")
+    link = Link(
+        [
+            Pair(near_peer, missing, MemoryState(), priority=0, create_target=False),
+            Pair(near_peer, there, DatabaseState(near), priority=1),
+        ]
+    )
+    stop = threading.Event()
+    threading.Timer(3.0, lambda: (stop.set(), link.wake())).start()
+
+    link.run(stop, continuous=True)
+
+    first, second = link.progress()
+    assert "Database does not exist" in (first.last_error or "")
+    assert second.docs_written == 30
+
+
+def test_events_go_first_and_chunks_still_move(
+    near: Database, near_peer: LocalPeer, store: SqliteStore, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+) -> None:
+    """On a shared line the smaller priority has nearly all batches, the other each eighth."""
+    near.bulk_docs(events(600), new_edits=False)
+    files = store.create("files")
+    data = hashlib.shake_256(b"scan").digest(9000)
+    files.bulk_docs(
+        [
+            Doc(
+                DocId(f"chunk-{number:03d}"),
+                Rev(f"1-{number:032x}"),
+                (f"{number:032x}",),
+                attachments={"chunk": Attachment("image/jpeg", data=data, revpos=1)},
+            )
+            for number in range(100)
+        ],
+        new_edits=False,
+    )
+    picky = PickyPeer(set())
+    order: list[str] = []
+    take = picky.take
+
+    def note(docs: list[dict[str, str]]) -> tuple[int, object]:
+        order.append(docs[0]["_id"].partition("-")[0])
+        return take(docs)
+
+    picky.take = note  # type: ignore[method-assign]
+    there = serve(picky)
+    assert there.endpoint is not None
+    port = int(there.endpoint.label.rpartition(":")[2])
+    with WeakLink(("127.0.0.1", port), Profile(up_bps=2_000_000, rtt_ms=20)) as weak:
+        endpoint = Endpoint(weak.url)
+        endpoint.gzip = False
+        pairs = [
+            Pair(LocalPeer(files, store.uuid), HttpPeer(endpoint, "files"), MemoryState(), priority=2),
+            Pair(near_peer, HttpPeer(endpoint, "db"), MemoryState(), priority=0),
+        ]
+        Link(pairs).run(threading.Event())
+
+    last_event = len(order) - 1 - order[::-1].index("event")
+    during = order[: last_event + 1]
+    assert "chunk" in during
+    assert during.count("event") > 2 * during.count("chunk")

@@ -1,0 +1,228 @@
+"""Over a line that keeps breaking everything arrives, and hardly anything twice."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+import requests
+
+from bench.link import Link as WeakLink
+from bench.link import Mode, Profile
+from replication.document import Attachment, Doc, DocId, Rev
+from replication.peers import HttpPeer, LocalPeer
+from replication.replicator import DatabaseState, JobState, Link, MemoryState, Pair, Progress
+from replication.sqlite import SqliteStore
+from replication.store import Database
+
+FarPeer = Callable[..., HttpPeer]
+Events = Callable[..., list[Doc]]
+LeavesOf = Callable[[Database], object]
+
+# 256 kbit/s, cut after 0.8 s for 0.2 s: what 64 kbit/s and 30 s are, only quicker to test.
+QUICK_CUTS = Profile(up_bps=256_000, down_bps=256_000, rtt_ms=40, cut_every_s=0.8, cut_for_s=0.2)
+
+
+def run_for(link: Link, seconds: float, *, continuous: bool = False) -> threading.Thread:
+    """Start a run that stops by itself after `seconds`, so that a fault shows as missing documents, not as a hang."""
+    stop = threading.Event()
+
+    def end() -> None:
+        stop.set()
+        link.wake()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    thread = threading.Thread(target=link.run, args=(stop,), kwargs={"continuous": continuous}, daemon=True)
+    thread.start()
+    thread.stop = end  # type: ignore[attr-defined]
+    return thread
+
+
+def test_push_over_cuts_resends_no_more_than_was_in_flight(
+    near: Database,
+    near_peer: LocalPeer,
+    far_peer: FarPeer,
+    address: tuple[str, int],
+    events: Events,
+    store: SqliteStore,
+    leaves_of: LeavesOf,
+) -> None:
+    """Every document arrives once; after each cut at most the batches under way are sent again."""
+    near.bulk_docs(events(250, size=600), new_edits=False)
+
+    with WeakLink(address, QUICK_CUTS) as weak:
+        link = Link([Pair(near_peer, far_peer(weak.port), DatabaseState(near))], random=lambda: 0.0)
+        thread = run_for(link, 20)
+        thread.join()
+        figures = link.figures()
+        wire = weak.figures()
+
+    back = store.create("back")
+    Link([Pair(far_peer(), LocalPeer(back, store.uuid), MemoryState())]).run(threading.Event())
+    assert leaves_of(back) == leaves_of(near)
+    assert figures.docs_written <= 250
+    assert figures.cuts >= 1
+    per_doc = figures.bytes_out // 250
+    assert figures.resent_docs // figures.cuts * per_doc <= 32 * 1024
+    assert link.progress()[0].bytes_out > 0.5 * wire.up_bytes
+
+
+def test_chunks_come_down_over_cuts(
+    near: Database,
+    near_peer: LocalPeer,
+    store: SqliteStore,
+    far_peer: FarPeer,
+    address: tuple[str, int],
+    leaves_of: LeavesOf,
+) -> None:
+    """A pull of 4 KB attachments through the same line ends with the same leaves."""
+    docs = []
+    for number in range(12):
+        data = hashlib.shake_256(str(number).encode()).digest(4096)
+        digest = hashlib.sha256(data).hexdigest()[:32]
+        chunk = {"chunk": Attachment("application/octet-stream", data=data, revpos=1)}
+        docs.append(Doc(DocId(f"sha256-{digest}"), Rev(f"1-{digest}"), (digest,), attachments=chunk))
+    near.bulk_docs(docs, new_edits=False)
+    Link([Pair(near_peer, far_peer(), DatabaseState(near))]).run(threading.Event())
+    back = store.create("back")
+
+    with WeakLink(address, QUICK_CUTS) as weak:
+        pair = Pair(far_peer(weak.port), LocalPeer(back, store.uuid), DatabaseState(back))
+        link = Link([pair], random=lambda: 0.0)
+        run_for(link, 20).join()
+
+    assert link.figures().cuts >= 1
+    assert leaves_of(back) == leaves_of(near)
+
+
+def test_a_killed_run_goes_on_from_its_note(
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events
+) -> None:
+    """A new process reads the note written after the last acknowledgement; the rest is all it sends."""
+    near.bulk_docs(events(200), new_edits=False)
+    half = threading.Event()
+
+    def watch(progress: list[Progress]) -> None:
+        if progress[0].docs_written >= 60:
+            half.set()
+
+    with WeakLink(address, Profile(up_bps=256_000, rtt_ms=20)) as weak:
+        first = Link([Pair(near_peer, far_peer(weak.port), DatabaseState(near))], on_progress=watch)
+        thread = run_for(first, 20)
+        assert half.wait(15)
+        weak.cut()
+        thread.stop()  # type: ignore[attr-defined]
+        thread.join(5)
+        weak.restore()
+        second = Link([Pair(near_peer, far_peer(weak.port), DatabaseState(near))])
+        run_for(second, 20).join()
+
+    done, rest = first.figures(), second.figures()
+    assert 60 <= done.docs_written < 200
+    assert rest.docs == 200 - done.docs_written
+    assert rest.docs_written <= 200 - done.docs_written
+
+
+def test_a_captive_portal_is_no_peer_and_nothing_counts_as_sent(
+    near: Database,
+    near_peer: LocalPeer,
+    server: str,
+    far_name: str,
+    far_peer: FarPeer,
+    address: tuple[str, int],
+    events: Events,
+) -> None:
+    """While the portal answers 200 with its page the pair says so; when it is gone everything goes out."""
+    near.bulk_docs(events(20), new_edits=False)
+    seen: list[Progress] = []
+    met = threading.Event()
+
+    def watch(progress: list[Progress]) -> None:
+        seen.append(progress[0])
+        if progress[0].state is JobState.CUT:
+            met.set()
+
+    with WeakLink(address, Profile(mode=Mode.PORTAL)) as weak:
+        weak.cut()
+        link = Link([Pair(near_peer, far_peer(weak.port), DatabaseState(near))], on_progress=watch)
+        thread = run_for(link, 20)
+        assert met.wait(5)
+        weak.restore()
+        thread.join()
+
+    assert any("web page" in (entry.last_error or "") for entry in seen)
+    assert link.figures().docs_written == 20
+    assert requests.get(f"{server}/{far_name}", timeout=10).json()["doc_count"] == 20
+
+
+def test_a_black_hole_is_noticed_and_left(
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events
+) -> None:
+    """No reset ever comes; with no byte moving for `stall_s` the run opens another connection."""
+    near.bulk_docs(events(150), new_edits=False)
+    started = threading.Event()
+
+    def watch(progress: list[Progress]) -> None:
+        if progress[0].docs_written:
+            started.set()
+
+    with WeakLink(address, Profile(up_bps=512_000, rtt_ms=20)) as weak:
+        pair = Pair(near_peer, far_peer(weak.port, stall_s=1.0), DatabaseState(near))
+        link = Link([pair], on_progress=watch)
+        thread = run_for(link, 25)
+        assert started.wait(10)
+        weak.cut(Mode.BLACKHOLE)
+        weak.restore()
+        thread.join()
+
+    assert link.figures().cuts == 1
+    assert link.progress()[0].state is JobState.DONE
+
+
+def test_flipped_bits_accuse_no_document(
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events
+) -> None:
+    """A compressed body with a wrong bit fails whole; sent again it is taken, and no document is called bad."""
+    near.bulk_docs(events(80), new_edits=False)
+
+    with WeakLink(address, Profile(up_bps=1_000_000, corrupt_every=15_000, seed=3)) as weak:
+        link = Link([Pair(near_peer, far_peer(weak.port, stall_s=2.0), DatabaseState(near))])
+        run_for(link, 25).join()
+
+    assert link.progress()[0].state is JobState.DONE
+    assert link.figures().refused == 0
+
+
+def test_a_relay_follows_its_own_database_and_stops_promptly(
+    near: Database, near_peer: LocalPeer, store: SqliteStore, far_peer: FarPeer, events: Events
+) -> None:
+    """Continuous push and pull on one connection: what is written here appears behind the server, and back here."""
+    near.bulk_docs(events(3), new_edits=False)
+    back = store.create("back")
+    there = far_peer()
+    arrived = threading.Event()
+    link = Link(
+        [
+            Pair(near_peer, there, DatabaseState(near)),
+            Pair(there, LocalPeer(back, store.uuid), DatabaseState(back), priority=1),
+        ]
+    )
+    thread = run_for(link, 30, continuous=True)
+
+    for count in (3, 5):
+        near.bulk_docs(events(count), new_edits=False)
+        for _ in range(200):
+            if back.info().doc_count >= count:
+                arrived.set()
+                break
+            back.wait_for_change(back.info().update_seq, 0.05)
+        assert arrived.is_set()
+        arrived.clear()
+    thread.stop()  # type: ignore[attr-defined]
+    thread.join(5)
+
+    assert not thread.is_alive()
+    assert back.info().doc_count == 5

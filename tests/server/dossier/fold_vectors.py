@@ -1,0 +1,171 @@
+"""Writes tests/vectors/fold/*.json: python -m tests.server.dossier.fold_vectors
+
+Each case says by hand what must come out (status, code, what became of each event); the rest of a file, ids included,
+is computed. `test_vectors.py` checks that the files are what this module writes and what the fold gives; programs in
+other languages read the files alone. docs/formats/event.md describes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from server.dossier.event import StoredEvent, to_value
+from tests.server.dossier.story import (
+    DISTRICT_OFFICIAL,
+    OFFICIAL,
+    OTHER_CITIZEN,
+    SECOND_OFFICIAL,
+    Story,
+    grant,
+    photo,
+    revoke,
+)
+
+FOLDER = Path(__file__).parents[2] / "vectors" / "fold"
+
+Case = tuple[str, Story, dict[str, Any], list[str], list[StoredEvent]]
+GRANTS = [grant(OFFICIAL), grant(SECOND_OFFICIAL), grant(DISTRICT_OFFICIAL, unit="H41.12")]
+
+
+def straight_through() -> Case:
+    s = Story()
+    filed = s.submit(files=[photo(1)])
+    s.give_back(s.resolve(s.forward(s.accept(s.receipt(filed)))))
+    expect = {"status": 10, "code": "H41.12.03-261123-0001", "handover": "returned", "received": True}
+    return "filed, received, accepted, forwarded, resolved, handed over", s, expect, ["applied"] * 6, GRANTS
+
+
+def papers_asked_for() -> Case:
+    s = Story()
+    filed = s.submit(files=[photo(1)])
+    s.supplement(s.ask(s.forward(s.accept(filed))), files=[photo(2)], form={"child_name": "Nguyễn Minh Đạt"})
+    expect = {"status": 4, "form": {"child_name": "Nguyễn Minh Đạt"}, "handover": "forwarded", "received": False}
+    return "after papers came the dossier is where it was", s, expect, ["applied"] * 5, GRANTS
+
+
+def conflict_open() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.forward(s.accept(filed))
+    s.refuse(filed, actor=SECOND_OFFICIAL)
+    expect = {"status": 1, "code": "", "conflicts": [{"kind": "decision", "sides": [1, 3], "settled_by": None}]}
+    return "accepted and refused apart", s, expect, ["applied", "disputed", "disputed", "disputed"], GRANTS
+
+
+def conflict_settled() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    forwarded = s.forward(accepted)
+    refused = s.refuse(filed, actor=SECOND_OFFICIAL)
+    s.settle(accepted, forwarded, refused)
+    states = ["applied", "applied", "applied", "set_aside", "applied"]
+    conflict = {"kind": "decision", "sides": [1, 3], "settled_by": 4}
+    expect = {"status": 4, "code": "H41.12.03-261123-0001", "conflicts": [conflict]}
+    return "a third event settles the conflict", s, expect, states, GRANTS
+
+
+def same_decision_twice() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.accept(filed)
+    s.accept(filed, actor=SECOND_OFFICIAL)
+    first = sorted(s.events[1:], key=lambda stored: stored.id)[0]
+    states = ["applied"] + ["applied" if stored is first else "overtaken" for stored in s.events[1:]]
+    return "equal decisions agree; ties go by id", s, {"status": 2, "conflicts": []}, states, GRANTS
+
+
+def withdrawal_beside_acceptance() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.accept(filed)
+    s.withdraw(filed)
+    expect = {"status": 7, "code": "H41.12.03-261123-0001", "handover": "closed"}
+    return "a parallel withdrawal comes after the decision", s, expect, ["applied"] * 3, GRANTS
+
+
+def cause_missing() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    s.forward(accepted)
+    s.events.remove(accepted)
+    return "an event waits for its cause", s, {"status": 1, "missing": [accepted.id]}, ["applied", "waiting"], GRANTS
+
+
+def not_allowed() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.accept(filed, actor=OTHER_CITIZEN)
+    s.resolve(filed)
+    s.withdraw(filed, actor=OTHER_CITIZEN)
+    states = ["applied", "not_applied", "not_applied", "not_applied"]
+    return "what is not allowed or not possible is kept and does not count", s, {"status": 1}, states, GRANTS
+
+
+def official_revoked() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    later = s.forward(accepted)
+    grants = [grant(OFFICIAL), revoke(OFFICIAL, later.event.at)]
+    return "a role ends at its revocation", s, {"status": 2}, ["applied", "applied", "not_applied"], grants
+
+
+def submitted_twice() -> Case:
+    s = Story()
+    mine = s.submit()
+    received = s.receipt(mine)
+    theirs = s.submit(actor=OTHER_CITIZEN)
+    s.receipt(theirs, received, theirs)
+    expect = {"status": 1, "conflicts": [{"kind": "submission", "sides": [0, 2], "settled_by": None}]}
+    states = ["applied", "applied", "disputed", "applied"]
+    return "the submission that the office built on first counts", s, expect, states, GRANTS
+
+
+CASES: list[Callable[[], Case]] = [
+    straight_through,
+    papers_asked_for,
+    conflict_open,
+    conflict_settled,
+    same_decision_twice,
+    withdrawal_beside_acceptance,
+    cause_missing,
+    not_allowed,
+    official_revoked,
+    submitted_twice,
+]
+
+
+def build(case: Callable[[], Case]) -> dict[str, Any]:
+    """Return one vector: events in the order they were written, and what must come out."""
+    says, story, expect, states, grants = case()
+    ids = [stored.id for stored in story.events]
+    for conflict in expect.get("conflicts", []):
+        conflict["events"] = sorted(ids[i] for i in conflict.pop("sides"))
+        settled = conflict["settled_by"]
+        conflict["settled_by"] = "" if settled is None else ids[settled]
+    return {
+        "says": says,
+        "grants": [{"id": stored.id, "event": to_value(stored.event)} for stored in grants],
+        "events": [{"id": stored.id, "event": to_value(stored.event)} for stored in story.events],
+        "expect": {"states": dict(zip(ids, states, strict=True)), **expect},
+    }
+
+
+def text_of(case: Callable[[], Case]) -> str:
+    """Return the file's text."""
+    return json.dumps(build(case), ensure_ascii=False, indent=1) + "\n"
+
+
+def main() -> None:
+    """Write all files."""
+    for case in CASES:
+        (FOLDER / f"{case.__name__}.json").write_text(text_of(case), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
