@@ -138,7 +138,7 @@ class TreeContract(Contract):
 
     def test_possible_ancestors_are_leaves_of_a_lower_generation(self, db: Database) -> None:
         """Lower than the highest missing revision; inner nodes are none."""
-        put(db, build_doc("a", "3-c", "b", "a"), build_doc("a", "2-y", "a"), build_doc("a", "5-e"))
+        put(db, build_doc("a", "3-c", "b", "a"), build_doc("a", "2-y", "a"), build_doc("a", "4-e"))
         diff = db.revs_diff({A: [Rev("4-new"), Rev("1-old")]})
         assert diff[A].missing == ("4-new", "1-old")
         assert set(diff[A].possible_ancestors) == {"3-c", "2-y"}

@@ -14,7 +14,7 @@ from replication.errors import BadRequest, Conflict, IllegalDocId, StoreError, T
 from replication.sqlite import Limits, SqliteDatabase, SqliteStore
 from replication.sqlite.connections import Connections
 from replication.sqlite.limits import MAX_ID_BYTES, MAX_PATH
-from replication.store import AllDocsQuery
+from replication.store import ZERO, AllDocsQuery
 from replication.testing.base import build_attachment, build_doc, build_stub, edit, put, read_feed
 
 A = DocId("a")
@@ -212,7 +212,37 @@ def test_waiting_is_not_ended_by_what_left_the_feed(db: SqliteDatabase) -> None:
     assert db.wait_for_change(since, 30) is True
 
 
+def test_a_commit_wakes_at_once(db: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only when the time to look for other processes' changes has come."""
+    monkeypatch.setattr("replication.sqlite.database.POLL_S", 60.0)
+    answers: list[bool] = []
+    waiter = threading.Thread(target=lambda: answers.append(db.wait_for_change(ZERO, 60)))
+    waiter.start()
+    put(db, build_doc("a", "1-x"))
+    waiter.join(20)
+    assert answers == [True]
+
+
+def test_purging_what_is_no_revision_is_refused(db: SqliteDatabase) -> None:
+    """Of a known document or an unknown one, and then nothing is purged."""
+    put(db, build_doc("a", "1-x"))
+    for wanted in ({A: [Rev("1-x")], DocId("b"): [Rev("no")]}, {A: [Rev("1-x"), Rev("no")]}):
+        with pytest.raises(BadRequest):
+            db.purge(wanted)
+    assert db.get(A).rev == "1-x"
+
+
 # Many threads
+
+
+def test_a_reader_sees_one_instant(db: SqliteDatabase) -> None:
+    """What is committed while it reads comes with its next look."""
+    with db._connections.reading() as conn:
+        before = conn.execute("SELECT update_seq FROM state").fetchone()
+        put(db, build_doc("a", "1-x"))
+        assert conn.execute("SELECT update_seq FROM state").fetchone() == before
+        assert conn.execute("SELECT count(*) FROM docs").fetchone() == (0,)
+    assert db.info().doc_count == 1
 
 
 def test_many_threads_write_and_read_at_once(db: SqliteDatabase) -> None:
