@@ -12,6 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from bench.harness import Figure, Sink, bench, milliseconds, rate
 from bench.peers import HttpServer, couchdb, ours, pouchdb_leveldb
@@ -226,6 +227,10 @@ def footprint(sink: Sink) -> None:
         sink.add(Figure(label, mine, unit, 0 if label == "memory_idle" else FEED_DOCS, values))
 
 
+def _post_next(server: HttpServer, path: str, bodies: Iterator[bytes]) -> bytes:
+    return server.call("POST", path, next(bodies))
+
+
 @bench("curve")
 def curve(sink: Sink) -> None:
     """`_bulk_docs` of 100 and a `_changes` page of 100 at the end, as the database grows to a million documents."""
@@ -235,11 +240,11 @@ def curve(sink: Sink) -> None:
             dice = random.Random(size)
             fill(tram, name, size - held, dice)
             bodies = iter([json.dumps({"new_edits": False, "docs": make_docs(100, dice)}).encode() for _ in range(30)])
-            wrote = milliseconds(lambda left=bodies: tram.call("POST", f"/{name}/_bulk_docs", next(left)), rounds=30)
+            wrote = milliseconds(partial(_post_next, tram, f"/{name}/_bulk_docs", bodies), rounds=30)
             info = tram.json("GET", f"/{name}/_changes?limit=100&descending=true")
             assert isinstance(info, dict)
             page = f"/{name}/_changes?since={info['results'][-1]['seq']}&limit=100"
-            read = milliseconds(lambda page=page: tram.call("GET", page), rounds=30)
+            read = milliseconds(partial(tram.call, "GET", page), rounds=30)
             held = size + 3000
             sink.add(Figure("curve_bulk_docs_100", 100 / (wrote / 1000), "docs/s", size))
             sink.add(Figure("curve_changes_tail", read, "ms", size))

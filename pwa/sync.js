@@ -83,20 +83,20 @@ async function pass() {
   if (Date.now() - catalogueReadMs() > HOUR_MS && (await refreshCatalogue())) tellAll("catalogue");
   if (state.record?.state === "pending") await pollEnrolment();
   if (!state.identity) return "done";
-  const outcome = await runOutbox(outboxParts());
+  const outcome = await runOutbox(await outboxParts());
   tellAll("events");
   return outcome;
 }
 
-/** @returns {import("./lib/outbox.js").Parts} */
-function outboxParts() {
+/** @returns {Promise<import("./lib/outbox.js").Parts>} */
+async function outboxParts() {
   const trust = currentTrust();
   return {
     entries: listEntries,
     save: saveEntry,
     chunk: readChunk,
     api: nodeApi(),
-    mine: { add: addEvent, events: eventsOf, ...replicationWith(ORIGIN, () => citizenToken()()) },
+    mine: { add: addEvent, events: eventsOf, ...(await replicationWith(ORIGIN, () => citizenToken()())) },
     verifyReceipt: (receipt, submission) => verifyReceipt(receipt, submission, trust),
     now: Date.now,
     changed: () => tellAll("outbox"),

@@ -73,9 +73,10 @@ def parse_rev(rev: str) -> tuple[int, str]:
     """Return (generation, hash) of a revision such as "3-9f2c".
 
     The pair sorts as CouchDB sorts revisions: by number, then bytewise by hash. Raises `BadRequest` with
-    CouchDB's reason "Invalid rev format" for anything that is not a positive number, a dash and a hash.
+    CouchDB's reason "Invalid rev format" for anything that is not a positive number, a dash and a hash; the hash
+    may be empty, because PouchDB writes "1-" and CouchDB keeps it.
     """
     generation, dash, digest = rev.partition("-")
-    if not dash or not digest or not _GENERATION.fullmatch(generation):
+    if not dash or not _GENERATION.fullmatch(generation):
         raise BadRequest("Invalid rev format")
     return int(generation), digest

@@ -26,12 +26,11 @@ JsonObject = dict[str, Any]
 OCTETS = "application/octet-stream"
 
 # Members CouchDB itself adds to answers; clients send them back, and they say nothing about the document.
-_IGNORED = frozenset(
+_IGNORED = frozenset(("_revs_info", "_local_seq", "_conflicts", "_deleted_conflicts"))
+# Members CouchDB's replicator writes into its own documents: kept as content, like members without underscore.
+_KEPT = frozenset(
     (
-        "_revs_info",
-        "_local_seq",
-        "_conflicts",
-        "_deleted_conflicts",
+        "_access",
         "_replication_id",
         "_replication_state",
         "_replication_state_reason",
@@ -83,8 +82,10 @@ def parse_document(value: object, *, new_edits: bool = True, followed: Mapping[s
     rev, path = _parse_history(members)
     deleted = _pop_typed(members, "_deleted", bool) or False
     attachments = _pop_typed(members, "_attachments", dict) or {}
-    for name in members:
-        if name not in _IGNORED:
+    for name, member in members.items():
+        if name in _KEPT:
+            value[name] = member
+        elif name not in _IGNORED:
             raise DocValidation(f"Bad special document member: {name}")
     if not new_edits and rev is None:
         raise BadRequest(_NEEDS_REV)

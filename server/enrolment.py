@@ -1,7 +1,7 @@
 """Enrolment: from a key somebody made on their own device to a certificate, at the counter, offline.
 
     phone    makes a key, signs a request with it (which proves that it holds the key), shows six digits of that key
-    counter  the official sees the same six digits beside the request, looks at the identity card, signs `enrol.approved`
+    counter  the official sees the same six digits beside it, looks at the identity card, signs `enrol.approved`
     node     the unit's CA issues, the certificate is stored as a document, the phone fetches it
 
 An activation code that `tram user add` printed stands for the official's look: whoever brings it is enrolled at once,
@@ -169,7 +169,8 @@ class Enrolments:
         certificate = self._issue(keys.parse_public_jwk(orjson.loads(row["jwk"])), subject.rpartition(":")[2])
         with self._db.transaction() as connection:
             connection.execute(
-                "UPDATE enrolments SET state = 'issued', subject = ?, certificate = ?, decided = ? WHERE thumbprint = ?",
+                "UPDATE enrolments SET state = 'issued', subject = ?, certificate = ?, decided = ?"
+                " WHERE thumbprint = ?",
                 (subject, certificate.public_bytes(Encoding.DER), _time(now), thumbprint),
             )
         return self.get(thumbprint)

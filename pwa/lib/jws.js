@@ -71,13 +71,15 @@ export async function verifyEvent(doc, signer) {
 
 /** @param {string} text @returns {Record<string, any>} a protected header of exactly our five members. Throws `BadSignature`. */
 function parseProtected(text) {
-  let header;
+  let header, fingerprint;
   try {
     header = JSON.parse(fromUtf8(decode(text)));
+    fingerprint = decode(header["x5t#S256"]);
   } catch (cause) {
     throw new BadSignature("protected header not readable", { cause });
   }
   if (header?.alg !== "ES256" || header.typ !== "jose+json" || header.cty !== CONTENT_TYPE ||
+      !Number.isSafeInteger(header.iat) || header.iat < 0 || fingerprint.length !== 32 ||
       Object.keys(header).sort().join() !== PROTECTED_MEMBERS || encode(canonical(header)) !== text) {
     throw new BadSignature("protected header is not that of a Trạm event");
   }

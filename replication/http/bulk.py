@@ -180,10 +180,20 @@ def _fetch(
     """Yield every row with what the store holds of it, a page at a time."""
     for begin in range(0, len(wanted), GET_PAGE):
         page = wanted[begin : begin + GET_PAGE]
-        asked = [row for row in page if isinstance(row, GetRequest)]
+        asked = [row for row in page if isinstance(row, GetRequest) and row.rev is not None]
         found = iter(database.bulk_get(asked, latest=options.latest, attachments=options.attachments))
         for row in page:
-            yield row, next(found) if isinstance(row, GetRequest) else []
+            if isinstance(row, _BadRow):
+                yield row, []
+            elif row.rev is not None:
+                yield row, next(found)
+            else:
+                yield row, _fetch_leaves(database, row, options)
+
+
+def _fetch_leaves(database: Database, row: GetRequest, options: _GetOptions) -> _Found:
+    """Return every leaf: what CouchDB answers where no revision is named, conflicts and tombstones included."""
+    return database.open_revs(row.id, None, atts_since=row.atts_since, attachments=options.attachments)
 
 
 def _render_pages(database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions) -> Iterator[bytes]:

@@ -69,7 +69,8 @@ def get(x: Exchange) -> Response:
         atts_since=options.atts_since,
         attachments=options.attachments and options.atts_since is None,
     )
-    meta = _build_meta(x.query, database, doc, options)
+    # CouchDB tells of conflicts and history only where it was left to choose the winner.
+    meta = _build_meta(x.query, database, doc) if options.rev is None else {}
     if meta:  # what conflicts there are is no property of the revision, so its tag would lie
         return _answer_doc(x, doc, options, meta, {})
     etag = f'"{doc.rev}"'
@@ -78,7 +79,7 @@ def get(x: Exchange) -> Response:
     return _answer_doc(x, doc, options, {}, {"ETag": etag})
 
 
-def _build_meta(query: dict[str, str], database: Database, doc: Doc, options: GetOptions) -> dict[str, Any]:
+def _build_meta(query: dict[str, str], database: Database, doc: Doc) -> dict[str, Any]:
     everything = flag(query, "meta")
     out: dict[str, Any] = {}
     if everything or flag(query, "revs_info"):
@@ -91,7 +92,7 @@ def _build_meta(query: dict[str, str], database: Database, doc: Doc, options: Ge
         out |= {"_deleted_conflicts": lost} if lost else {}
     if flag(query, "local_seq"):
         rows = database.changes(doc_ids=[doc.id]).rows
-        out |= {"_local_seq": rows[0].seq} if rows else {}
+        out |= {"_local_seq": int(rows[0].seq.partition("-")[0])} if rows else {}
     return out
 
 
@@ -231,8 +232,9 @@ def store(database: Database, doc: Doc, *, new_edits: bool = True) -> Rev:
 
 def post(x: Exchange) -> Response:
     """`POST /db`: a document that may leave its id to the server."""
+    database = x.open()
     x.require_json_type()
-    database, doc = x.open(), parse_document(x.json())
+    doc = parse_document(x.json())
     if not doc.id:
         doc = replace(doc, id=DocId(secrets.token_hex(16)), rev=None)
     is_local = doc.id.startswith("_local/")

@@ -79,10 +79,8 @@ def _parse_doc_ids(x: Exchange, body: dict[str, Any]) -> tuple[DocId, ...]:
 
 def _parse_selector(x: Exchange, body: dict[str, Any]) -> Selector:
     if x.method != "POST":
-        raise BadRequest("_selector filter requires a POST with a selector in its body")
-    given = body.get("selector")
-    if given is None:
         raise BadRequest("Selector must be specified in POST payload")
+    given = body.get("selector")
     if not isinstance(given, dict):
         raise BadRequest("Selector error: expected a JSON object")
     return parse_selector(given)

@@ -38,7 +38,7 @@ from replication.mango.index import (
     remove_from_design,
     sort_indexes,
 )
-from replication.mango.planner import MAX, MIN, Plan, hints, plan, warnings
+from replication.mango.planner import MAX, MIN, Candidate, NoUsableIndex, Plan, hints, plan, warnings
 from replication.mango.query import Query, parse_query
 from replication.store import AllDocsQuery, Database, GetRequest
 from replication.wire import render_document
@@ -66,8 +66,15 @@ def find(x: Exchange) -> Response:
         }
     if said := warnings(query, chosen.index, walk.examined, len(docs)):
         tail["warning"] = "\n".join(said)
-    members = [b'"%b": %b' % (name.encode(), dump_json(value)) for name, value in tail.items()]
-    return answer_bytes(x, b'{"docs":[\r\n' + b",\r\n".join(docs) + b"\r\n],\r\n" + b",\r\n".join(members) + b"}\r\n")
+    if chosen.ranges is None:
+        tail = {}  # CouchDB says nothing more where conditions exclude one another
+    return answer_bytes(x, _render(docs, tail))
+
+
+def _render(docs: list[bytes], tail: dict[str, Any]) -> bytes:
+    rows = b",\r\n".join(docs) + b"\r\n" if docs else b""
+    members = [b',\r\n"%b": %b' % (name.encode(), dump_json(value)) for name, value in tail.items()]
+    return b'{"docs":[\r\n' + rows + b"]" + b"".join(members) + b"}\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ class _Walk:
     def __init__(self, database: Database, query: Query, chosen: Plan) -> None:
         self._database, self._query, self._plan = database, query, chosen
         self._paths = [parse_field(column) for column in chosen.index.columns]
+        self._start = tuple(sort_key(value) for value in chosen.start)
+        self._end = tuple(sort_key(value) for value in chosen.end)
         self.examined = 0
         self.bookmark = query.bookmark or NO_BOOKMARK
         self._after = None if query.bookmark is None else _parse_bookmark(query.bookmark)
@@ -117,10 +126,19 @@ class _Walk:
             key = [doc_id] if self._plan.index.is_primary else [lookup(doc, path) for path in self._paths]
             if any(value is MISSING for value in key) or (partial is not None and not partial.matches(doc)):
                 continue  # the index does not list it
+            if not self._is_in_range(key):
+                continue
             self.examined += 1
             row = _Row(key, doc_id, doc)
             if matches(doc) and self._is_behind(row):
                 yield row
+
+    def _is_in_range(self, key: list[Any]) -> bool:
+        """Return whether a walk along the index would come by this key; the id range was the store's to keep."""
+        if self._plan.index.is_primary:
+            return True
+        place = tuple(sort_key(value) for value in key)
+        return place >= self._start and place[: len(self._end)] <= self._end
 
     def _is_behind(self, row: _Row) -> bool:
         if self._after is None or len(self._after.key) != len(row.key):
@@ -175,8 +193,29 @@ def explain(x: Exchange) -> Response:
     x.require_json_type()
     database, query = x.open(), parse_query(x.json_object())
     indexes = load_indexes(database)
-    chosen = plan(query, indexes)
+    try:
+        chosen = plan(query, indexes)
+    except NoUsableIndex as refusal:
+        return answer(x, _describe(x, query, None, refusal.candidates))
     start, end = _describe_range(chosen)
+    value = _describe(x, query, chosen.index, chosen.candidates)
+    value["mrargs"] = {
+        "include_docs": True,
+        "view_type": "map",
+        "reduce": False,
+        "partition": None,
+        "start_key": start,
+        "end_key": end,
+        "direction": "rev" if query.is_descending else "fwd",
+        "stable": query.stable,
+        "update": query.update,
+        "conflicts": query.conflicts or "undefined",
+    }
+    value["covering"] = _covers(chosen.index, list(query.fields))
+    return answer(x, value)
+
+
+def _describe(x: Exchange, query: Query, index: Index | None, candidates: tuple[Candidate, ...]) -> dict[str, Any]:
     fields = list(query.fields)
     options = {
         "use_index": list(query.use_index),
@@ -194,32 +233,18 @@ def explain(x: Exchange) -> Response:
         "execution_stats": query.execution_stats,
         "allow_fallback": query.allow_fallback,
     }
-    value = {
+    return {
         "dbname": x.parts[0],
-        "index": chosen.index.to_json(),
+        "index": index.to_json() if index is not None else None,
         "partitioned": False,
         "selector": query.selector.tree,
         "opts": options,
         "limit": query.limit,
         "skip": query.skip,
         "fields": fields,
-        "index_candidates": [_describe_candidate(entry, fields) for entry in chosen.candidates],
+        "index_candidates": [_describe_candidate(entry, fields) for entry in candidates],
         "selector_hints": [hints(query.selector.tree)],
-        "mrargs": {
-            "include_docs": True,
-            "view_type": "map",
-            "reduce": False,
-            "partition": None,
-            "start_key": start,
-            "end_key": end,
-            "direction": "rev" if query.is_descending else "fwd",
-            "stable": query.stable,
-            "update": query.update,
-            "conflicts": query.conflicts or "undefined",
-        },
-        "covering": _covers(chosen.index, fields),
     }
-    return answer(x, value)
 
 
 def _describe_range(chosen: Plan) -> tuple[Any, Any]:
@@ -229,19 +254,10 @@ def _describe_range(chosen: Plan) -> tuple[Any, Any]:
         bounds = chosen.ranges[0] if chosen.ranges else None
         low = "" if bounds is None or bounds.low is MIN else bounds.low
         return low, "<MAX>" if bounds is None or bounds.high is MAX else bounds.high
-    start, end = [], []
-    for bounds in chosen.ranges:
-        if bounds.low is MIN:
-            break
-        start.append(bounds.low)
-    for bounds in chosen.ranges:
-        if bounds.high is MAX:
-            break
-        end.append(bounds.high)
-    return start, [*end, "<MAX>"]
+    return chosen.start, [*chosen.end, "<MAX>"]
 
 
-def _describe_candidate(entry: tuple[Index, bool, str, int], fields: list[str]) -> dict[str, Any]:
+def _describe_candidate(entry: Candidate, fields: list[str]) -> dict[str, Any]:
     index, usable, reason, ranking = entry
     covering = None if index.is_primary else _covers(index, fields)
     analysis = {"usable": usable, "reasons": [{"name": reason}], "ranking": ranking, "covering": covering}

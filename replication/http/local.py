@@ -7,7 +7,6 @@ from urllib.parse import quote
 from flask import Response
 
 from replication.document import Doc, DocId, Rev
-from replication.errors import BadRequest
 from replication.http.answers import answer, answer_bytes
 from replication.http.exchange import Exchange
 from replication.wire import parse_document, render_document
@@ -26,8 +25,7 @@ def get(x: Exchange) -> Response:
 def put(x: Exchange) -> Response:
     """`PUT /db/_local/id`: written whatever `_rev` says, as CouchDB does."""
     database, doc = x.open(), parse_document(x.json())
-    if doc.attachments:
-        raise BadRequest("_local documents do not accept attachments.")
+    # Attachments are dropped, as in CouchDB: a local document has none, and PouchDB sends them all the same.
     doc_id = f"_local/{x.parts[2]}"
     if doc.deleted:
         database.delete_local(x.parts[2])

@@ -81,15 +81,11 @@ def uuids(x: Exchange) -> Response:
     except ValueError:
         count = -1
     if count < 0:
-        raise BadRequest("count must be a whole number of at least 0")
+        raise BadRequest("count must be a positive integer")
     if count > x.limits.max_uuids:
-        raise TooManyUuids(f"count parameter too large: at most {x.limits.max_uuids}")
+        raise BadRequest("count parameter too large")
     headers = {"Cache-Control": "must-revalidate, no-cache", "Pragma": "no-cache"}
     return answer(x, {"uuids": [secrets.token_hex(16) for _ in range(count)]}, headers=headers)
-
-
-class TooManyUuids(Forbidden):
-    """More uuids were asked for than one answer gives."""
 
 
 def session(x: Exchange) -> Response:

@@ -156,7 +156,7 @@ def parse_design(ddoc: str, body: Mapping[str, Any]) -> list[Index]:
 def _parse_view(ddoc: str, name: str, view: Any) -> Index | None:
     shown = view.get("map") if isinstance(view, dict) else None
     fields = shown.get("fields") if isinstance(shown, dict) else None
-    if not isinstance(fields, dict):
+    if not isinstance(shown, dict) or not isinstance(fields, dict):
         return None
     try:
         partial = parse_selector(shown.get("partial_filter_selector", {}))

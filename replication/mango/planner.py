@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,18 +37,46 @@ MIN, MAX = object(), object()
 ANYTHING = Range(MIN, MAX)
 
 
+# An index not chosen: whether it could serve, CouchDB's word for why not, its place in the ranking.
+Candidate = tuple[Index, bool, str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """An index chosen, the ranges of its leading columns (None: nothing can match), and why not the others."""
 
     index: Index
     ranges: tuple[Range, ...] | None
-    candidates: tuple[tuple[Index, bool, str, int], ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def start(self) -> list[Any]:
+        """The key the walk along a secondary index begins at; what it leaves out is bounded by nothing."""
+        return _leading([bounds.low for bounds in self.ranges or ()], MIN)
+
+    @property
+    def end(self) -> list[Any]:
+        """The key it ends at, and everything that continues it."""
+        return _leading([bounds.high for bounds in self.ranges or ()], MAX)
+
+
+def _leading(values: list[Any], unbounded: object) -> list[Any]:
+    return list(itertools.takewhile(lambda value: value is not unbounded, values))
+
+
+class NoUsableIndex(MangoError):
+    """No index gives the sort asked for; `candidates` tells why not each."""
+
+    error = "no_usable_index"
+
+    def __init__(self, candidates: tuple[Candidate, ...]) -> None:
+        super().__init__(NO_SORT_INDEX)
+        self.candidates = candidates
 
 
 def plan(query: Query, indexes: list[Index]) -> Plan:
-    """Return the index for a query. Raises `MangoError` where no index gives the sort asked for, or the one asked
-    for does not serve and `allow_fallback` is false."""
+    """Return the index for a query. Raises `NoUsableIndex`, and `MangoError` where the one asked for does not serve
+    and `allow_fallback` is false."""
     tree = query.selector.tree
     named = [index for index in indexes if _is_named(index, query.use_index)]
     # A partial index is only ever used by name: its owner alone knows that the query is within the filter.
@@ -55,7 +84,7 @@ def plan(query: Query, indexes: list[Index]) -> Plan:
     refusals = {id(index): _refuse(index, query) for index in considered}
     usable = [index for index in considered if refusals[id(index)] is None]
     if not usable:
-        raise MangoError(NO_SORT_INDEX, error="no_usable_index")
+        raise NoUsableIndex(_explain_others(indexes, considered, refusals, [], [], [], None, {}))
     wanted = [index for index in usable if index in named]
     if not wanted and not (query.allow_fallback or (not query.use_index and len(usable) > 1)):
         raise _refuse_fallback(query)
@@ -187,15 +216,15 @@ def _explain_others(
     usable: list[Index],
     pool: list[Index],
     ranked: list[Index],
-    best: Index,
+    best: Index | None,
     ranges: dict[str, Range | None],
-) -> tuple[tuple[Index, bool, str, int], ...]:
+) -> tuple[Candidate, ...]:
     """Return (index, usable, reason, ranking) of every index not chosen, in CouchDB's words."""
-    unfavored = max(1, len(ranked) if not best.is_primary else 0)
+    unfavored = max(1, len(ranked) if best is not None and not best.is_primary else 0)
     excluded = unfavored + bool([index for index in pool if index not in ranked])
     mismatched = excluded + bool([index for index in usable if index not in pool])
     partial = mismatched + bool([index for index in considered if index not in usable])
-    out = []
+    out: list[Candidate] = []
     for index in indexes:
         if index is best:
             continue
@@ -207,7 +236,7 @@ def _explain_others(
             out.append((index, True, "excluded_by_user", excluded))
         elif index not in ranked:
             out.append((index, True, "unfavored_type", unfavored))
-        else:
+        elif best is not None:
             out.append((index, True, _why_later(index, best, ranges), ranked.index(index)))
     return tuple(out)
 

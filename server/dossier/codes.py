@@ -2,7 +2,7 @@
 
     H41.12.03-261121-0001      agency, day of receipt (yymmdd, Vietnam's date), number within that day
 
-Provincial systems count with four digits, ministry portals with six or seven (DOMAIN 2.1 [C]). A code that came from
+Provincial systems count with four digits, ministry portals with six or seven [C]. A code that came from
 another system is kept as it was written, whatever its form.
 """
 

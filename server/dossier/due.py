@@ -1,7 +1,7 @@
 """When a dossier is due, and whether it was on time.
 
 The clock starts with the valid receipt, not with the filing, and the node at the counter computes it: an offline
-phone's clock may be wrong (DOMAIN 3.3). Rules, each with the words an official would print:
+phone's clock may be wrong. Rules, each with the words an official would print:
 
 - `same_day`: received before the cut-off (15:00) on a working day: the end of that day; after it, the next working day;
 - `working_days`: the day after receipt is day 1; due when the office closes on day n;

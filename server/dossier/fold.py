@@ -97,7 +97,7 @@ class _Folding:
         """What was filed: the submission, and what supplements added. Later in order wins, field by field."""
         root = self.order.events[self.view.root]
         body = root.event.body
-        filings = [i for i in self._that(rules.SUPPLEMENTED) if not self.view.set_aside >> i & 1]
+        filings = [i for i in self._that(rules.SUPPLEMENTED) if self._adds(i)]
         form = dict(body["form"])
         for i in filings:
             form |= self._at(i).event.body.get("form", {})
@@ -150,11 +150,15 @@ class _Folding:
             return "with_applicant"
         return "forwarded" if self._newest("dossier.forwarded") else "at_desk"
 
+    def _adds(self, i: int) -> bool:
+        """Say whether a supplement belongs to the submission that counts. A disputed decision does not undo it."""
+        return self.views.judged[i] == self.view.root and not self.view.set_aside >> i & 1
+
     def _files(self) -> Iterator[DossierFile]:
         for i in self.valid:
             stored = self._at(i)
             kind = _FILING.get(stored.event.type)
-            counts = self.view.stepped >> i & 1 or (kind == "supplement" and not self.view.set_aside >> i & 1)
+            counts = self.view.stepped >> i & 1 or (kind == "supplement" and self._adds(i))
             if kind and counts:
                 for ref in stored.event.files:
                     yield DossierFile(ref, kind, stored.id, stored.event.actor, stored.event.at)

@@ -5,8 +5,8 @@ unit below its own. A revocation ends all grants of that subject, role and unit 
 to give the role back, grant it anew. So the verdict depends on the set of events alone: not on their order, nor on
 whether the streams of the units above are here in full (a unit's database carries copies of single grants).
 
-Times are the issuing node's and the acting person's own claims. What stops a former official from dating events back
-is the revoked certificate, which intake checks at the time the node received the event (docs/decisions/0051).
+Times are the issuing node's and the acting person's own claims. A former official can date events back; what shows it
+is the revoked certificate, which makes intake's verdict on such an event "indeterminate" (docs/decisions/0051).
 """
 
 from __future__ import annotations

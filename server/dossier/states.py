@@ -3,7 +3,7 @@
 Four fields stand side by side and never derive from one another: `business` (what the office decided), `money`,
 `handover` (where the papers and the result are) and `sync` (how far the dossier has travelled; the node fills it in).
 
-The business codes 1 to 10 are those of the national portal's exchange (DOMAIN 3.1 [C]: one provincial system, partly
+The business codes 1 to 10 are those of the national portal's exchange ([C]: one provincial system, partly
 corroborated; code 6 is the least certain). They are to be checked against the portal's technical guide before
 anything is sent there.
 """
@@ -91,7 +91,7 @@ STATUSES: Final[Mapping[int, Status]] = MappingProxyType(
     }
 )
 
-# DOMAIN 3.1, "suggested transitions" [C]; [R] where practice asks for one that the list leaves out.
+# [C] where one provincial system has the move; [R] where practice asks for one that it leaves out.
 MOVES: Final[tuple[Move, ...]] = (
     Move("dossier.submitted", frozenset({0}), NEW, "C"),
     Move("dossier.accepted", frozenset({NEW, WAITING_PAPERS}), RECEIVED, "C"),

@@ -7,7 +7,8 @@ arrive. The view of a set is then found in stages, every one a function of the s
    other settle nothing.
 2. Set aside: what lost a settled conflict, and what was built on that by people who did not know of the settlement.
 3. Submissions: a stream has one. If two were made apart, the one that more of the office's own events build on counts
-   (whoever hears of a stream later cannot push in before its owner), else the smaller id.
+   (whoever hears of a stream later cannot push in before its owner), else the smaller id. What was judged under
+   the other one, whose owner may be somebody else, is disputed with it.
 4. Conflicts: parallel decisions that cannot both stand. They are disputed, and so is what builds on one side only.
 5. Replay: what is left takes its steps in order; a step that is no longer possible has been overtaken.
 
@@ -86,6 +87,7 @@ class Views:
         self._merged: dict[int, View] = {0: EMPTY}
         self._moves = self._decisions = self._submissions = self._witnesses = 0
         self.resolutions: dict[int, Resolution] = {}
+        self.judged: dict[int, int] = {}  # admitted event → the submission it was judged under; itself for one
 
     def event(self, i: int) -> Event:
         """The event at an index."""
@@ -102,6 +104,7 @@ class Views:
     def admit(self, i: int, view: View, *, is_office: bool) -> None:
         """Count event `i`, whose view is `view`. `is_office`: a node or an official in office is its author."""
         kind = self.event(i).type
+        self.judged[i] = i if kind == SUBMITTED else view.root
         self._witnesses |= is_office << i
         if kind == "dossier.conflict_resolved":
             self.resolutions[i] = self._resolution(i, view)
@@ -139,7 +142,7 @@ class Views:
         settled, undone = self._standing(members)  # 1
         set_aside = self._set_aside(moves, settled)  # 2
         root, rivals, conflicts = self._submission(members, moves & ~set_aside, undone)  # 3
-        disputed = self._dependents(moves, rivals, 1 << root if root >= 0 else 0)
+        disputed = rivals and sum(1 << i for i in bits(moves) if self.judged[i] != root)
         alive = moves & ~set_aside & ~disputed
         conflicts += self._conflicts(alive, undone)  # 4
         for conflict in conflicts:
@@ -157,7 +160,7 @@ class Views:
         latest = {
             i: one
             for i, one in here.items()
-            if True
+            if not any(past[j] >> i & 1 and _contradict(one, other) for j, other in here.items())
         }
         undone = 0
         for i, one in latest.items():

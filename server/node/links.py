@@ -57,13 +57,20 @@ class Links:
                 (link.name, link.url.rstrip("/"), link.role, link.paused),
             )
 
+    def get(self, name: str) -> Neighbour:
+        """Return one link. Raises `Refused("no_link")` naming those there are."""
+        links = self.all()
+        found = next((link for link in links if link.name == name), None)
+        if found is None:
+            known = ", ".join(link.name for link in links) or "none"
+            raise Refused("no_link", f"there is no link {name!r}; known: {known}")
+        return found
+
     def set_paused(self, name: str, paused: bool) -> None:
         """Pause or resume a link. Raises `Refused("no_link")`."""
+        self.get(name)
         with self._db.transaction() as connection:
-            changed = connection.execute("UPDATE links SET paused = ? WHERE name = ?", (paused, name)).rowcount
-        if not changed:
-            known = ", ".join(link.name for link in self.all()) or "none"
-            raise Refused("no_link", f"there is no link {name!r}; known: {known}")
+            connection.execute("UPDATE links SET paused = ? WHERE name = ?", (paused, name))
 
 
 def _neighbour(row: sqlite3.Row) -> Neighbour:

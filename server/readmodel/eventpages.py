@@ -78,6 +78,10 @@ class EventPages:
                 held.fingerprint,
             ),
         )
+        if not is_dossier_stream(event.stream):
+            connection.executemany(
+                "INSERT OR IGNORE INTO edges VALUES (?, ?, ?)", [(database, event.stream, prev) for prev in event.prev]
+            )
         admission = self._admissions.of(database, held.doc_id)
         verdict = admission.verdict if admission else Verdict("valid")
         if verdict.status != "valid":
@@ -95,7 +99,7 @@ class EventPages:
         return None
 
     def _learn_names(self, connection: sqlite3.Connection, database: str, held: Iterable[HeldEvent]) -> None:
-        """Names of people, from enrolments by the node or an official and from grants."""
+        """Names and approved keys of people, from enrolments by the node or an official and from grants."""
         for each in held:
             event = each.stored.event
             if event.type not in ("enrol.approved", "role.granted"):
@@ -107,6 +111,11 @@ class EventPages:
                     "INSERT OR IGNORE INTO names VALUES (?, ?, ?, ?)",
                     (event.body["subject"], event.at, each.stored.id, event.body["name"]),
                 )
+                if event.type == "enrol.approved":
+                    connection.execute(
+                        "INSERT OR IGNORE INTO approvals VALUES (?, ?, ?, ?)",
+                        (event.body["thumbprint"], event.body["subject"], event.unit, each.stored.id),
+                    )
 
     # Verdicts
 

@@ -140,8 +140,9 @@ class Follower:
         if row is not None and row["instance"] == instance:
             return Seq(row["seq"])
         with self._tables.writing() as connection:
-            for table in ("events", "dossiers", "manifests", "awaited", "certificates", "verdicts", "file_refs"):
+            for table in ("events", "edges", "dossiers", "manifests", "awaited", "certificates", "verdicts"):
                 connection.execute(f"DELETE FROM {table} WHERE database = ?", (database.name,))  # noqa: S608 - ours
+            connection.execute("DELETE FROM file_refs WHERE stream NOT IN (SELECT stream FROM dossiers)")
             connection.execute("DELETE FROM found WHERE rowid NOT IN (SELECT number FROM dossiers)")
             connection.execute("INSERT OR REPLACE INTO followed VALUES (?, ?, ?)", (database.name, instance, ZERO))
         return ZERO

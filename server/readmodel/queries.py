@@ -189,6 +189,22 @@ class Queries:
         row = self._tables.row("SELECT database FROM certificates WHERE fingerprint = ?", (fingerprint,))
         return str(row[0]) if row else None
 
+    def heads(self, database: str, stream: str) -> tuple[str, ...]:
+        """Return the ids nothing builds on in a stream that is no dossier, sorted: the `prev` of the next event."""
+        rows = self._tables.rows(
+            "SELECT e.id FROM events e WHERE e.stream = ?1 AND e.database = ?2 AND NOT EXISTS"
+            " (SELECT 1 FROM edges x WHERE x.database = ?2 AND x.stream = ?1 AND x.prev = e.id) ORDER BY e.id LIMIT 64",
+            (stream, database),
+        )
+        return tuple(row[0] for row in rows)
+
+    def approval(self, thumbprint: str, unit: str) -> str | None:
+        """Return the subject for whom the unit approved the key with this thumbprint, None if it has not."""
+        row = self._tables.row(
+            "SELECT subject FROM approvals WHERE thumbprint = ? AND unit = ? ORDER BY event", (thumbprint, unit)
+        )
+        return str(row[0]) if row else None
+
     def name_of(self, subject: str) -> str:
         """Return the newest name a person was enrolled or given a role under, "" if none is known."""
         row = self._tables.row("SELECT name FROM names WHERE subject = ? ORDER BY at DESC, event DESC", (subject,))

@@ -77,6 +77,13 @@ CREATE TABLE names (
     subject TEXT NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (subject, at, event)) WITHOUT ROWID;
 
+-- What later events of streams that are no dossiers build on: whatever is not here as `prev` is a head.
+CREATE TABLE edges (database TEXT NOT NULL, stream TEXT NOT NULL, prev TEXT NOT NULL,
+    PRIMARY KEY (database, stream, prev)) WITHOUT ROWID;
+CREATE TABLE approvals (
+    thumbprint TEXT NOT NULL, subject TEXT NOT NULL, unit TEXT NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (thumbprint, event)) WITHOUT ROWID;
+
 CREATE TABLE verdicts (
     database TEXT NOT NULL, doc_id TEXT NOT NULL, stream TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
     PRIMARY KEY (database, doc_id)) WITHOUT ROWID;

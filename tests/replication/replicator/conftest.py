@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from cheroot.wsgi import Server
 
 from replication.document import Doc, DocId, Rev
 from replication.http import OpenAccess, create_app
 from replication.peers import Endpoint, EndpointOptions, HttpPeer, LocalPeer
+from replication.serving import Server
 from replication.sqlite import SqliteStore
 from replication.store import Database
 
@@ -43,14 +41,8 @@ def far_store(tmp_path: Path) -> Iterator[SqliteStore]:
 @pytest.fixture
 def our_server(far_store: SqliteStore) -> Iterator[str]:
     """The URL of our own CouchDB-compatible server over `far_store`."""
-    logging.getLogger("cheroot").setLevel(logging.ERROR)
-    server = Server(("127.0.0.1", 0), create_app(OpenAccess(far_store)), numthreads=4)
-    server.prepare()
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.bind_addr[1]}"
-    server.stop()
-    thread.join(timeout=5)
+    with Server(create_app(OpenAccess(far_store)), host="127.0.0.1", port=0) as server:
+        yield server.url.rstrip("/")
 
 
 @pytest.fixture(params=["ours", pytest.param("couchdb", marks=pytest.mark.couchdb)])

@@ -148,7 +148,7 @@ def test_one_pair_without_a_database_does_not_hold_up_the_other(
         ]
     )
     stop = threading.Event()
-    threading.Timer(3.0, lambda: (stop.set(), link.wake())).start()
+    threading.Timer(1.5, lambda: (stop.set(), link.wake())).start()
 
     link.run(stop, continuous=True)
 
@@ -161,7 +161,7 @@ def test_events_go_first_and_chunks_still_move(
     near: Database, near_peer: LocalPeer, store: SqliteStore, events: Events, serve: Callable[[PickyPeer], HttpPeer]
 ) -> None:
     """On a shared line the smaller priority has nearly all batches, the other each eighth."""
-    near.bulk_docs(events(600), new_edits=False)
+    near.bulk_docs(events(3000), new_edits=False)
     files = store.create("files")
     data = hashlib.shake_256(b"scan").digest(9000)
     files.bulk_docs(
@@ -172,7 +172,7 @@ def test_events_go_first_and_chunks_still_move(
                 (f"{number:032x}",),
                 attachments={"chunk": Attachment("image/jpeg", data=data, revpos=1)},
             )
-            for number in range(100)
+            for number in range(40)
         ],
         new_edits=False,
     )
@@ -188,7 +188,7 @@ def test_events_go_first_and_chunks_still_move(
     there = serve(picky)
     assert there.endpoint is not None
     port = int(there.endpoint.label.rpartition(":")[2])
-    with WeakLink(("127.0.0.1", port), Profile(up_bps=2_000_000, rtt_ms=20)) as weak:
+    with WeakLink(("127.0.0.1", port), Profile(up_bps=20_000_000, rtt_ms=10)) as weak:
         endpoint = Endpoint(weak.url)
         endpoint.gzip = False
         pairs = [

@@ -358,6 +358,65 @@ def test_a_stranger_cannot_push_a_second_submission_in_front() -> None:
         assert states_of(s.events)[theirs.id] == "disputed"
 
 
+def test_what_is_built_on_the_other_submission_alone_is_disputed_with_it() -> None:
+    """The stranger's own supplement does not reach the dossier."""
+    s = Story()
+    s.receipt(s.submit())
+    theirs = s.submit(actor=OTHER_CITIZEN)
+    more = s.supplement(theirs, actor=OTHER_CITIZEN, form={"child_name": "Người khác"})
+    d = fold(s.events, OFFICE)
+    assert states_of(s.events)[more.id] == "disputed"
+    assert d.form == {"child_name": "Nguyễn Minh Đức"}
+
+
+@pytest.mark.parametrize("step", ["supplement", "withdraw"])
+def test_a_stranger_gains_nothing_by_naming_both_submissions(step: str) -> None:
+    """With a smaller id the stranger's own submission leads in what the stranger names; not in the dossier."""
+    for attempt in range(8):
+        s = Story()
+        mine = s.submit()
+        s.receipt(mine)
+        theirs = s.submit(actor=OTHER_CITIZEN, form={"child_name": f"Người khác {attempt}"})
+        changes = {"form": {"child_name": "Người khác"}, "files": [photo(9)]} if step == "supplement" else {}
+        getattr(s, step)(mine, theirs, actor=OTHER_CITIZEN, **changes)
+        d = fold(s.events, OFFICE)
+        assert (d.owner, d.status, d.files) == (CITIZEN, 1, ())
+        assert d.form == {"child_name": "Nguyễn Minh Đức"}
+
+
+def test_a_choice_between_submissions_settles_whose_dossier_it_is() -> None:
+    """An official may say that the other one is right after all."""
+    s = Story()
+    mine = s.submit()
+    received = s.receipt(mine)
+    theirs = s.submit(actor=OTHER_CITIZEN)
+    s.settle(theirs, received, theirs)
+    d = fold(s.events, OFFICE)
+    assert (d.owner, d.open_conflicts) == (OTHER_CITIZEN, ())
+    assert states_of(s.events)[mine.id] == "set_aside"
+
+
+def test_who_saw_both_sides_does_not_fall_with_one() -> None:
+    """A withdrawal made in view of both decisions stands, whichever is chosen at the same time."""
+    s = Story()
+    filed = s.submit()
+    accepted, refused = s.accept(filed), s.refuse(filed, actor=SECOND_OFFICIAL)
+    s.withdraw(accepted, refused)
+    s.settle(accepted, accepted, refused)
+    assert fold(s.events, OFFICE).status == 7
+
+
+def test_papers_that_two_officials_ask_for_apart_are_all_asked_for() -> None:
+    """The second request adds to the first while the dossier waits."""
+    s = Story()
+    filed = s.submit()
+    s.ask(filed, item="Giấy chứng sinh")
+    s.ask(filed, actor=SECOND_OFFICIAL, item="Giấy ủy quyền")
+    d = fold(s.events, OFFICE)
+    assert (d.status, d.conflicts) == (5, ())
+    assert {item for request in d.requests for item in request.items} == {"Giấy chứng sinh", "Giấy ủy quyền"}
+
+
 def test_a_second_submission_after_the_first_does_not_count() -> None:
     """A dossier is filed once."""
     s = Story()

@@ -1,0 +1,99 @@
+// Events in a PouchDB database, and its replication with the node's /db/mine. The database is handed in: browsers bring the
+// vendored PouchDB, tests the one from npm.
+
+import { Busy, Refused, Unreachable } from "./api.js";
+import { isEventDocument } from "./event.js";
+
+/** @typedef {import("./event.js").EventDocument} EventDocument */
+/** @typedef {any} Database a PouchDB database; its types would be a dependency of their own */
+
+// 50: an event is about 1 KB, so a batch is a few seconds of a village line.
+const BATCH = 50;
+const TIMEOUT_MS = 120_000;
+
+/** @param {Database} db @param {string} [stream] all streams when left out @returns {Promise<EventDocument[]>} */
+export async function eventsOf(db, stream) {
+  const range = stream === undefined ? {} : { startkey: `${stream}:`, endkey: `${stream}:\uffff` };
+  const { rows } = await db.allDocs({ include_docs: true, ...range });
+  return rows.map((/** @type {any} */ row) => row.doc).filter(isEventDocument);
+}
+
+/** Events come with the revision their content gives, so every road leads to the same one. @param {Database} db @param {EventDocument} doc */
+export async function addEvent(db, doc) {
+  const failed = await db.bulkDocs([doc], { new_edits: false });
+  if (failed.length) throw new Error(`the event was not kept: ${failed[0].message}`);
+}
+
+/** @param {Database} db @param {string} x5t @returns {Promise<string | null>} base64 DER of a replicated certificate document */
+export async function findCertificate(db, x5t) {
+  try {
+    return (await db.get(`cert:sha256-${x5t}`)).certificate ?? null;
+  } catch (cause) {
+    if (/** @type {any} */ (cause).status === 404) return null;
+    throw cause;
+  }
+}
+
+/**
+ * @param {Database} db @param {string} origin @param {() => Promise<string>} token
+ * @returns {{push: () => Promise<Map<string, {error: string, reason: string}>>, pull: () => Promise<void>}} one-shot replications;
+ *   they throw what lib/api.js throws
+ */
+export function replicationWith(db, origin, token) {
+  return {
+    async push() {
+      const denied = new Map();
+      const line = new Line(db, origin, token);
+      await line.settle(db.replicate.to(line.remote, { batch_size: BATCH }).on("denied", (/** @type {any} */ no) => {
+        const said = no?.doc ?? no;
+        denied.set(said.id, { error: String(said.error ?? said.name ?? "forbidden"), reason: String(said.reason ?? said.message ?? "") });
+      }));
+      return denied;
+    },
+    async pull() {
+      const line = new Line(db, origin, token);
+      await line.settle(db.replicate.from(line.remote, { batch_size: BATCH }));
+    },
+  };
+}
+
+/** The remote database, and what its connection said when it failed: PouchDB's own errors do not always tell. */
+class Line {
+  /** @param {Database} db @param {string} origin @param {() => Promise<string>} token */
+  constructor(db, origin, token) {
+    this.token = token;
+    this.cut = false;
+    this.status = 0;
+    this.remote = new db.constructor(`${origin}/db/mine`, {
+      skip_setup: true,
+      fetch: (/** @type {string} */ url, /** @type {RequestInit} */ options) => this.send(url, options),
+    });
+  }
+
+  /** @param {string} url @param {RequestInit} [options] */
+  async send(url, options = {}) {
+    const headers = new Headers(options.headers);
+    headers.set("Authorization", `Bearer ${await this.token()}`);
+    try {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const response = await fetch(url, { ...options, headers, credentials: "omit", cache: "no-store", signal });
+      if (!response.ok && response.status !== 404) this.status = response.status;
+      return response;
+    } catch (cause) {
+      this.cut = true;
+      throw cause;
+    }
+  }
+
+  /** @param {Promise<any>} replication */
+  async settle(replication) {
+    try {
+      await replication;
+    } catch (cause) {
+      const { message, reason, name } = /** @type {any} */ (cause);
+      if (this.cut || !this.status) throw new Unreachable("the node did not answer", { cause });
+      if (this.status === 429 || this.status >= 500) throw new Busy(this.status, String(reason ?? message), 0);
+      throw new Refused(this.status, { error: name, reason: reason ?? message });
+    }
+  }
+}

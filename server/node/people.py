@@ -1,0 +1,139 @@
+"""People of a unit: enrolling them, giving and taking roles. What is decided becomes events in the unit's stream."""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from crypto.keys import PublicKey
+from replication.document import Doc
+from server import enrolment
+from server.dossier import units
+from server.dossier.times import format_time
+from server.enrolment import Enrolment, Enrolments
+from server.errors import Refused
+from server.home import Home
+from server.intake.door import Intake
+from server.intake.source import Source
+from server.node.clock import NodeClock
+from server.node.signing import NodeSigner
+from server.nodedb import NodeDb
+from server.pki.authority import Authority, new_subject_id
+from server.pki.credentials import CredentialCopier
+from server.readmodel.model import ReadModel
+
+
+class People:
+    """The people of the unit a node belongs to."""
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        db: NodeDb,
+        signer: NodeSigner,
+        copier: CredentialCopier,
+        intake: Intake,
+        model: ReadModel,
+        clock: NodeClock,
+    ) -> None:
+        self._home = home
+        self._signer = signer
+        self._copier = copier
+        self._intake = intake
+        self._model = model
+        self._clock = clock
+        self._database = units.database_name(home.unit)
+        self.enrolments = Enrolments(db, self._issue)
+
+    # Enrolment
+
+    def ask(self, token: str) -> Enrolment:
+        """Take an enrolment request; with a good activation code it is granted at once.
+
+        Raises `Refused`, `TooMany`, and `Refused("no_ca_key")` where the CA's key is not at hand.
+        """
+        now = self._clock.now()
+        request = enrolment.parse_request(token, now)
+        if not request.activation:
+            return self.state(self.enrolments.ask(request, now).thumbprint)
+        subject, name = self.enrolments.use_activation(request.activation, request, now)
+        found = self.enrolments.ask(request, now)
+        if found.state == "pending":
+            found = self.enrolments.approve(found.thumbprint, subject, now)
+            self._sign_approval(subject, name, found)
+        return found
+
+    def state(self, thumbprint: str) -> Enrolment:
+        """Return how a request stands. An approval that an official signed takes effect here at the latest."""
+        found = self.enrolments.get(thumbprint)
+        if found.state == "pending":
+            self._model.follower.catch_up(self._database)
+            subject = self._model.queries.approval(thumbprint, self._home.unit)
+            if subject is not None:
+                return self.enrolments.approve(thumbprint, subject, self._clock.now())
+        return found
+
+    def approval_body(self, thumbprint: str) -> dict[str, str]:
+        """Return the body of the `enrol.approved` by which an official approves a request. Raises `Missing`."""
+        found = self.enrolments.get(thumbprint)
+        subject = self._model.queries.approval(thumbprint, self._home.unit)
+        return {
+            "subject": subject or f"{units.SUBJECT_URN}{new_subject_id()}",
+            "name": found.name,
+            "thumbprint": thumbprint,
+            "kind": found.kind,
+        }
+
+    def invite(self, name: str, kind: str) -> tuple[str, str]:
+        """Return (subject URN, activation code) for somebody who is going to make a key."""
+        subject = f"{units.SUBJECT_URN}{new_subject_id()}"
+        code = self.enrolments.make_activation(subject=subject, name=name, kind=kind, now=self._clock.now())
+        return subject, code
+
+    # Roles
+
+    def grant(self, subject: str, name: str, role: str, *, until: str | None = None) -> None:
+        """Give a role from now on. Raises `Refused` for a role or name that the event format does not allow."""
+        body = {"subject": subject, "name": name, "role": role, "from": format_time(self._clock.now())}
+        self._say("role.granted", body | ({"until": until} if until else {}))
+        self._copier.spread_grants(self._database, subject)
+
+    def revoke(self, subject: str, role: str, reason: str) -> None:
+        """Take a role away from now on."""
+        self._say("role.revoked", {"subject": subject, "role": role, "reason": reason})
+        self._copier.spread_grants(self._database, subject)
+
+    # Inside
+
+    def _sign_approval(self, subject: str, name: str, found: Enrolment) -> None:
+        if self._model.queries.approval(found.thumbprint, self._home.unit) is None:
+            self._say(
+                "enrol.approved",
+                {"subject": subject, "name": name, "thumbprint": found.thumbprint, "kind": found.kind},
+            )
+
+    def _say(self, type: str, body: dict[str, str]) -> None:
+        """Sign an event into the unit's stream and store it."""
+        stream = units.unit_stream(self._home.unit)
+        self._model.follower.catch_up(self._database)
+        doc = self._signer.sign(
+            stream=stream,
+            type=type,
+            at=self._clock.now(),
+            prev=self._model.queries.heads(self._database, stream),
+            body=body,
+        )
+        self._admit(doc)
+
+    def _admit(self, doc: Doc) -> None:
+        result = self._intake.admit(self._database, [doc], source=Source("local", self._signer.urn))[0]
+        if result.error is not None:
+            code, _, reason = result.error.reason.partition(": ")
+            raise Refused(code, reason)
+        self._model.follower.catch_up(self._database)
+
+    def _issue(self, public_key: PublicKey, subject_id: str) -> x509.Certificate:
+        """Issue a certificate and store it as a document, durably, before anybody gets it."""
+        certificate = Authority.open(self._home).issue_person(public_key, subject_id=subject_id, now=self._clock.now())
+        self._copier.ensure_certificate(self._database, certificate)
+        return certificate
