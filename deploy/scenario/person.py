@@ -57,7 +57,7 @@ class Person:
         claims = {"name": self.name, "kind": kind, "nonce": base64url.encode(secrets.token_bytes(16)), "iat": _now()}
         if activation:
             claims["activation"] = activation
-        header = {"typ": "tram-enrol+jwt", "jwk": public_to_jwk(self.key.public_key())}
+        header = {"typ": "tram-enrolment+jwt", "jwk": public_to_jwk(self.key.public_key())}
         request = sign_compact(json.dumps(claims).encode(), key=self.key, header=header)
         answer = self._json("POST", "/api/enrolments", json={"request": request})
         self.thumbprint = answer["thumbprint"]

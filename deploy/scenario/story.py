@@ -63,16 +63,12 @@ def enrol_everybody(province: Province, phone_node: str) -> People:
 
 def form_for(procedure: Mapping[str, Any]) -> dict[str, str]:
     """Return plausible made-up answers to every required question of a procedure's form."""
-    answers = {"date": "2026-11-17", "id_number": "040198000001", "phone": "0900000001", "select": ""}
+    answers = {"date": "2026-11-17", "id_number": "040198000001", "phone": "0900000001"}
     form = {}
-    for page in procedure["form"]:
-        for question in page["fields"]:
-            if not question.get("required"):
-                continue
-            kind = question["type"]
-            options = question.get("options") or [""]
-            first = options[0] if isinstance(options[0], str) else options[0].get("value", "")
-            form[question["id"]] = first if kind == "select" else answers.get(kind, "Lò Thị Ban Mai")
+    for question in procedure["form"]["fields"]:
+        if question["required"] and "when" not in question:
+            options = question.get("options") or procedure.get("lists", {}).get(question.get("options_list"), [])
+            form[question["id"]] = options[0]["value"] if options else answers.get(question["type"], "Lò Thị Ban Mai")
     return form
 
 

@@ -45,6 +45,8 @@ from replication.wire import render_document
 
 PAGE = 200
 NO_BOOKMARK = "nil"
+# Beyond so many documents passed over in vain, the answer warns anyway; counting them exactly is worth no memory.
+MAX_PASSED = 20_000
 
 
 def find(x: Exchange) -> Response:
@@ -95,6 +97,7 @@ class _Walk:
         self._start = tuple(sort_key(value) for value in chosen.start)
         self._end = tuple(sort_key(value) for value in chosen.end)
         self.examined = 0
+        self._passed: list[tuple[Any, ...]] = []  # in the index's range, but no match
         self.bookmark = query.bookmark or NO_BOOKMARK
         self._after = None if query.bookmark is None else _parse_bookmark(query.bookmark)
 
@@ -108,10 +111,23 @@ class _Walk:
         else:
             pick = heapq.nlargest if query.is_descending else heapq.nsmallest
             found = pick(wanted, self._matches(False), key=self._order)
+            self._stop_at_limit(found, wanted)
         page = found[query.skip :]
         if page:
             self.bookmark = _build_bookmark(page[-1])
         return [replace(row, doc=self._show(row)) for row in page]
+
+    def _stop_at_limit(self, found: list[_Row], wanted: int) -> None:
+        """Count as examined what an index read in order would have come by before the limit stopped it."""
+        if len(found) < wanted or len(self._passed) == MAX_PASSED:
+            return
+        last = self._order(found[-1])
+        behind = (
+            (order > last for order in self._passed)
+            if self._query.is_descending
+            else (order < last for order in self._passed)
+        )
+        self.examined = len(found) + sum(behind)
 
     def _show(self, row: _Row) -> dict[str, Any]:
         return project(row.doc, list(self._query.fields))
@@ -126,12 +142,14 @@ class _Walk:
             key = [doc_id] if self._plan.index.is_primary else [lookup(doc, path) for path in self._paths]
             if any(value is MISSING for value in key) or (partial is not None and not partial.matches(doc)):
                 continue  # the index does not list it
-            if not self._is_in_range(key):
+            row = _Row(key, doc_id, doc)
+            if not self._is_in_range(key) or not self._is_behind(row):
                 continue
             self.examined += 1
-            row = _Row(key, doc_id, doc)
-            if matches(doc) and self._is_behind(row):
+            if matches(doc):
                 yield row
+            elif len(self._passed) < MAX_PASSED:
+                self._passed.append(self._order(row))
 
     def _is_in_range(self, key: list[Any]) -> bool:
         """Return whether a walk along the index would come by this key; the id range was the store's to keep."""
@@ -198,6 +216,8 @@ def explain(x: Exchange) -> Response:
     except NoUsableIndex as refusal:
         return answer(x, _describe(x, query, None, refusal.candidates))
     start, end = _describe_range(chosen)
+    if query.is_descending:
+        start, end = end, start
     value = _describe(x, query, chosen.index, chosen.candidates)
     value["mrargs"] = {
         "include_docs": True,

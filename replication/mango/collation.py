@@ -15,6 +15,8 @@ from functools import lru_cache
 from typing import Any
 
 Key = tuple[Any, ...]
+# Sorts behind every other character, so "abc" + HIGHEST ends the strings that begin with "abc" (UTS #35, 1.1.1).
+HIGHEST = "\uffff"
 
 # The root collation puts spaces, punctuation, symbols and digits before letters, in this order.
 _SPACE, _PUNCTUATION, _SYMBOL, _DIGIT, _LETTER = range(5)
@@ -78,6 +80,8 @@ def collate(text: str) -> Key:
 
 
 def _primary(char: str) -> tuple[int, Any] | None:
+    if char == HIGHEST:
+        return (_LETTER + 1, 0)
     category = unicodedata.category(char)
     if category[0] == "L":
         # đ is a letter of its own to Unicode but sorts beside d, as in the root collation.

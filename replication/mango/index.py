@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from replication.errors import NotFound, NotImplementedHere
+from replication.errors import NotFound, Unavailable
 from replication.mango.errors import MangoError, show
 from replication.mango.etf import Atom, encode_term
 from replication.mango.query import Sort, parse_positive, parse_sort, parse_use_index
@@ -55,7 +55,7 @@ PRIMARY = Index(None, "_all_docs", (("_id", "asc"),))
 
 
 def parse_index(value: Mapping[str, Any]) -> Index:
-    """Return the index a `POST _index` asks for. Raises `MangoError`, `NotImplementedHere` for text indexes."""
+    """Return the index a `POST _index` asks for. Raises `MangoError`, `Unavailable` for text indexes."""
     given = dict(value)
     if "index" not in given:
         raise MangoError("Missing required key: index", error="missing_required_key")
@@ -75,9 +75,7 @@ def parse_index(value: Mapping[str, Any]) -> Index:
 
 def _check_type(kind: Any) -> None:
     if kind in ("text", "nouveau"):
-        raise NotImplementedHere(
-            f"there is no {kind} search here; use an index of type json", error="index_not_implemented"
-        )
+        raise Unavailable(kind, error="required index service unavailable")
     if kind != "json":
         raise MangoError(f"Invalid type for index: {kind}", error="invalid_index")
 

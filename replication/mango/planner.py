@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from replication.mango.collation import compare
+from replication.mango.collation import HIGHEST, compare
 from replication.mango.errors import MangoError
 from replication.mango.index import DESIGN, Index
 from replication.mango.query import Query
@@ -186,7 +186,7 @@ def _narrow(tree: Tree, field: str, bounds: Range | None) -> Range | None:
     if operator in ("$lt", "$lte", "$eq"):
         bounds = _lower_high(bounds, value, operator != "$lt")
     if operator == "$beginsWith":
-        bounds = _lower_high(bounds, value + "\uffff", True)
+        bounds = _lower_high(bounds, value + HIGHEST, True)
     return None if _is_empty(bounds) else bounds
 
 
