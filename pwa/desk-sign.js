@@ -15,7 +15,7 @@ export class NotRegistered extends Error {}
 /** @typedef {{event: import("./lib/event.js").TramEvent, statement: {vi: string, en: string}}} Draft */
 
 /** @returns {Promise<{api: NodeApi, identity: import("./store/keys.js").Identity, nowS: () => number}>} Throws `NotRegistered`. */
-async function official() {
+export async function official() {
   const identity = await readIdentity("official");
   if (!identity) throw new NotRegistered("this browser holds no official's key");
   const { node, offsetMs } = await new NodeApi(location.origin).fetchNode();
@@ -28,6 +28,12 @@ async function official() {
 export async function fetchDraft(stream, type, fields) {
   const { api } = await official();
   return api.postDraft(stream, type, fields);
+}
+
+/** @param {string} thumbprint of the key that waits @returns {Promise<Draft>} the approval of an enrolment. Throws what lib/api.js throws. */
+export async function fetchApproval(thumbprint) {
+  const { api } = await official();
+  return api.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: {} });
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { procedure as findProcedure } from "./catalogue.js";
 import { uuid7 } from "./lib/uuid7.js";
+import { cleanLine } from "./lib/normalise.js";
 import { isIndispensable, isReplacedByForm, isShown, optionsOf, papersOf } from "./lib/procedures.js";
 import { faultOf, isIdNumber, isPhone } from "./lib/validate.js";
 import { both, t } from "./i18n/text.js";
@@ -19,6 +20,22 @@ export const MAX_FILES = 50; // server/dossier/body.py
 /** Papers that are no component of the procedure. */
 export const OTHER_PART = "giay-to-khac";
 
+/** Where the catalogue's forms ask for the person who files; a procedure without these gets a page of our own. */
+const REQUESTER = /** @type {const} */ ({ name: "requester_name", id_number: "requester_id_number", phone: "requester_phone", address: "requester_address" });
+/** @typedef {keyof typeof REQUESTER} ApplicantName */
+const APPLICANT_NAMES = /** @type {ApplicantName[]} */ (Object.keys(REQUESTER));
+const MAX_LINE = 500; // server/dossier/body.py, address
+
+/** @param {Procedure} procedure @returns {boolean} whether its form asks who files */
+const asksRequester = (procedure) => procedure.form.fields.some((field) => field.id === REQUESTER.name);
+
+/** @param {Work} work @returns {Draft["applicant"]} who files, wherever it was asked */
+export function applicantOf({ draft, procedure }) {
+  if (!asksRequester(procedure)) return draft.applicant;
+  const read = (/** @type {ApplicantName} */ name) => cleanLine(draft.form[REQUESTER[name]] ?? "").slice(0, MAX_LINE);
+  return { name: read("name"), id_number: read("id_number"), phone: read("phone"), address: read("address") };
+}
+
 /** @param {string} id @returns {Promise<Work | null>} null when draft or procedure is not here */
 export async function loadWork(id) {
   const draft = await readDraft(id);
@@ -26,11 +43,14 @@ export async function loadWork(id) {
   return draft && procedure ? { draft, procedure, files: await filesOfDraft(id) } : null;
 }
 
-/** @param {string} procedure code @returns {Promise<Draft>} saved, with what the registration knows already filled in */
+/** @param {Procedure} procedure @returns {Promise<Draft>} saved, with what the registration knows already filled in */
 export async function newDraft(procedure) {
   const { name = "", idNumber = "", phone = "" } = state.record ?? {};
-  const draft = blank("dossier.submitted", newStream(), procedure);
+  const draft = blank("dossier.submitted", newStream(), procedure.code);
   draft.applicant = { name, id_number: idNumber, phone, address: "" };
+  if (asksRequester(procedure)) {
+    for (const one of APPLICANT_NAMES) if (draft.applicant[one]) draft.form[REQUESTER[one]] = draft.applicant[one];
+  }
   await saveDraft(draft);
   return draft;
 }
@@ -89,7 +109,8 @@ export function partsOf(work) {
   const papers = partsToAttach(work).map((part) => paperPart(work, part));
   if (work.draft.type === "dossier.supplemented") return [notePart(work), ...papers];
   const pages = work.procedure.form.pages.filter((page) => fieldsOf(work, page.id).length).map((page) => formPart(work, page));
-  return [applicantPart(work), ...pages, ...papers, deliveryPart(work)];
+  const applicant = asksRequester(work.procedure) ? [] : [applicantPart(work)];
+  return [...applicant, ...pages, ...papers, deliveryPart(work)];
 }
 
 /** @param {Work} work @returns {Part} */
@@ -146,11 +167,12 @@ export function markVisited(draft, path) {
 }
 
 /** @param {Work} work @returns {Record<string, any>} the body of the event, hidden fields left out */
-export function bodyOf({ draft, procedure }) {
+export function bodyOf(work) {
+  const { draft, procedure } = work;
   if (draft.type === "dossier.supplemented") return { note: draft.note };
   const shown = procedure.form.fields.filter((field) => isShown(field, draft.form) && draft.form[field.id]);
   return {
-    procedure: procedure.code, channel: "online", applicant: draft.applicant, delivery: draft.delivery,
+    procedure: procedure.code, channel: "online", applicant: applicantOf(work), delivery: draft.delivery,
     form: Object.fromEntries(shown.map((field) => [field.id, draft.form[field.id]])),
   };
 }

@@ -48,7 +48,7 @@ def _refuse_constant(name: str) -> None:
 def is_deeper(value: Any, limit: int) -> bool:
     """Return whether arrays and objects nest more than `limit` levels deep. Walks level by level, never recursively."""
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [
             child
             for parent in level

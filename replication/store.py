@@ -120,7 +120,8 @@ class AllDocsRow:
 
 @dataclass(frozen=True, slots=True)
 class AllDocsPage:
-    """`total` counts the live documents of the database, `offset` those before the first row (None with keys)."""
+    """`total` counts the live documents of the database, `offset` those before the first row: None with keys, and
+    where an engine would have to count more rows than the page is worth."""
 
     rows: tuple[AllDocsRow, ...]
     total: int

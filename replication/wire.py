@@ -135,7 +135,7 @@ def _parse_history(members: JsonObject) -> tuple[Rev | None, tuple[str, ...]]:
         raise DocValidation("_revisions.ids isn't a array.")
     if not all(isinstance(entry, str) for entry in ids):
         raise DocValidation("RevId isn't a string")
-    if not ids:
+    if not ids or start == 0:  # 0 is how a local document shows that it has no history
         return rev, ()
     if len(ids) > start:
         raise DocValidation(f"_revisions has {len(ids)} ids, more than its generation {start}.")

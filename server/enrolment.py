@@ -145,6 +145,10 @@ class Enrolments:
             raise Missing("this node knows no enrolment request of that key; send it again")
         return _enrolment(row)
 
+    def knows(self, thumbprint: str) -> bool:
+        """Say whether a key with this thumbprint asked here."""
+        return self._row(thumbprint) is not None
+
     def pending(self) -> list[Enrolment]:
         """Return the requests that wait for an official, oldest first."""
         return [

@@ -55,6 +55,7 @@ class Settings:
     engine: Engine
     parent: str | None
     created: str  # RFC 3339, UTC
+    difficult_area: bool = False  # "vùng khó khăn": some procedures take longer there by law
 
 
 class Home:
@@ -216,6 +217,7 @@ def _settings_to_json(settings: Settings) -> bytes:
         "engine": engine,
         "parent": settings.parent,
         "created": settings.created,
+        "difficult_area": settings.difficult_area,
     }
     return json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8") + b"\n"
 
@@ -232,6 +234,7 @@ def _parse_settings(path: Path, data: bytes) -> Settings:
             engine=Engine(engine["kind"], engine.get("url"), engine.get("prefix", "")),
             parent=value["parent"],
             created=value["created"],
+            difficult_area=value.get("difficult_area", False),
         )
     except (CryptoError, KeyError, TypeError) as exc:
         raise Refused("bad_home", f"{path / 'node.json'} is damaged ({exc}); restore it from a backup") from exc

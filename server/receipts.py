@@ -30,6 +30,7 @@ from server.readmodel.model import ReadModel
 
 _LOG = logging.getLogger(__name__)
 _STOP = ""
+LOOK_EVERY_S = 30.0  # for what another process stored, or what failed for want of disk
 
 
 class Receipts:
@@ -140,7 +141,14 @@ class Receipts:
         return True
 
     def _run(self) -> None:
-        while (stream := self._waiting.get()) != _STOP:
+        while True:
+            try:
+                stream = self._waiting.get(timeout=LOOK_EVERY_S)
+            except queue.Empty:
+                self._safely(self._model.queries.awaiting_receipt(self._signer.unit))
+                continue
+            if stream == _STOP:
+                return
             self._safely([stream])
 
     def _safely(self, streams: Sequence[str]) -> None:

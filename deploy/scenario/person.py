@@ -82,9 +82,11 @@ class Person:
 
     def act(self, stream: str, type: str, **fields: Any) -> dict[str, Any]:
         """Ask for a draft, sign it, hand it in; return the node's answer with `event` added. What the desk does."""
-        draft = self._json("POST", f"/api/dossiers/{stream}/drafts", json={"type": type, "fields": fields})
-        answer = self._json("POST", "/api/events", json=self.sign(draft["event"]))
-        return {**answer, "event": draft["event"]}
+        return self._sign_draft(f"/api/dossiers/{stream}/drafts", {"type": type, "fields": fields})
+
+    def approve(self, thumbprint: str) -> dict[str, Any]:
+        """Approve the enrolment of the key with this thumbprint, as an official, signed."""
+        return self._sign_draft(f"/api/enrolments/{thumbprint}/drafts", {})
 
     def dossier(self, stream: str) -> dict[str, Any]:
         """Return the folded dossier as the node sees it."""
@@ -103,7 +105,12 @@ class Person:
 
     def fetch_enrolments(self) -> list[dict[str, Any]]:
         """Return the enrolment requests that wait for an official."""
-        return list(self._json("GET", "/api/enrolments")["requests"])
+        return list(self._json("GET", "/api/enrolments")["pending"])
+
+    def _sign_draft(self, path: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        draft = self._json("POST", path, json=wanted)
+        answer = self._json("POST", "/api/events", json=self.sign(draft["event"]))
+        return {**answer, "event": draft["event"]}
 
     def _take(self, answer: Mapping[str, Any]) -> None:
         if answer["state"] == "refused":

@@ -45,7 +45,7 @@ def enrol_citizen(official: Person, node: str) -> Citizen:
     request = next(r for r in waiting if r["thumbprint"] == citizen.thumbprint)
     if request["code"] != code:
         raise Refusal(f"the phone shows {code}, the desk {request['code']}: do not approve")
-    official.act("unit.h41-12-03", "enrol.approved", thumbprint=citizen.thumbprint)
+    official.approve(citizen.thumbprint)
     citizen.wait_for_certificate()
     return citizen
 
@@ -86,7 +86,8 @@ def has_arrived(person: Person, stream: str, *, events: int) -> bool:
     dossier = person.find_dossier(stream)
     if dossier is None or len(dossier["timeline"]) < events:
         return False
-    return all(file["present"] == file["size"] for file in dossier["files"])
+    progress = dossier["progress"]
+    return bool(progress["files_total"]) and progress["files_here"] == progress["files_total"]
 
 
 def _holds(holds: Callable[[], bool]) -> bool:

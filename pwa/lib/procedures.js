@@ -35,13 +35,16 @@ export function inForce(all, today) {
 
 /**
  * @param {Procedure[]} all @param {string} query any words, with or without diacritics @param {string} field "" for all
- * @returns {Procedure[]} those that hold every word; names that begin with the query come first
+ * @returns {Procedure[]} those that hold every word; names closest to the query come first
  */
 export function searchProcedures(all, query, field) {
   const words = fold(query).split(" ").filter(Boolean);
   const wanted = all.filter((one) => (!field || one.field.id === field) && words.every((word) => haystack(one).includes(word)));
-  const rank = (/** @type {Procedure} */ one) => (words.length && fold(one.name.vi).includes(words.join(" ")) ? 0 : 1);
-  return wanted.map((one, i) => ({ one, i })).sort((a, b) => rank(a.one) - rank(b.one) || a.i - b.i).map(({ one }) => one);
+  // 0: the very name; then names that hold the query as typed, the shortest first; then the rest, as the catalogue has them.
+  const phrase = words.join(" ");
+  const rank = (/** @type {Procedure} */ one) => (phrase && fold(one.name.vi).includes(phrase) ? fold(one.name.vi).length - phrase.length : Infinity);
+  const byRank = (/** @type {number} */ a, /** @type {number} */ b) => (a === b ? 0 : a - b);
+  return wanted.map((one, i) => ({ one, i })).sort((a, b) => byRank(rank(a.one), rank(b.one)) || a.i - b.i).map(({ one }) => one);
 }
 
 /** @type {WeakMap<Procedure, string>} */

@@ -64,6 +64,6 @@ export function faultOf(field, value, options = []) {
   if (field.type === "date" && !isDay(value)) return /^\d{4}-\d\d-\d\d$/.test(value) ? "date_impossible" : "date";
   if (field.type === "id_number" && !isIdNumber(value)) return "id_number";
   if (field.type === "phone" && !isPhone(value)) return "phone";
-  if (field.type === "select" && !options.some((option) => option.value === value)) return "option";
+  if (field.type === "select" && options.length && !options.some((option) => option.value === value)) return "option";
   return null;
 }

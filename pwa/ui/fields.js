@@ -35,8 +35,12 @@ export function areaField(options) {
   return labelled(control, options, () => control.value);
 }
 
-/** @param {Options & {choices: {value: string, label: string}[]}} options @returns {FieldElement} radios for a few, a list for many */
+/**
+ * @param {Options & {choices: {value: string, label: string}[]}} options
+ * @returns {FieldElement} radios for a few, a list for many, and free text where the catalogue names a list it does not bring
+ */
 export function choiceField({ choices, ...options }) {
+  if (!choices.length) return textField(options);
   return choices.length <= 7 ? radioField({ choices, ...options }) : selectField({ choices, ...options });
 }
 

@@ -36,11 +36,12 @@ const change = ({ draft }, path, label) => h("a", { href: `#/drafts/${draft.id}/
 /** @param {Work} work */
 function answers(work) {
   const { draft, procedure } = work;
+  const asked = partsOf(work).some((part) => part.path === "applicant");
   const applicant = /** @type {const} */ (["name", "id_number", "phone", "address"]).map((name) =>
     /** @type {Row} */ ([t(`applicant.${name}`), draft.applicant[name] || t("check.blank"), change(work, "applicant", t(`applicant.${name}`))]));
   return [
     summaryList([[t("check.procedure"), both(procedure.name)], [t("check.unit"), state.node?.name ?? t("app.office")]]),
-    h("h2", null, t("draft.applicant")), summaryList(applicant),
+    ...(asked ? [h("h2", null, t("draft.applicant")), summaryList(applicant)] : []),
     ...procedure.form.pages.filter((page) => fieldsOf(work, page.id).length).flatMap((page) => [
       h("h2", null, both(page.title)),
       summaryList(fieldsOf(work, page.id).map((field) => /** @type {Row} */ ([

@@ -13,7 +13,7 @@ import { backLink, button, heading, notice, summaryList, tag } from "../ui/parts
 /** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
 export async function procedurePage([code]) {
   const one = await findProcedure(code);
-  if (!one) return notFound();
+  if (!one) return { ...notFound(), refreshOn: ["catalogue"] };
   const title = both(one.name);
   const shown = one.components.filter((component) => component.present);
   const content = h("div", null, backLink("#/procedures"), heading(title, both(one.field)),
@@ -48,7 +48,7 @@ function mark(one, part) {
 /** @param {Procedure} one */
 function start(one) {
   if (one.level === "KHONG") return notice("info", h("p", null, t("procedure.go_there")));
-  const begin = async () => go(`drafts/${(await newDraft(one.code)).id}`);
+  const begin = async () => go(`drafts/${(await newDraft(one)).id}`);
   return h("p", { class: "actions" }, button(t("procedure.start"), begin, "button--big"));
 }
 

@@ -1,6 +1,6 @@
 // #/drafts/<id>/sign : says what is signed, and signs. The key is used only after the button here.
 
-import { loadWork, partsOf } from "../drafts.js";
+import { applicantOf, loadWork, partsOf } from "../drafts.js";
 import { both, day, size, t } from "../i18n/text.js";
 import { go, notFound } from "../router.js";
 import { signDraft } from "../signing.js";
@@ -21,7 +21,7 @@ export async function signPage([id]) {
   }
   const bytes = work.files.reduce((sum, file) => sum + file.size, 0);
   const statement = t(supplement ? "sign.statement_supplement" : "sign.statement", {
-    name: supplement ? (state.identity?.name ?? "") : work.draft.applicant.name,
+    name: supplement ? (state.identity?.name ?? "") : applicantOf(work).name,
     procedure: both(work.procedure.name), office: state.identity?.node.name ?? t("app.office"),
     files: work.files.length ? t("sign.files", { count: work.files.length, size: size(bytes) }) : t("sign.no_files"),
   });

@@ -13,6 +13,7 @@ from flask import Response
 
 from replication.document import Doc, DocId, Rev
 from replication.errors import BadRequest, MissingStub, TooLarge
+from replication.http import local
 from replication.http.answers import accepts, answer, answer_bytes, stream
 from replication.http.documents import render_part
 from replication.http.exchange import Exchange
@@ -72,15 +73,14 @@ def _parse_entry(value: object, new_edits: bool, max_depth: int) -> Doc:
 
 def _write(database: Database, docs: list[Doc], new_edits: bool) -> list[WriteResult]:
     """Store a batch; `_local` documents among it go where they belong."""
-    if not any(doc.id.startswith("_local/") for doc in docs):
+    if not any(map(_is_local, docs)):
         return database.bulk_docs(docs, new_edits=new_edits) if docs else []
-    ordinary = iter(database.bulk_docs([doc for doc in docs if not doc.id.startswith("_local/")], new_edits=new_edits))
-    return [
-        WriteResult(doc.id, database.put_local(doc.id[7:], doc.body))
-        if doc.id.startswith("_local/")
-        else next(ordinary)
-        for doc in docs
-    ]
+    ordinary = iter(database.bulk_docs([doc for doc in docs if not _is_local(doc)], new_edits=new_edits))
+    return [WriteResult(doc.id, local.write(database, doc)) if _is_local(doc) else next(ordinary) for doc in docs]
+
+
+def _is_local(doc: Doc) -> bool:
+    return doc.id.startswith(local.PREFIX)
 
 
 def _refuse_whole(results: list[WriteResult]) -> None:

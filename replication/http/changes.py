@@ -315,9 +315,9 @@ class Feed:
     def _render_row(self, row: ChangeRow) -> bytes:
         leaves = row.leaves if self._options.all_leaves else row.leaves[:1]
         interval = self._options.seq_interval
+        # Long seqs are most of a row; a reader that takes a page at a time needs only `last_seq`.
+        seq = b'"%b"' % row.seq.encode() if self._sent % interval == 0 else b"null"
         self._sent += 1
-        # Long seqs are most of a row; a reader that takes a page at a time needs only the last.
-        seq = b'"%b"' % row.seq.encode() if interval == 1 or self._sent % interval == 0 else b"null"
         changes = b",".join([b'{"rev":"%b"}' % rev.encode() for rev in leaves])
         end = b',"deleted":true}' if row.deleted else b"}"
         return b'{"seq":%b,"id":%b,"changes":[%b]%b' % (seq, orjson.dumps(row.id), changes, end)

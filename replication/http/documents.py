@@ -13,6 +13,7 @@ from flask import Response
 
 from replication.document import Doc, DocId, Rev
 from replication.errors import BadRequest, Conflict, NotFound
+from replication.http import local
 from replication.http.answers import accepts, answer, answer_bytes, is_known, not_modified, stream
 from replication.http.exchange import Exchange
 from replication.http.query import flag, parse_json_value, parse_revs
@@ -194,12 +195,12 @@ def parse_body(x: Exchange, new_edits: bool) -> Doc:
     value = parse_json(first.data, max_depth=x.limits.max_json_depth)
     names = followed_names(value)
     followed: dict[str, bytes] = {}
-    for number, part in enumerate(parts):
+    for part in parts:
         # CouchDB goes by the order of `_attachments`; a name in the part's own headers is surer.
-        name = part.filename if part.filename in names else names[number] if number < len(names) else None
-        if name is None or name in followed:
-            raise BadRequest(f"multipart body: part {number + 2} belongs to no attachment marked `follows`")
-        followed[name] = part.data
+        left = [name for name in names if name not in followed]
+        if not left or (part.filename in followed):
+            raise BadRequest(f"multipart body: part {len(followed) + 2} belongs to no attachment marked `follows`")
+        followed[part.filename if part.filename in left else left[0]] = part.data
     return parse_document(value, new_edits=new_edits, followed=followed)
 
 
@@ -237,8 +238,7 @@ def post(x: Exchange) -> Response:
     doc = parse_document(x.json())
     if not doc.id:
         doc = replace(doc, id=DocId(secrets.token_hex(16)), rev=None)
-    is_local = doc.id.startswith("_local/")
-    rev = database.put_local(doc.id[7:], doc.body) if is_local else store(database, doc)
+    rev = local.write(database, doc) if doc.id.startswith(local.PREFIX) else store(database, doc)
     if x.query.get("batch") == "ok":
         return answer(x, {"ok": True, "id": doc.id}, 202)
     headers = {"Location": x.absolute(quote(x.parts[0], safe=""), quote(doc.id, safe=""))}

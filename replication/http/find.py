@@ -332,11 +332,12 @@ def create_index(x: Exchange) -> Response:
     x.require_json_type()
     database, index = x.open(), parse_index(x.json_object())
     doc_id = DocId(index.ddoc or "")
+    body: dict[str, Any] | None = None
     try:
         doc = database.get(doc_id)
         body = parse_json(doc.body)
     except NotFound:
-        doc, body = Doc(doc_id), {}
+        doc = Doc(doc_id)
     new_body = add_to_design(body, index)
     result = "exists"
     if new_body != body:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from urllib.parse import quote
 
 from flask import Response
 
 from replication.document import Doc, DocId, Rev
+from replication.errors import NotFound
 from replication.http.answers import answer, answer_bytes
 from replication.http.exchange import Exchange
+from replication.store import Database
 from replication.wire import parse_document, render_document
 
+PREFIX = "_local/"
 # What CouchDB answers for a local document that is gone.
 GONE_REV = Rev("0-0")
+
+
+def write(database: Database, doc: Doc) -> Rev:
+    """Write or, for a tombstone, remove a local document and return its revision.
+
+    Attachments are dropped, as in CouchDB: a local document has none, and PouchDB sends them all the same.
+    """
+    local_id = doc.id.removeprefix(PREFIX)
+    if not doc.deleted:
+        return database.put_local(local_id, doc.body)
+    with contextlib.suppress(NotFound):  # gone already is what was wanted
+        database.delete_local(local_id)
+    return GONE_REV
 
 
 def get(x: Exchange) -> Response:
@@ -25,12 +43,10 @@ def get(x: Exchange) -> Response:
 def put(x: Exchange) -> Response:
     """`PUT /db/_local/id`: written whatever `_rev` says, as CouchDB does."""
     database, doc = x.open(), parse_document(x.json())
-    # Attachments are dropped, as in CouchDB: a local document has none, and PouchDB sends them all the same.
-    doc_id = f"_local/{x.parts[2]}"
+    doc_id = PREFIX + x.parts[2]
+    rev = write(database, replace(doc, id=DocId(doc_id)))
     if doc.deleted:
-        database.delete_local(x.parts[2])
-        return answer(x, {"ok": True, "id": doc_id, "rev": GONE_REV})
-    rev = database.put_local(x.parts[2], doc.body)
+        return answer(x, {"ok": True, "id": doc_id, "rev": rev})
     headers = {"Location": x.absolute(quote(x.parts[0], safe=""), "_local", quote(x.parts[2], safe=""))}
     return answer(x, {"ok": True, "id": doc_id, "rev": rev}, 201, headers)
 

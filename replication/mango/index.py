@@ -119,17 +119,21 @@ def build_name(definition: Any, name: str | None, ddoc: str | None, w: int) -> s
     return hashlib.sha1(encode_term((definition, options)), usedforsecurity=False).hexdigest()
 
 
-def add_to_design(body: Mapping[str, Any], index: Index) -> dict[str, Any]:
-    """Return a design document's body with the index in it. Raises `MangoError` if it is no query document."""
-    language = body.get("language")
-    if body and language != LANGUAGE:
+def add_to_design(body: Mapping[str, Any] | None, index: Index) -> dict[str, Any]:
+    """Return a design document's body with the index in it; None is a document yet to be made.
+
+    Raises `MangoError` if it is no query document.
+    """
+    if body is None:
+        body = {"language": LANGUAGE}
+    if (language := body.get("language")) != LANGUAGE:
         raise MangoError(f"Existing design doc has an invalid language: {show(language)}", error="invalid_ddoc_lang")
     view = {
         "map": {"fields": dict(index.fields), "partial_filter_selector": index.partial.tree if index.partial else {}},
         "reduce": "_count",
         "options": {"def": index.definition},
     }
-    return {**(body or {"language": LANGUAGE}), "views": {**body.get("views", {}), index.name: view}}
+    return {**body, "views": {**body.get("views", {}), index.name: view}}
 
 
 def remove_from_design(body: Mapping[str, Any], name: str) -> dict[str, Any] | None:

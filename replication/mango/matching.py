@@ -23,6 +23,9 @@ def compile_match(tree: dict[str, Any]) -> Match:
 
 
 def _compare_ids(left: Any, right: Any) -> int:
+    # CouchDB compares ids as Erlang terms, and there every other JSON type sorts before strings.
+    if isinstance(left, str) and not isinstance(right, str):
+        return 1
     return compare(left, right, str)
 
 

@@ -25,7 +25,7 @@ def _done(action: Callable[[], T]) -> Pending[T]:
 
 
 class LocalPeer:
-    """`uuid` is the store's; `opener` makes the database when it is missing (`LocalPeer.in_store` gives both)."""
+    """`uuid` is the store's, as `LocalPeer.in_store` finds it."""
 
     def __init__(self, database: Database, uuid: str) -> None:
         self._database = database

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from replication.errors import LinkError, StoreError
+from replication.errors import LinkError
 from replication.peers import Endpoint
 from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import Backoff
@@ -98,8 +98,9 @@ class Link:
     def run(self, stop: threading.Event, *, continuous: bool = False) -> Figures:
         """Replicate until every pair is settled, over cuts, or with `continuous` until `stop`.
 
-        After setting `stop` call `wake`, or wait a second. Without `continuous`, raises the `StoreError` of a pair
-        that cannot even begin (no such source, wrong password) once nothing else is left to do.
+        After setting `stop` call `wake`, or wait a second; a continuous run sets it itself when it ends.
+        Without `continuous`, raises the `StoreError` of a pair that cannot even begin (no such source, wrong
+        password) once nothing else is left to do.
         """
         begun = time.monotonic()
         self._alarm.open()
@@ -234,6 +235,3 @@ def replicate(
 ) -> Figures:
     """Replicate one pair; see `Link.run`."""
     return Link([pair], on_progress=on_progress).run(stop or threading.Event(), continuous=continuous)
-
-
-__all__ = ["Link", "StoreError", "replicate"]

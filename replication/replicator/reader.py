@@ -22,6 +22,8 @@ LOCAL_FEED_LIMIT = 200
 FEED_ROW_BYTES = 120  # of a row without a seq
 MAX_ROWS_ASKED = 100  # ~44 bytes a row when compressed
 MAX_FETCH_DOCS = 200
+# From a store in this process, where a call costs nothing: so many photos fit in memory whatever their size.
+MAX_LOCAL_FETCH_DOCS = 20
 # Until the size of documents is known: two file chunks take 11 s at 64 kbit/s, six may never fit between two cuts.
 FIRST_FETCH_DOCS = 2
 FIRST_GUESS_OF_DOC_BYTES = 1500.0
@@ -187,7 +189,8 @@ class Reader:
             size = self._source_wire.meter.down_batch_bytes(now)
         else:
             size = self._sender.batch_bytes(now)
-        return int(max(1, min(MAX_FETCH_DOCS, size / max(1.0, self._doc_bytes.value))))
+        most = MAX_FETCH_DOCS if self._source_wire is not None else MAX_LOCAL_FETCH_DOCS
+        return int(max(1, min(most, size / max(1.0, self._doc_bytes.value))))
 
     # Answers
 

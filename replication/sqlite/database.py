@@ -48,6 +48,7 @@ class SqliteDatabase:
         self._mark = Mark(path.with_name(path.name + ".mark"))
         self._connections = Connections(path, self._note_commit)
         self._changed = threading.Condition()
+        self._commits = 0
 
     @property
     def name(self) -> str:
@@ -138,16 +139,17 @@ class SqliteDatabase:
     def wait_for_change(self, since: Seq, timeout_s: float) -> bool:
         parse_seq(since)
         deadline = time.monotonic() + timeout_s
-        with self._changed:
-            while True:
-                # The lock is held from the look to the wait, so a commit between them wakes us.
-                with self._connections.reading() as conn:
-                    if feed.has_change(conn, since):
-                        return True
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(min(left, POLL_S))
+        while True:
+            seen = self._commits
+            with self._connections.reading() as conn:
+                if feed.has_change(conn, since):
+                    return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            with self._changed:
+                if self._commits == seen:  # else one came between the look and the wait: look again
+                    self._changed.wait(min(left, POLL_S))
 
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> dict[DocId, RevsDiff]:
         with self._connections.reading() as conn:
@@ -216,6 +218,14 @@ class SqliteDatabase:
         with self._connections.reading() as conn:
             return upkeep.check(conn)
 
+    def backup(self, path: Path) -> None:
+        """Write a copy of this instant to `path`, which must not exist, while reading and writing go on.
+
+        Raises `StorageFull`. The copy is fsynced; a directory of such copies opens as a store with its own uuid.
+        """
+        with self._connections.reading() as conn:
+            upkeep.copy_database(conn, path)
+
     def begin_epoch(self) -> None:
         """Declare that this database continues a restored or copied one: later seqs are told from earlier ones."""
         self._connections.write(begin_epoch)
@@ -242,6 +252,7 @@ class SqliteDatabase:
 
     def _wake(self) -> None:
         with self._changed:
+            self._commits += 1
             self._changed.notify_all()
 
 

@@ -13,6 +13,7 @@ from replication.sqlite.rows import DocRow, build_attachments, parse_atts, read_
 from replication.store import AllDocsPage, AllDocsQuery, AllDocsRow, GetRequest, MissingRev, RevInfo
 
 STUBS = 1 << 62  # no attachment was set in a later generation
+COUNTED = 10_000  # rows before a range that are counted: about 0.5 ms. Nobody reads the offset of page 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,8 @@ def all_docs(conn: sqlite3.Connection, query: AllDocsQuery) -> AllDocsPage:
         (*bounds, -1 if query.limit is None else query.limit, query.skip),
     )
     page = tuple(AllDocsRow(doc_id, rev) for doc_id, rev in rows)
-    return AllDocsPage(page, total, min(total, _count_before(conn, query) + query.skip))
+    before = _count_before(conn, query)
+    return AllDocsPage(page, total, None if before is None else min(total, before + query.skip))
 
 
 def _key_row(conn: sqlite3.Connection, key: str) -> AllDocsRow:
@@ -198,14 +200,17 @@ def _range(query: AllDocsQuery) -> tuple[str, list[str]]:
     return where, [bound for bound in (query.start, query.end) if bound is not None]
 
 
-def _count_before(conn: sqlite3.Connection, query: AllDocsQuery) -> int:
-    """Return how many live documents stand before the start of a range.
+def _count_before(conn: sqlite3.Connection, query: AllDocsQuery) -> int | None:
+    """Return how many live documents stand before the start of a range, None when they are too many to count.
 
     Both counts walk an index of ids alone; the second is empty where nothing was deleted.
     """
     if query.start is None:
         return 0
     side = ">" if query.descending else "<"
-    sql = f"SELECT (SELECT count(*) FROM docs WHERE id {side} ?1) - (SELECT count(*) FROM docs WHERE deleted = 1 AND id {side} ?1)"  # noqa: S608, E501
-    count: int = conn.execute(sql, (query.start,)).fetchone()[0]
-    return count
+    counts = [
+        conn.execute(f"SELECT count(*) FROM (SELECT 1 FROM docs WHERE {which}id {side} ? LIMIT ?)", bound).fetchone()[0]  # noqa: S608
+        for bound in [(query.start, COUNTED + 1)]
+        for which in ("", "deleted = 1 AND ")
+    ]
+    return None if max(counts) > COUNTED else counts[0] - counts[1]

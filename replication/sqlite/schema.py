@@ -51,8 +51,9 @@ def create_database(path: Path) -> None:
     """Write an empty database. `path` must not exist yet; the caller makes it visible afterwards."""
     conn = sqlite3.connect(path, isolation_level=None)
     try:
-        # Before the first table: the page size and auto_vacuum of a file cannot change later.
-        conn.execute("PRAGMA page_size = 8192")
+        # Before the first table: the page size and auto_vacuum of a file cannot change later. Small pages, because
+        # ids are hashes: each insert touches a page of their index somewhere, and the WAL takes whole pages.
+        conn.execute("PRAGMA page_size = 4096")
         conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
         conn.execute("PRAGMA journal_mode = WAL")
         conn.execute("PRAGMA synchronous = FULL")

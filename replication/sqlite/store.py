@@ -15,6 +15,7 @@ from pathlib import Path
 from replication.errors import DatabaseExists, NotFound, StoreError, Unavailable
 from replication.sqlite.connections import translated
 from replication.sqlite.database import SqliteDatabase
+from replication.sqlite.files import sync_directory
 from replication.sqlite.identity import Claim, Identity, build_uuid
 from replication.sqlite.limits import Limits
 from replication.sqlite.names import build_file_name, check_database_name, is_database_name, parse_file_name
@@ -63,7 +64,7 @@ class SqliteStore:
             finally:
                 part.unlink(missing_ok=True)
                 _remove_beside(part)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         return self.open(name)
 
     def open(self, name: str) -> SqliteDatabase:
@@ -96,7 +97,7 @@ class SqliteStore:
             # One rename decides; what a power cut leaves behind afterwards is garbage, never half a database.
             part = self._directory / f"old-{secrets.token_hex(8)}.part"
             path.rename(part)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
             _remove_beside(path)
             part.unlink()
 
@@ -112,6 +113,18 @@ class SqliteStore:
         with self._lock, self._identity.claim() as claim:
             self._begin_epochs(claim)
             self._uuid = claim.uuid
+
+    def backup(self, directory: Path) -> None:
+        """Copy every database to `directory`, each at one instant, while work goes on.
+
+        The directory is made, or must be empty: raises `FileExistsError`. Opened as a store it has a uuid and epochs
+        of its own, as a restored backup must (the uuid is not in it).
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise FileExistsError(f"{directory} is not empty; give each backup a directory of its own")
+        for name in self.names():
+            self.open(name).backup(directory / build_file_name(name))
 
     def close(self) -> None:
         with self._lock:
@@ -164,13 +177,3 @@ def _publish(part: Path, path: Path) -> None:
 def _remove_beside(path: Path) -> None:
     for suffix in _BESIDE:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a directory to sync it; NTFS journals names by itself
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

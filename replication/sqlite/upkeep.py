@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from replication.document import DocId, Rev
 from replication.errors import BadRequest, NotFound, TooLarge
 from replication.revtree import parse_node, parse_tree
 from replication.sqlite.connections import Connections
 from replication.sqlite.drafts import Drafts
+from replication.sqlite.files import sync_directory, sync_file
 from replication.sqlite.limits import MAX_ID_BYTES, Limits
 from replication.sqlite.rows import parse_atts, read_state
 from replication.sqlite.seqs import build_seq
@@ -86,6 +88,27 @@ def put_local(conn: sqlite3.Connection, local_id: str, body: bytes) -> Rev:
 def delete_local(conn: sqlite3.Connection, local_id: str) -> None:
     if not conn.execute("DELETE FROM localdocs WHERE id = ?", (local_id,)).rowcount:
         raise NotFound("missing")
+
+
+def copy_database(conn: sqlite3.Connection, path: Path) -> None:
+    """Write what `conn` sees to a new file, whole and fsynced or not at all."""
+    if path.exists():
+        raise FileExistsError(f"{path} exists; a backup does not write over another")
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    target = sqlite3.connect(part, isolation_level=None)
+    try:
+        conn.backup(target)
+        target.execute("PRAGMA journal_mode = WAL")  # what every database of a store is in
+        target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except BaseException:
+        target.close()
+        part.unlink(missing_ok=True)
+        raise
+    target.close()
+    sync_file(part)
+    part.rename(path)
+    sync_directory(path.parent)
 
 
 def check(conn: sqlite3.Connection) -> list[str]:

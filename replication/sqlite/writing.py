@@ -98,7 +98,7 @@ def _join(drafts: Drafts, draft: Draft, doc: Doc, node: Node) -> None:
 
 
 def _check_path(doc: Doc, node: Node) -> None:
-    if not doc.path or doc.path[0].lower() != node[1].lower() or "" in doc.path:
+    if not doc.path or doc.path[0].lower() != node[1].lower():
         raise BadRequest(f"{doc.id}: _revisions must begin with the hash of _rev {doc.rev}, got {list(doc.path[:1])}")
     if len(doc.path) > min(node[0], MAX_PATH):
         raise BadRequest(

@@ -96,6 +96,13 @@ class TreeContract(Contract):
             assert leaves == tuple(rev for rev, _ in read_leaves(db, doc_id))
             assert deleted == all(dead for _, dead in docs)
 
+    def test_a_revision_may_have_an_empty_hash(self, db: Database) -> None:
+        """PouchDB writes "1-" and CouchDB keeps it."""
+        put(db, build_doc("a", "1-"), build_doc("b", "2-x", ""), build_doc("b", "1-y"))
+        assert read_leaves(db, "a") == [("1-", False)]
+        assert db.get(DocId("b")).path == ("x", "")
+        assert db.get(A, Rev("1-")).rev == "1-"
+
     def test_a_tombstone_ends_a_branch_and_the_other_leaf_wins(self, db: Database) -> None:
         """How a peer's resolution of a conflict arrives."""
         put(db, build_doc("a", "1-x", n=1), build_doc("a", "1-y", n=2))

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from crypto.errors import CryptoError
 from replication.errors import ReplicationError
-from server.cli import certificates, homes, links, verification
+from server.cli import catalogue, certificates, homes, links, people, running, verification
 from server.errors import ServerError
 
-GROUPS = (homes, certificates, links, verification)
+GROUPS = (homes, running, certificates, people, links, catalogue, verification)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -90,12 +90,15 @@ def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) 
     }
 
 
-def build_actions(dossier: Dossier, t: Translator, *, at_owner: bool) -> list[dict[str, Any]]:
-    """Return the steps an official may take now. Officials of tiers above may comment (`at_owner` False)."""
+def build_actions(dossier: Dossier, t: Translator, *, at_owner: bool, needs_due: bool) -> list[dict[str, Any]]:
+    """Return the steps an official may take now. Officials of tiers above may comment (`at_owner` False).
+
+    `needs_due`: no rule sets the procedure's time, so receiving it asks for one.
+    """
     if not dossier.submission:
         return []
     possible = [name for name in ACTIONS if at_owner and dossier.status in MOVE_OF[name].sources]
-    return [_action(name, t) for name in (*possible, "dossier.commented")]
+    return [_action(name, t, needs_due) for name in (*possible, "dossier.commented")]
 
 
 def is_late(status: int, due: str, now: datetime) -> bool:
@@ -103,7 +106,8 @@ def is_late(status: int, due: str, now: datetime) -> bool:
     return bool(due) and status not in ENDED and datetime.fromisoformat(due) < now
 
 
-def _action(name: str, t: Translator) -> dict[str, Any]:
+def _action(name: str, t: Translator, needs_due: bool) -> dict[str, Any]:
+    asked = FIELDS[name] + ((("due", "datetime", True),) if needs_due and name == "dossier.accepted" else ())
     fields = [
         {
             "name": field,
@@ -113,7 +117,7 @@ def _action(name: str, t: Translator) -> dict[str, Any]:
             "value": "",
             "options": [{"value": word, "label": t(f"{_PREFIX[field]}.{word}")} for word in OPTIONS.get(field, ())],
         }
-        for field, kind, required in FIELDS[name]
+        for field, kind, required in asked
     ]
     return {"type": name, "label": t(f"action.{name}"), "fields": fields, "dangerous": name in DANGEROUS}
 

@@ -73,6 +73,11 @@ class People:
                 return self.enrolments.approve(thumbprint, subject, self._clock.now())
         return found
 
+    def settle(self, thumbprint: str) -> None:
+        """Issue the certificate of a request that has just been approved, if it was made here."""
+        if self.enrolments.knows(thumbprint):
+            self.state(thumbprint)
+
     def approval_body(self, thumbprint: str) -> dict[str, str]:
         """Return the body of the `enrol.approved` by which an official approves a request. Raises `Missing`."""
         found = self.enrolments.get(thumbprint)

@@ -32,6 +32,7 @@ class NodeSigner:
         self.urn = units.node_urn(unit)
         self.certificate = certificate
         self.fingerprint = fingerprint_of(certificate)
+        self.public_key = key.public_key()
         self._key = key
 
     @classmethod

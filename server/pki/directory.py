@@ -10,7 +10,7 @@ Only what is in a database counts for that database: it must be complete in itse
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from cryptography import x509
@@ -61,6 +61,7 @@ class Directory:
         self._anchor_keys = frozenset(key_id(each) for each in anchors)
         self.anchors = TrustAnchors(anchors)
         self._cache = ChainCache()
+        self.on_crl: Callable[[], None] = lambda: None
         db.ensure(SCHEMA)
 
     # Learning
@@ -82,6 +83,7 @@ class Directory:
         known = self.crls(database)
         with self._lock:
             self._crls[database] = self._crls.get(database, known).adding(crl)
+        self.on_crl()
 
     # Looking up
 

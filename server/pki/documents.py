@@ -67,4 +67,9 @@ def der_from_base64(fields: Any, member: str) -> bytes:
 
 def to_base64(certificate: x509.Certificate) -> str:
     """Return the base64 of a certificate's DER, as documents and the API carry it."""
-    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
+    return der_to_base64(certificate.public_bytes(Encoding.DER))
+
+
+def der_to_base64(der: bytes) -> str:
+    """Return DER as standard base64 text."""
+    return base64.b64encode(der).decode("ascii")

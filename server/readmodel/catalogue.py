@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,11 @@ class Catalogue:
         return jcs.canonical(
             {"version": self.version, "procedures": [self.bodies[code] for code in sorted(self.bodies)]}
         )
+
+    @cached_property
+    def gzipped(self) -> bytes:
+        """`json`, compressed once."""
+        return gzip.compress(self.json, 9, mtime=0)
 
     @cached_property
     def _procedures(self) -> dict[str, Procedure]:

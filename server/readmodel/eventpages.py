@@ -52,7 +52,6 @@ class EventPages:
             self._index(connection, database.name, each)
         streams: set[str] = {e.stored.event.stream for e in held if is_dossier_stream(e.stored.event.stream)}
         if any(each.stored.event.type in GRANT_TYPES for each in held):
-            self._grants.forget(database.name)
             streams |= self._acted(connection, database.name, held)
         for crl in crls:
             streams |= self._judge_again(connection, database.name, crl)

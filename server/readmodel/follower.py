@@ -87,6 +87,7 @@ class Follower:
                 dirty, self._dirty = self._dirty, set()
             if not dirty:
                 self._safely(None)
+                self._tell(set())  # another process may have read a page that our listeners never heard of
             for name in sorted(dirty):
                 self._safely(name)
 
@@ -130,6 +131,9 @@ class Follower:
             streams = read(connection, database, ids)
             count_files(connection, streams)
             connection.execute("UPDATE followed SET seq = ? WHERE database = ?", (last_seq, database.name))
+        self._tell(streams)
+
+    def _tell(self, streams: set[str]) -> None:
         for listener in self._listeners:
             listener(streams)
 

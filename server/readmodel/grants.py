@@ -18,44 +18,47 @@ _KEPT = 16  # a commune has one, a province reads one at a time
 
 
 class GrantsCache:
-    """Grants by database. Enrolments are left out: names are in table `names`."""
+    """Grants by database. Enrolments are left out: names are in table `names`.
+
+    Events never go away, so their number tells whether a folded answer is still good, whichever process wrote them.
+    """
 
     def __init__(self, store: Store, tables: Tables) -> None:
         self._store = store
         self._tables = tables
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, Grants] = OrderedDict()
+        self._known: OrderedDict[str, tuple[int, Grants]] = OrderedDict()
 
     def of(self, database: str, connection: sqlite3.Connection | None = None) -> Grants:
         """Return what the grants in `database` say; of `registry`, the descriptions of units.
 
         `connection` is the follower's, which sees rows that are not committed yet.
         """
+        ids = self._event_ids(database, connection)
         with self._lock:
-            if database in self._known:
+            known = self._known.get(database)
+            if known is not None and known[0] == len(ids):
                 self._known.move_to_end(database)
-                return self._known[database]
-        grants = self._fold(database, connection)
+                return known[1]
+        grants = self._fold(database, ids)
         with self._lock:
-            self._known[database] = grants
+            self._known[database] = (len(ids), grants)
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return grants
 
-    def forget(self, database: str) -> None:
-        """Fold again next time: a grant came."""
-        with self._lock:
-            self._known.pop(database, None)
-
-    def _fold(self, database: str, connection: sqlite3.Connection | None) -> Grants:
+    def _event_ids(self, database: str, connection: sqlite3.Connection | None) -> list[str]:
         sql = "SELECT doc_id FROM events WHERE database = ? AND type IN (?, ?, ?)"
         arguments = (database, *GRANT_TYPES)
         rows = connection.execute(sql, arguments).fetchall() if connection else self._tables.rows(sql, arguments)
+        return [row["doc_id"] for row in rows]
+
+    def _fold(self, database: str, ids: list[str]) -> Grants:
         try:
             opened = self._store.open(database)
         except NotFound:
             return Grants()
-        return fold_grants(held.stored for held in read_events(opened, [row["doc_id"] for row in rows]))
+        return fold_grants(held.stored for held in read_events(opened, ids))
 
     def units(self) -> Grants:
         """Return what the registry says about units."""

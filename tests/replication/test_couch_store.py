@@ -68,6 +68,7 @@ class AnswerLosingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+        self._doomed: socket.socket | None = None
         self.lost = threading.Event()
         self.url = target._replace(
             netloc=f"{target.username}:{target.password}@127.0.0.1:{self._listener.getsockname()[1]}"
@@ -93,18 +94,26 @@ class AnswerLosingProxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._target)
                 self._sockets += [client, server]
-                self._run(self._relay, client, server)
+                self._run(self._pass_requests, client, server)
+                self._run(self._pass_answers, client, server)
 
-    def _relay(self, client: socket.socket, server: socket.socket) -> None:
+    def _pass_requests(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
-            while request := client.recv(1 << 20):
-                server.sendall(request)
-                answer = server.recv(1 << 20)
+            while request := client.recv(1 << 16):
                 if b"_bulk_docs" in request and not self.lost.is_set():
+                    self._doomed = client
+                server.sendall(request)
+            server.shutdown(socket.SHUT_WR)
+
+    def _pass_answers(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while answer := server.recv(1 << 16):
+                if client is self._doomed:
+                    self._doomed = None
                     self.lost.set()
-                    client.shutdown(socket.SHUT_RDWR)
-                    return
+                    break
                 client.sendall(answer)
+            client.shutdown(socket.SHUT_RDWR)
 
 
 def test_stores_with_different_prefixes_share_a_server(store: CouchStore, prefix: str) -> None:
@@ -154,7 +163,9 @@ def test_databases_copied_to_another_server_do_not_take_the_uuid_along(
 
 def test_wrong_credentials_are_told() -> None:
     """CouchDB's own words."""
-    store = CouchStore(ADDRESS.replace(f":{urlsplit(ADDRESS).password}@", ":wrong@"), prefix="t-")
+    # A user nobody has: CouchDB locks an account after a few wrong passwords.
+    netloc = urlsplit(ADDRESS).netloc.rpartition("@")[2]
+    store = CouchStore(f"http://nobody-{secrets.token_hex(4)}:wrong@{netloc}", prefix="t-")
     with pytest.raises(Unauthorized, match="password"):
         store.names()
     store.close()
@@ -204,6 +215,9 @@ def test_stubs_without_bytes_spoil_nobody_elses_write(db: CouchDatabase) -> None
     """CouchDB refuses the batch and stores some of it; here each document has its own outcome."""
     stub = {"f": Attachment("text/plain")}
     ids = [DocId(f"d{n}") for n in range(9)]
+    assert db.bulk_docs([Doc(DocId("taken"))])[0].error is None
+    results = db.bulk_docs([Doc(DocId("taken")), *(Doc(DocId(f"s{n}"), attachments=stub) for n in range(3))])
+    assert [type(result.error) for result in results] == [Conflict, MissingStub, MissingStub, MissingStub]
     for new_edits in (True, False):
         rev, path = (None, ()) if new_edits else (Rev("1-x"), ("x",))
         docs = [Doc(doc_id, rev, path, attachments=stub if n % 4 == 2 else {}) for n, doc_id in enumerate(ids)]

@@ -17,7 +17,7 @@ from replication.errors import NotFound, StoreError, Unavailable
 from replication.sqlite import SqliteDatabase, SqliteStore
 from replication.sqlite.names import build_file_name, parse_file_name
 from replication.store import ZERO
-from replication.testing.base import build_doc, put
+from replication.testing.base import build_attachment, build_doc, put
 
 
 @pytest.fixture
@@ -222,6 +222,29 @@ def test_a_damaged_mark_is_no_rollback(home: Path, store: SqliteStore) -> None:
     put(again.open("a"), build_doc("y", "1-y"))
     assert again.uuid == store.uuid
     again.close()
+
+
+def test_a_backup_opens_as_a_store_of_its_own(home: Path, store: SqliteStore, tmp_path: Path) -> None:
+    """Documents, attachments and local documents of one instant; another uuid, another epoch."""
+    db = store.create("a/b")
+    put(db, build_doc("x", "1-x", atts={"f": build_attachment(b"bytes")}))
+    db.put_local("checkpoint", b"{}")
+    before = db.info().update_seq
+    store.backup(tmp_path / "backup")
+    put(db, build_doc("later", "1-x"))
+    with pytest.raises(FileExistsError):
+        store.backup(tmp_path / "backup")
+
+    restored = SqliteStore(tmp_path / "backup")
+    copy = restored.open("a/b")
+    assert restored.uuid != store.uuid
+    assert copy.attachment(DocId("x"), "f").data == b"bytes"
+    assert copy.get_local("checkpoint").body == b"{}"
+    assert ids_after(copy, before) == []
+    put(copy, build_doc("other", "1-x"))
+    assert ids_after(copy, db.info().update_seq) == ["other"]
+    assert copy.check() == []
+    restored.close()
 
 
 # Two processes

@@ -241,3 +241,33 @@ def helpers() -> Any:
         certificate_doc = staticmethod(certificate_doc)
 
     return Helpers
+
+
+@pytest.fixture
+def make_node() -> Iterator[Callable[..., Any]]:
+    """Nodes over homes, open but not started; closed at the end."""
+    from server.node.assembly import Node
+
+    made: list[Node] = []
+
+    def make(home: Home, **options: Any) -> Node:
+        made.append(Node(home, **options))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.stop()
+
+
+@pytest.fixture
+def serve(make_node: Any) -> Callable[[Home], tuple[Any, str]]:
+    """A running node on a port of its own: (node, address without a slash at its end)."""
+
+    def start(home: Home, *, sync: bool = False, **options: Any) -> tuple[Any, str]:
+        from server.api import create_app
+
+        node = make_node(home, **options)
+        url = node.start(create_app(node), sync=sync)
+        return node, url.rstrip("/")
+
+    return start

@@ -4,7 +4,7 @@
 //   <dialog id="sign-dialog">                             shows the statement; nothing is signed before "Ký"
 //   <button data-print>
 
-import { fetchDraft, NotRegistered, signAndPost } from "/desk-sign.js";
+import { fetchApproval, fetchDraft, NotRegistered, signAndPost } from "/desk-sign.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
 import { sendResultFile } from "/desk/static/result-file.js";
 
@@ -33,6 +33,8 @@ async function fieldsOf(form) {
       if (value.size) fields.files = [await sendResultFile(value)];
     } else if (name === "items") {
       fields.items = value.split("\n").map((line) => line.trim()).filter(Boolean);
+    } else if (name === "due") {
+      fields.due = new Date(value).toISOString().replace(/\.\d+Z$/, "Z");
     } else if (value.trim()) {
       fields[name] = value.trim().normalize("NFC");
     }
@@ -56,12 +58,12 @@ function confirmed(statement) {
 
 /** @param {HTMLFormElement} form */
 async function sign(form) {
-  const { sign: type = "", stream = "" } = form.dataset;
+  const { sign: type = "", stream = "", thumbprint = "" } = form.dataset;
   const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
   button.disabled = true;
   try {
     const fields = await fieldsOf(form);
-    const draft = await fetchDraft(stream, type, fields);
+    const draft = thumbprint ? await fetchApproval(thumbprint) : await fetchDraft(stream, type, fields);
     if (!(await confirmed(draft.statement))) return;
     await signAndPost(stream, type, fields, { draft });
     part("notice").textContent = document.documentElement.lang === "en" ? draft.statement.en : draft.statement.vi;
@@ -85,8 +87,15 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  if (event.target instanceof Element && event.target.closest("[data-print]")) window.print();
+  if (!(event.target instanceof Element)) return;
+  if (event.target.closest("[data-print]")) window.print();
+  if (event.target.closest("[data-leave]")) void leave();
 });
+
+async function leave() {
+  await fetch("/api/session", { method: "DELETE" });
+  location.assign("/desk/login");
+}
 
 // A poll must not take away what somebody is reading or filling in.
 document.body.addEventListener("htmx:beforeRequest", (event) => {

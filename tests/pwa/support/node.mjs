@@ -164,6 +164,9 @@ export class SmallNode {
     if (rest === "_revs_diff") return { value: Object.fromEntries(Object.entries(json()).filter(([id]) => !this.docs.has(id)).map(([id, revs]) => [id, { missing: revs }])) };
     if (rest === "_bulk_docs") return { status: 201, value: await this.bulkDocs(json().docs) };
     if (rest === "_bulk_get") return { value: { results: json().docs.map(({ id }) => ({ id, docs: [{ ok: withRevisions(this.docs.get(id)) }] })) } };
+    // After one failed _bulk_get PouchDB asks for each document alone, for as long as its page lives.
+    const doc = this.docs.get(decodeURIComponent(rest));
+    if (doc) return { value: query.has("open_revs") ? [{ ok: withRevisions(doc) }] : withRevisions(doc) };
     throw no(404, "not_found", rest);
   }
 

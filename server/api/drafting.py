@@ -1,0 +1,179 @@
+"""Drafts: the event somebody is about to sign, built by the node, with the statement to show beside it.
+
+The node fills in what it alone knows: the official code, the due time, the heads of the stream. A draft changes
+nothing but the sequence of codes; only the signed event counts, and it is checked like any other.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from server.api.speaker import Speaker
+from server.api.statements import Subject, build_statement
+from server.dossier import units
+from server.dossier.dossier import Dossier
+from server.dossier.due import compute_due
+from server.dossier.event import EventId, StoredEvent, build_event, event_id, is_dossier_stream, parse_event
+from server.dossier.fold import fold
+from server.dossier.states import Text
+from server.dossier.times import format_time
+from server.errors import Clash, NotAllowed, Refused
+from server.node.assembly import Node
+from server.readmodel.model import Story
+
+# Which of the fields a page sends go into the body of which type. The event format checks what is in them.
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "dossier.submitted": ("procedure", "channel", "applicant", "form", "delivery"),
+    "dossier.accepted": ("note",),
+    "dossier.refused": ("reason",),
+    "dossier.forwarded": ("to", "note"),
+    "dossier.supplement_requested": ("items", "reason"),
+    "dossier.supplemented": ("note", "form"),
+    "dossier.withdrawn": ("reason",),
+    "dossier.stopped": ("reason",),
+    "dossier.resolved": ("outcome", "summary"),
+    "dossier.returned": ("method", "receiver"),
+    "dossier.commented": ("text",),
+    "dossier.conflict_resolved": ("chosen", "reason"),
+}
+WITH_FILES: Final = frozenset({"dossier.submitted", "dossier.supplemented", "dossier.resolved"})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event ready to be signed, and what its signer declares with it."""
+
+    event: dict[str, Any]
+    statement: Text
+
+    def value(self) -> dict[str, Any]:
+        """The JSON object of the API."""
+        return {"event": self.event, "statement": self.statement.value()}
+
+
+def draft_event(node: Node, speaker: Speaker, stream: str, type: str, fields: Mapping[str, Any]) -> Draft:
+    """Return the draft of a dossier's next event by the speaker, who may see the dossier.
+
+    Raises `Refused` naming the field that is wrong, and `Clash` with the fold's own reason if the event could not
+    count in the dossier as it stands.
+    """
+    if type not in FIELDS:
+        raise Refused("schema", f"no drafts are made of {type[:60]!a}; known are {', '.join(FIELDS)}", member="type")
+    if type == "dossier.submitted":
+        return _draft_submission(node, speaker, stream, fields)
+    story = node.model.story(stream)
+    body = _body(type, fields)
+    if type == "dossier.accepted":
+        body |= _acceptance(node, story.dossier, fields)
+    event = _event(node, speaker, story.row.unit, stream, type, story.dossier.heads, body, fields)
+    _check_counts(node, story, event)
+    return Draft(event, build_statement(type, body, _subject(node, story.dossier), len(event["files"])))
+
+
+def draft_approval(node: Node, speaker: Speaker, thumbprint: str) -> Draft:
+    """Return the draft of the `enrol.approved` by which an official approves an enrolment. Raises `Missing`."""
+    stream = units.unit_stream(node.unit)
+    body = node.people.approval_body(thumbprint)
+    heads = node.model.queries.heads(node.database, stream)
+    event = _event(node, speaker, node.unit, stream, "enrol.approved", heads, body, {})
+    return Draft(event, build_statement("enrol.approved", body, Subject("", "", Text("", "")), 0))
+
+
+def _draft_submission(node: Node, speaker: Speaker, stream: str, fields: Mapping[str, Any]) -> Draft:
+    """A dossier taken in at the counter: an official files for somebody who stands there."""
+    if not speaker.in_office:
+        raise NotAllowed("at the counter officials file; phones build their own submissions")
+    if not is_dossier_stream(stream):
+        raise Refused("schema", "a new dossier's stream is a lower-case UUIDv7", member="stream")
+    if node.model.queries.dossier(stream) is not None:
+        raise Clash("this dossier was filed already")
+    body = {"channel": "counter", "delivery": "counter", "form": {}} | _body("dossier.submitted", fields)
+    procedure = node.model.catalogue().procedure(str(body.get("procedure", "")))
+    if procedure is None:
+        raise Refused("schema", "this procedure is not in the catalogue", member="procedure")
+    event = _event(node, speaker, node.unit, stream, "dossier.submitted", (), body, fields)
+    about = Subject(_short(stream), body["applicant"]["name"], procedure.name)
+    return Draft(event, build_statement("dossier.submitted", body, about, len(event["files"])))
+
+
+def _body(type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of the body among `fields`; what was left empty is left out."""
+    body = {name: fields[name] for name in FIELDS[type] if fields.get(name) not in (None, "", [])}
+    if isinstance(body.get("items"), str):  # a text area: one paper a line
+        body["items"] = [line.strip() for line in body["items"].splitlines() if line.strip()]
+    return body
+
+
+def _acceptance(node: Node, dossier: Dossier, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return code and due time. The code is given out durably here, and stays the dossier's if asked again."""
+    if dossier.code:
+        raise Clash(f"this dossier was accepted as {dossier.code}")
+    now = node.clock.now()
+    return {
+        "due": _due(node, dossier, fields),
+        "code": node.numbering.allocate(dossier.stream, node.unit, now),
+    }
+
+
+def _due(node: Node, dossier: Dossier, fields: Mapping[str, Any]) -> str:
+    procedure = node.model.catalogue().procedure(dossier.procedure)
+    if procedure is not None:
+        calendar = node.model.catalogue().calendar
+        difficult = node.home.settings.difficult_area
+        due = compute_due(procedure.time, node.clock.now(), calendar, difficult_area=difficult)
+        if due.at is not None:
+            return format_time(due.at)
+    chosen = fields.get("due")
+    if not isinstance(chosen, str) or not chosen:
+        reason = "no rule here sets a time for this procedure; choose when the result is due"
+        raise Refused("schema", reason, member="due")
+    return chosen
+
+
+def _event(
+    node: Node,
+    speaker: Speaker,
+    unit: str,
+    stream: str,
+    type: str,
+    heads: tuple[str, ...],
+    body: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> dict[str, Any]:
+    files = fields.get("files", []) if type in WITH_FILES else []
+    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
+        raise Refused("schema", '"files" is a list of file references', member="files")
+    return build_event(
+        stream=stream,
+        type=type,
+        unit=unit,
+        actor=speaker.urn,
+        at=format_time(node.clock.now()),
+        nonce=secrets.token_bytes(16),
+        prev=heads,
+        body=body,
+        files=files,
+    )
+
+
+def _check_counts(node: Node, story: Story, event: dict[str, Any]) -> None:
+    """Raise `Clash` with the fold's reason if the event would not count now."""
+    stored = StoredEvent(EventId(event_id(event)), parse_event(event))
+    dossier = fold([*(held.stored for held in story.events), stored], node.model.grants(story.row.database))
+    entry = next(each for each in dossier.timeline if each.id == stored.id)
+    if entry.state == "not_applied" and entry.reason is not None:
+        raise Clash(f"{entry.reason.vi} / {entry.reason.en}")
+
+
+def _subject(node: Node, dossier: Dossier) -> Subject:
+    procedure = node.model.catalogue().procedure(dossier.procedure)
+    name = procedure.name if procedure else Text(dossier.procedure, dossier.procedure)
+    return Subject(dossier.code or _short(dossier.stream), dossier.applicant.get("name", ""), name)
+
+
+def _short(stream: str) -> str:
+    """Return the end of a stream id, which is the random part: enough to tell two dossiers on a desk apart."""
+    return "…" + stream[-8:]

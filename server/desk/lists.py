@@ -1,0 +1,152 @@
+"""What the desk's lists show: the queue of dossiers, devices that wait, links. Made from values, like `view`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from replication.replicator import JobState, Progress
+from server.desk.translate import Translator, time_text
+from server.desk.view import TAGS, is_late
+from server.dossier import states
+from server.dossier.states import STATUSES
+from server.enrolment import Enrolment
+from server.node.sync import LinkStatus
+from server.readmodel.queries import DossierFilter, DossierRow
+
+PAGE_ROWS = 50
+
+# In the order an official works: what is new first. "late" and "all" are cuts across the others.
+QUEUES: Mapping[str, tuple[int, ...]] = {
+    "new": (states.NEW,),
+    "accepted": (states.RECEIVED,),
+    "processing": (states.PROCESSING, states.WAITING_FEE),
+    "waiting": (states.WAITING_PAPERS,),
+    "done": (states.DONE,),
+    "returned": (states.RETURNED,),
+    "closed": (states.REFUSED, states.WITHDRAWN, states.STOPPED),
+    "late": (),
+    "all": (),
+}
+DEFAULT_QUEUE = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request for the queue asked for, cleaned: an unknown queue is the first, an offset never negative."""
+
+    queue: str
+    text: str
+    offset: int
+
+
+def parse_asked(values: Mapping[str, str]) -> Asked:
+    """Return what the query string asks for. A search without a named queue looks through all of them."""
+    text = values.get("q", "").strip()[:200]
+    queue = values.get("queue", "")
+    if queue not in QUEUES:
+        queue = "all" if text else DEFAULT_QUEUE
+    offset = values.get("offset", "")
+    return Asked(queue, text, int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 9 else 0)
+
+
+def build_filter(asked: Asked, unit: str, now: str) -> DossierFilter:
+    """Return the question for the read model. `now` is RFC 3339."""
+    newest = asked.queue in ("all", "returned", "closed")
+    due_before = now if asked.queue == "late" else ""
+    statuses = () if asked.text else QUEUES[asked.queue]
+    return DossierFilter(unit=unit, statuses=statuses, text=asked.text, due_before=due_before, newest=newest)
+
+
+def build_tabs(asked: Asked, counts: Mapping[int, int], late: int, t: Translator) -> list[dict[str, Any]]:
+    """Return the queues with how many dossiers each holds."""
+    totals = {name: sum(counts.get(status, 0) for status in statuses) for name, statuses in QUEUES.items()}
+    totals |= {"late": late, "all": sum(counts.values())}
+    return [
+        {
+            "href": f"/desk?{urlencode({'queue': name})}",
+            "label": t(f"queue.{name}"),
+            "count": totals[name],
+            "here": name == asked.queue and not asked.text,
+        }
+        for name in QUEUES
+    ]
+
+
+def build_rows(
+    rows: Iterable[DossierRow], procedure_name: Callable[[str], str], t: Translator, now: datetime
+) -> list[dict[str, Any]]:
+    """Return the lines of the queue's table."""
+    return [
+        {
+            "stream": row.stream,
+            "code": row.code,
+            "applicant": row.applicant,
+            "procedure_name": procedure_name(row.procedure),
+            "status_name": t.of(STATUSES[row.status].name) if row.status in STATUSES else "",
+            "tag": TAGS.get(row.status, "tag--info"),
+            "files_text": t("files.count", present=row.files_here, total=row.files_total),
+            "due_text": time_text(row.due),
+            "late": is_late(row.status, row.due, now),
+        }
+        for row in rows
+    ]
+
+
+def build_enrolments(requests: Iterable[Enrolment]) -> list[dict[str, Any]]:
+    """Return the devices that wait; the six digits in two groups, as they are read aloud."""
+    return [
+        {
+            "thumbprint": request.thumbprint,
+            "name": request.name,
+            "phone": request.private.get("phone", ""),
+            "code_text": f"{request.code[:3]} {request.code[3:]}",
+            "when": time_text(request.asked),
+        }
+        for request in requests
+    ]
+
+
+def build_links(links: Iterable[LinkStatus], t: Translator) -> list[dict[str, Any]]:
+    """Return how each link stands."""
+    return [_link(link, t) for link in links]
+
+
+def _link(link: LinkStatus, t: Translator) -> dict[str, Any]:
+    queued = sum(progress.queued_docs for progress in link.progress)
+    rate = max((progress.rate_bps for progress in link.progress), default=0)
+    state, tag = _state_of(link)
+    return {
+        "name": t(f"links.{link.neighbour.role}", url=link.neighbour.url),
+        "state": t(f"link.{state}"),
+        "tag": tag,
+        "queued": t("links.items", count=queued),
+        "speed": f"{rate / 1000:.0f} kbit/s".replace(".", ",") if rate else "–",
+        "last_success": time_text(link.last_success) if link.last_success else t("links.never"),
+        "last_error": link.last_error or "",
+        "pairs": [_pair(progress, t) for progress in link.progress],
+    }
+
+
+def _state_of(link: LinkStatus) -> tuple[str, str]:
+    if link.neighbour.paused:
+        return "paused", "tag--info"
+    if not link.running or any(progress.state is JobState.CUT for progress in link.progress):
+        return "down", "tag--bad"
+    if any(progress.queued_docs for progress in link.progress):
+        return "working", "tag--wait"
+    return "idle", "tag--good"
+
+
+def _pair(progress: Progress, t: Translator) -> dict[str, Any]:
+    _, _, target = progress.label.partition(" → ")
+    return {
+        "database": target.rpartition("/")[2],
+        "direction": t("links.push" if "://" in target else "links.pull"),
+        "queued": progress.queued_docs,
+        "written": progress.docs_written,
+        "state": t(f"job.{progress.state.value}"),
+    }

@@ -1,0 +1,222 @@
+"""The desk's pages: who asks, what the read model answers, which template shows it.
+
+Reading needs a session (a cookie got by signing a token, `/desk/login`). Every step that changes a dossier is signed in
+the browser and goes through `/api/events` like any other event; nothing here writes into a store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask_htmx import HTMX
+from werkzeug.wrappers import Response as AnyResponse
+
+from server.api.speaker import Speaker, Speakers
+from server.desk import lists, view
+from server.desk.translate import DEFAULT, LANGUAGES, Translator
+from server.dossier import units
+from server.dossier.times import format_time
+from server.errors import Missing, NotAllowed, NotSignedIn
+from server.node.assembly import Node
+from server.readmodel.model import Story
+
+LANGUAGE_COOKIE = "tram_lang"
+A_YEAR_S = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request to the desk: who, in which language, when."""
+
+    speaker: Speaker
+    t: Translator
+    now: datetime
+
+
+def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
+    """Return the blueprint for everything under `/desk`."""
+    desk = Blueprint("desk", __name__, url_prefix="/desk", static_folder="static", template_folder="templates")
+    htmx = HTMX()
+
+    def visit() -> Visit:
+        return Visit(speakers.official(), _translator(), node.clock.now())
+
+    def show(template: str, here: str, visit: Visit, **values: Any) -> str:
+        waiting = len(node.people.enrolments.pending())
+        menu = [
+            {"href": "/desk", "label": visit.t("menu.queue"), "here": here == "queue", "count": 0},
+            {
+                "href": "/desk/enrolments",
+                "label": visit.t("menu.enrolments"),
+                "here": here == "enrolments",
+                "count": waiting,
+            },
+            {"href": "/desk/links", "label": visit.t("menu.links"), "here": here == "links", "count": 0},
+        ]
+        person = {"name": node.model.queries.name_of(visit.speaker.urn) or visit.speaker.urn}
+        common = _common(node, visit.t) | {"menu": menu, "person": person}
+        return render_template(template, **common, **values)
+
+    @desk.get("")
+    def queue() -> str:
+        who = visit()
+        asked = lists.parse_asked(request.args)
+        queries, now = node.model.queries, format_time(who.now)
+        page = queries.dossiers(
+            lists.build_filter(asked, node.home.unit, now), limit=lists.PAGE_ROWS, offset=asked.offset
+        )
+        late = queries.dossiers(lists.build_filter(lists.Asked("late", "", 0), node.home.unit, now), limit=1).total
+        end = asked.offset + len(page.rows)
+        values = {
+            "tabs": lists.build_tabs(asked, queries.counts(node.home.unit), late, who.t),
+            "rows": lists.build_rows(page.rows, lambda code: _procedure_name(node, code, who.t), who.t, who.now),
+            "queue": asked.queue,
+            "queue_label": who.t(f"queue.{asked.queue}"),
+            "q": asked.text,
+            "here": request.full_path.rstrip("?"),
+            "more": url_for("desk.queue", queue=asked.queue, q=asked.text, offset=end) if end < page.total else "",
+        }
+        # A fragment for htmx: the search box keeps its focus, and the answer is a fifth of the page.
+        template = "desk/_queue.html" if htmx and not htmx.boosted else "desk/queue.html"
+        return show(template, "queue", who, **values)
+
+    @desk.get("/dossiers/<stream>")
+    def dossier(stream: str) -> str:
+        who = visit()
+        story = _story(node, stream, who.t)
+        at_owner = node.model.grants(story.row.database).may_decide(
+            who.speaker.urn, story.row.unit, format_time(who.now)
+        )
+        return show(
+            "desk/dossier.html",
+            "queue",
+            who,
+            d=view.build_dossier(story.dossier, _known(node, story, who.t), who.t, who.now),
+            actions=view.build_actions(story.dossier, who.t, at_owner=at_owner, needs_due=_needs_due(node, story)),
+            may_act=at_owner,
+        )
+
+    @desk.get("/dossiers/<stream>/slip")
+    def slip(stream: str) -> str:
+        who = visit()
+        story = _story(node, stream, who.t)
+        if not story.dossier.code:
+            raise Missing(who.t("not_found.slip"))
+        vietnamese = Translator(DEFAULT)  # the form is Vietnamese whatever language the desk is read in
+        return show(
+            "desk/slip.html",
+            "queue",
+            who,
+            d=view.build_dossier(story.dossier, _known(node, story, vietnamese), vietnamese, who.now),
+        )
+
+    @desk.get("/enrolments")
+    def enrolments() -> str:
+        who = visit()
+        requests = lists.build_enrolments(node.people.enrolments.pending())
+        return show(
+            "desk/enrolments.html", "enrolments", who, requests=requests, stream=units.unit_stream(node.home.unit)
+        )
+
+    @desk.get("/links")
+    def links() -> str:
+        who = visit()
+        return show("desk/links.html", "links", who, links=lists.build_links(node.sync.status(), who.t))
+
+    @desk.get("/login")
+    def login() -> str:
+        t = _translator()
+        here = request.args.get("next", "/desk")
+        # Only our own pages: an address with a host would send a signed-in official to somebody else's.
+        place = here if here.startswith("/desk") and "//" not in here else "/desk"
+        return render_template("desk/login.html", **_common(node, t), person=None, next=place)
+
+    @desk.post("/language")
+    def language() -> AnyResponse:
+        wanted = request.form.get("lang", DEFAULT)
+        answer = redirect("/desk")
+        answer.set_cookie(
+            LANGUAGE_COOKIE, wanted if wanted in LANGUAGES else DEFAULT, max_age=A_YEAR_S, samesite="Lax", httponly=True
+        )
+        return answer
+
+    @desk.errorhandler(NotSignedIn)
+    def not_signed_in(_: NotSignedIn) -> AnyResponse:
+        if htmx:  # a fragment must not be filled with the login page: send the whole browser there
+            return Response(status=204, headers={"HX-Redirect": "/desk/login"})
+        return redirect(url_for("desk.login", next=request.full_path.rstrip("?")))
+
+    @desk.errorhandler(NotAllowed)
+    def not_allowed(error: NotAllowed) -> Response:
+        return make_response(_fault(node, error.reason), error.status)
+
+    @desk.errorhandler(Missing)
+    def missing(error: Missing) -> Response:
+        return make_response(_fault(node, error.reason), error.status)
+
+    return desk
+
+
+def _translator() -> Translator:
+    return Translator(request.cookies.get(LANGUAGE_COOKIE, DEFAULT))
+
+
+def _common(node: Node, t: Translator) -> dict[str, Any]:
+    about = {"name": node.home.settings.name, "unit": node.home.unit}
+    return {
+        "t": t,
+        "lang": t.language,
+        "other_lang": t.other,
+        "other_lang_name": LANGUAGES[t.other],
+        "node": about,
+        "csrf": "",
+    }
+
+
+def _fault(node: Node, reason: str) -> str:
+    return render_template("desk/fault.html", **_common(node, _translator()), person=None, reason=reason)
+
+
+def _story(node: Node, stream: str, t: Translator) -> Story:
+    try:
+        return node.model.story(stream)
+    except Missing as exc:
+        raise Missing(t("not_found.dossier")) from exc
+
+
+def _known(node: Node, story: Story, t: Translator) -> view.Known:
+    dossier = story.dossier
+    procedure = node.model.catalogue().procedure(dossier.procedure)
+    doubtful: Mapping[str, str] = {verdict.event: verdict.status for verdict in story.verdicts}
+    actors = {entry.stored.event.actor for entry in dossier.timeline}
+    return view.Known(
+        procedure_name=t.of(procedure.name) if procedure else dossier.procedure,
+        labels={name: t.of(text) for name, text in procedure.labels().items()} if procedure else {},
+        parts={each.id: t.of(each.name) for each in procedure.components} if procedure else {},
+        names={actor: _name_of(node, actor) for actor in actors},
+        present={f.ref.sha256: node.files.presence(dossier.unit, f.ref.manifest).bytes for f in dossier.files},
+        seals={entry.id: doubtful.get(entry.id, "valid") for entry in dossier.timeline},
+    )
+
+
+def _needs_due(node: Node, story: Story) -> bool:
+    """Whether no rule sets a time for the procedure, so that the official has to."""
+    procedure = node.model.catalogue().procedure(story.dossier.procedure)
+    return procedure is None or procedure.time.kind == "none"
+
+
+def _name_of(node: Node, actor: str) -> str:
+    unit = units.unit_of_node(actor)
+    if unit is None:
+        return node.model.queries.name_of(actor) or actor
+    described = node.model.units().describe(unit, format_time(node.clock.now()))
+    return described.name if described else unit
+
+
+def _procedure_name(node: Node, code: str, t: Translator) -> str:
+    procedure = node.model.catalogue().procedure(code)
+    return t.of(procedure.name) if procedure else code

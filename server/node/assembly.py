@@ -1,0 +1,208 @@
+"""A node, put together from its parts. The same code on either engine; the parts know nothing of one another's order.
+
+home ─ node.db ─ clock
+  │
+store ── directory ── intake ◄── access ◄── protocol (/db)
+  │                     ▲  │                 api (/api), pages
+  │                     │  └► read model ─► receipts ─► intake
+  └── sync ─────────────┘         └───────► mine
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from flask import Flask
+
+from replication.couch import CouchStore
+from replication.serving import Server
+from replication.sqlite import SqliteStore
+from replication.store import Store
+from server.access import NodeAccess
+from server.dossier import units
+from server.errors import NotReady, ServerError
+from server.filestore import FileStore
+from server.home import Home
+from server.intake.door import Intake
+from server.intake.places import REGISTRY
+from server.intake.quarantine import Quarantine
+from server.intake.verdict import Admissions
+from server.mine import MineFeed
+from server.node.clock import NodeClock, system_now
+from server.node.links import PARENT, Links, Neighbour
+from server.node.numbering import Numbering
+from server.node.people import People
+from server.node.signing import NodeSigner
+from server.node.sync import Pairing, Sync
+from server.nodedb import NodeDb
+from server.pki.authority import renew_node
+from server.pki.credentials import CredentialCopier
+from server.pki.directory import Directory
+from server.pki.peers import PeerCertificates
+from server.readmodel.model import ReadModel
+from server.receipts import Receipts
+from server.tokens import TokenVerifier
+
+_LOG = logging.getLogger(__name__)
+
+
+class Node:
+    """One node, open. Nothing runs until `start`; commands use the parts without it.
+
+    Raises `NotReady` while the unit's CA is not signed.
+    """
+
+    def __init__(self, home: Home, *, now: Callable[[], datetime] = system_now) -> None:
+        self.home = home
+        self.unit = home.unit
+        self.database = units.database_name(home.unit)
+        self.files_database = units.files_database_name(home.unit)
+        self.db = NodeDb(home.path / "node.db")
+        self.clock = NodeClock(self.db, now)
+        self._renew_certificate()
+        self.signer = NodeSigner.of(home)
+        self.store: Store = _open_store(home)
+        self.directory = Directory(self.db, self.store, home.anchors())
+        self.quarantine = Quarantine(self.db)
+        self.admissions = Admissions(self.db)
+        self.files = FileStore(self.store)
+        self.model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
+        self.intake = Intake(
+            unit=home.unit,
+            store=self.store,
+            directory=self.directory,
+            quarantine=self.quarantine,
+            admissions=self.admissions,
+            clock=self.clock,
+            on_stored=self.model.follower.notice,
+        )
+        self.copier = CredentialCopier(
+            store=self.store,
+            directory=self.directory,
+            intake=self.intake,
+            chain=home.chain(),
+            urn=self.signer.urn,
+        )
+        self.numbering = Numbering(self.db)
+        self.people = People(
+            home=home,
+            db=self.db,
+            signer=self.signer,
+            copier=self.copier,
+            intake=self.intake,
+            model=self.model,
+            clock=self.clock,
+        )
+        self.feed = MineFeed(self.db, self.model)
+        self.receipts = Receipts(
+            signer=self.signer,
+            store=self.store,
+            files=self.files,
+            intake=self.intake,
+            model=self.model,
+            clock=self.clock,
+        )
+        self.peers = PeerCertificates(self.db, self.directory, REGISTRY)
+        self.tokens = TokenVerifier(
+            audience=self.signer.urn,
+            home_database=self.database,
+            directory=self.directory,
+            peers=self.peers,
+            model=self.model,
+            clock=self.clock,
+        )
+        self.directory.on_crl = self.tokens.forget
+        self.access = NodeAccess(
+            unit=home.unit,
+            store=self.store,
+            db=self.db,
+            intake=self.intake,
+            model=self.model,
+            feed=self.feed,
+            tokens=self.tokens,
+        )
+        self.links = Links(self.db)
+        self.sync = Sync(
+            links=self.links,
+            pairing=Pairing(unit=home.unit, store=self.store, intake=self.intake, ensure=self.copier.ensure_database),
+            signer=self.signer,
+            chain=home.chain(),
+            clock=self.clock,
+            db=self.db,
+        )
+        self.model.follower.listen(self.feed.notice)
+        self.model.follower.listen(self.receipts.notice)
+        self._server: Server | None = None
+        self._lock: int | None = None
+        self._prepare()
+
+    def start(self, app: Flask, *, host: str = "127.0.0.1", port: int = 0, sync: bool = True) -> str:
+        """Serve `app` (`server.api.create_app` of this node), run everything, and return the address.
+
+        Raises `NotReady` if another process serves this home, `OSError` if the port is taken.
+        """
+        self._take_lock()
+        self.model.follower.start()
+        self.receipts.start()
+        self._server = Server(app, host=host, port=port)
+        self._server.start()
+        if sync:
+            self.sync.start()
+        return self._server.url
+
+    def stop(self) -> None:
+        """Stop everything, the network first, and close all files. Nothing acknowledged depends on it."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        self.sync.stop()
+        self.receipts.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Close all files of a node that was not started."""
+        self.model.close()
+        self.store.close()
+        self.db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _prepare(self) -> None:
+        """See to it that the node's databases exist and hold its own certificates."""
+        for name in (self.database, self.files_database, REGISTRY):
+            self.copier.ensure_database(name)
+        self.copier.ensure_certificate(self.database, self.signer.certificate)
+        parent = self.home.settings.parent
+        if parent and not any(link.name == PARENT for link in self.links.all()):
+            self.links.put(Neighbour(PARENT, parent, "parent"))
+
+    def _renew_certificate(self) -> None:
+        try:
+            if renew_node(self.home, self.clock.now()):
+                _LOG.info("the node's certificate was renewed")
+        except ServerError as exc:  # the CA's key is locked or elsewhere; the present certificate still serves
+            _LOG.warning("the node's certificate ends soon and could not be renewed: %s", exc)
+
+    def _take_lock(self) -> None:
+        """Hold the home for this process: two servers would issue the same receipts and race for one read model."""
+        descriptor = os.open(self.home.path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            os.close(descriptor)
+            raise NotReady(f"{self.home.path} is being served by another process; stop that one first") from exc
+        self._lock = descriptor
+
+
+def _open_store(home: Home) -> Store:
+    engine = home.settings.engine
+    if engine.kind == "couchdb":
+        assert engine.url is not None  # `tram init` wrote it
+        return CouchStore(engine.url, prefix=engine.prefix)
+    return SqliteStore(Path(home.path / "store"))
