@@ -13,6 +13,7 @@ import shutil
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,8 +95,9 @@ def _job(run: Run, province: Province) -> dict[str, Any]:
 def _file(run: Run, people: People, link: Link) -> Outgoing:
     """The citizen's part: without a network, then with one that ends in the middle."""
     citizen = people.citizen
-    catalogue = citizen.fetch_catalogue()
-    procedure = next(p for p in catalogue["procedures"] if p["code"] == PROCEDURE)
+    with run.step("the catalogue comes down from the province"):
+        wait_until("no catalogue at the commune", lambda: citizen.find_procedure(PROCEDURE) is not None, RELAY_LIMIT_S)
+    procedure = citizen.find_procedure(PROCEDURE) or {}
     link.cut()
     with run.step("fill in, photograph and sign without network"):
         outgoing = citizen.prepare(
@@ -165,23 +167,26 @@ def _relay(run: Run, province: Province, people: People, stream: str) -> None:
 
 
 def _verify(run: Run, province: Province) -> dict[str, int]:
+    counts: Counter[str] = Counter()
     with run.step("verify three homes"):
-        reports = [verify_path(province.home(tier)) for tier in TIERS]
-        for tier, report in zip(TIERS, reports, strict=True):
-            run.say(f"  {tier.folder}: {report.lines()[0]}")
-            if not report.holds:
+        for tier in TIERS:
+            report = verify_path(province.home(tier))
+            run.say(f"  {tier.folder}: " + ", ".join(f"{count} {kind}" for kind, count in report.checked.items()))
+            if not report.holds or report.notes:
                 raise Refusal(f"{tier.folder}: " + "; ".join(report.lines()))
+            counts += report.checked
     with run.step("one flipped byte is found and named"):
         copy = ROOT / "damaged"
         shutil.copytree(province.home(PROVINCE), copy)
         document = flip_one_byte(copy)
-        report = verify_path(copy)
-        named = [fault for fault in report.faults if fault.document == document]
-        run.say(f"  {named[0] if named else report.lines()[-1]}")
+        named = [problem for problem in verify_path(copy).problems if document in problem]
         shutil.rmtree(copy)
         if not named:
             raise Refusal(f"a byte of {document} was flipped and the verifier did not name it")
-    return {"documents": sum(r.documents for r in reports), "files": sum(r.files for r in reports)}
+        run.say(f"  {named[0]}")
+    files = counts.pop("whole files")
+    counts.pop("database files", None)
+    return {"documents": counts.total(), "files": files}
 
 
 def _bytes_of(link: Link) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import { foldDossier } from "./lib/fold.js";
 import { isSettled, progress } from "./lib/outbox.js";
-import { day, known, size, t } from "./i18n/text.js";
+import { clock, day, known, size, t } from "./i18n/text.js";
 import { state } from "./state.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
@@ -56,13 +56,13 @@ function localState(entries) {
   if (open.stage === "sent") return { label: t("status.sent"), tone: "info", next: t("state.sent_title") };
   const { sent, total } = progress(open);
   const label = state.sending && navigator.onLine ? t("status.sending") : t("status.waiting");
-  const next = total ? t("state.progress", { sent: size(sent), total: size(total) }) : sendingText(open);
-  return { label, tone: "wait", next };
+  const done = total ? `${t("state.progress", { sent: size(sent), total: size(total) })}. ` : "";
+  return { label, tone: "wait", next: done + sendingText(open) };
 }
 
 /** Why an entry is where it is and what happens next. @param {Entry} entry @returns {string} */
 export function sendingText(entry) {
-  const next = dateClock(entry.trouble ? Math.max(entry.trouble.retryMs, state.link.nextMs) : state.link.nextMs);
+  const next = clock(Math.max(entry.trouble?.retryMs ?? 0, state.link.nextMs, Date.now()));
   const office = state.node?.name ?? t("app.office");
   if (entry.trouble?.kind === "lost") return t("state.files_lost");
   if (!navigator.onLine) return t("state.files_offline");
@@ -85,6 +85,3 @@ export function nextText(dossier, held) {
   if (!status) return "";
   return t(known(`next.${status}`, "next.new"), { due: due ? day(due) : "…", reason });
 }
-
-/** @param {number} ms */
-const dateClock = (ms) => new Intl.DateTimeFormat("vi-VN", { hour: "2-digit", minute: "2-digit", hour12: false }).format(Math.max(ms, Date.now()));

@@ -5,7 +5,9 @@
 // files whose tag has not changed from the old one, and waits: the pages that are open keep the version they began with,
 // drafts are in IndexedDB and concern no cache, and the next start (or "use it now") switches.
 
-importScripts("/precache.js");
+const LIST = "/precache.js";
+const trustedTypes = /** @type {any} */ (self).trustedTypes;
+importScripts(trustedTypes ? trustedTypes.createPolicy("tram", { createScriptURL: () => LIST }).createScriptURL("") : LIST);
 
 const worker = /** @type {ServiceWorkerGlobalScope & {PRECACHE: {version: string, files: string[] | Record<string, string>}}} */ (/** @type {unknown} */ (self));
 const PREFIX = "tram-";

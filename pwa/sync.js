@@ -121,7 +121,8 @@ async function settle(outcome) {
   await saveSetting("link", state.link);
   schedule(waitMs);
   tellAll("link");
-  if (failures) await askForBackgroundSync();
+  // Only without a network: with one, the browser would fire at once, and a node that is away be asked without a pause.
+  if (failures && !navigator.onLine) await askForBackgroundSync();
 }
 
 /** @param {number} failures @returns {Promise<number>} */

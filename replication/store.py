@@ -247,9 +247,9 @@ class Database(Protocol):
         With `new_edits` each document edits the leaf `rev` (or makes a new document) and gets a new revision;
         a wrong `rev` gives `Conflict` in its result. Without, `rev` and `path` are merged into the tree as they
         are (`path` must begin with `rev`'s hash; `BadRequest` otherwise) and nothing conflicts; a revision already
-        known is a no-op that moves no seq. A document that fails (`IllegalDocId`, `MissingStub`, `Conflict`) fails
-        alone. Attachments: with bytes they are stored; a stub takes the bytes of the parent's (new_edits) or a
-        known ancestor's attachment of that name.
+        known is a no-op that moves no seq, unless it brings ancestors or a body that were not here. A document that
+        fails (`IllegalDocId`, `MissingStub`, `Conflict`) fails alone. Attachments: with bytes they are stored; a stub
+        takes the bytes of the parent's (new_edits) or a known ancestor's attachment of that name.
         """
 
     def purge(self, wanted: Mapping[DocId, Sequence[Rev]]) -> PurgeResult:

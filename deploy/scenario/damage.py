@@ -9,8 +9,8 @@ from pathlib import Path
 
 from replication.document import Doc, DocId
 from replication.store import AllDocsQuery, Database, Store
+from server.engine import open_store
 from server.home import Home
-from server.verify.home import opened_store
 
 PROBE_BYTES = 64  # long enough to be found once, short enough to lie within one page of the file
 
@@ -21,11 +21,11 @@ def flip_one_byte(home: Path) -> str:
     On SQLite the byte is changed in the file itself. CouchDB lets nobody at its files, so there the chunk is purged and
     put back under the same id and revision with one byte changed, which is what someone with its password can do.
     """
-    engine = Home.open(home).settings.engine
-    with opened_store(engine, home) as store:
+    opened = Home.open(home)
+    with closing(open_store(opened)) as store:
         database, chunk = _some_chunk(store)
         data = chunk.attachments["chunk"].data or b""
-        if engine.kind == "couchdb":
+        if opened.settings.engine.kind == "couchdb":
             _replace(database, chunk, data)
             return chunk.id
     _flip_in_files(home / "store", data[len(data) // 2 :][:PROBE_BYTES])

@@ -92,9 +92,10 @@ class Person:
         """Return the folded dossier as the node sees it."""
         return dict(self._json("GET", f"/api/dossiers/{stream}"))
 
-    def fetch_catalogue(self) -> dict[str, Any]:
-        """Return the procedures the node offers, as the phone keeps them for offline use."""
-        return dict(self._json("GET", "/api/catalogue"))
+    def find_procedure(self, code: str) -> dict[str, Any] | None:
+        """Return a procedure from the node's catalogue, None while it is not there."""
+        catalogue = self._json("GET", "/api/catalogue")
+        return next((dict(each) for each in catalogue["procedures"] if each["code"] == code), None)
 
     def find_dossier(self, stream: str) -> dict[str, Any] | None:
         """Return the folded dossier, None while the node has not heard of it."""

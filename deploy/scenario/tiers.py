@@ -73,7 +73,7 @@ class Province:
         for tier in TIERS:
             self._init(tier)
         run_tram("load-sample", self.home(PROVINCE))
-        run_tram("link", "add", self.home(PROVINCE), self._link_url("pull"), "--name", "huyen", "--role", "child")
+        run_tram("link", "add", self.home(PROVINCE), "huyen", self._link_url("pull"), "--child")
         (self.root / "made").touch()
 
     def open_links(self) -> None:
@@ -112,7 +112,7 @@ class Province:
 
     def add_official(self, tier: Tier, name: str, role: str = "official") -> str:
         """Register an official at a tier; return the activation code they type once."""
-        return run_tram("user", "add", self.home(tier), "--name", name, "--role", role, "--quiet").strip()
+        return _told(run_tram("user", "add", self.home(tier), "--name", name, "--role", role), "activation: ")
 
     def _init(self, tier: Tier) -> None:
         home = self.home(tier)
@@ -120,14 +120,19 @@ class Province:
         if tier.parent:
             options += ["--parent", self._link_url(f"{tier.folder}-{tier.parent}")]
         if self.couchdb:
-            options += ["--couchdb", self.couchdb, "--couchdb-prefix", f"tram-{self.port_base}-{tier.folder}-"]
+            options += ["--couchdb", self.couchdb, "--prefix", f"tram-{self.port_base}-{tier.folder}-"]
         run_tram("init", home, *options)
         if tier.parent:
             request, answer = self.root / f"{tier.folder}.request", self.root / f"{tier.folder}.answer"
-            run_tram("ca", "request", home, request)
-            run_tram("ca", "sign", self.root / tier.parent, request, answer, "--yes")
+            code = _told(run_tram("ca", "request", home, request), "code: ")
+            run_tram("ca", "sign", self.root / tier.parent, request, answer, "--code", code)
             run_tram("ca", "install", home, answer)
 
     def _link_url(self, name: str) -> str:
         order = ("commune-district", "district-province", "pull")
         return f"http://{LOOPBACK}:{self.port_base + 10 + order.index(name)}"
+
+
+def _told(output: str, label: str) -> str:
+    """Return what a command printed behind `label`."""
+    return next(line for line in output.splitlines() if label in line).partition(label)[2].strip()

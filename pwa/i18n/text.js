@@ -30,10 +30,10 @@ export const both = (both) => (language === "en" && both.en ? both.en : both.vi)
 const locale = () => (language === "en" ? "en-GB" : "vi-VN");
 const ZONE = "Asia/Ho_Chi_Minh";
 
-/** @param {number | string | Date} when @returns {string} "10:32 21/11/2026" */
+/** @param {number | string | Date} when @returns {string} "10:32, 21/11/2026" */
 export function dateTime(when) {
   const date = new Date(when);
-  return Number.isNaN(date.getTime()) ? String(when) : `${clock(date)} ${day(date)}`;
+  return Number.isNaN(date.getTime()) ? String(when) : `${clock(date)}, ${day(date)}`;
 }
 
 /** @param {number | string | Date} when @returns {string} "21/11/2026" */

@@ -3,7 +3,9 @@
 import { readDraft, markDeleted, saveDraft } from "../store/drafts.js";
 import { both, t } from "../i18n/text.js";
 import { loadWork, partsOf } from "../drafts.js";
+import { foldDossier } from "../lib/fold.js";
 import { go, notFound } from "../router.js";
+import { knownEvents } from "../signing.js";
 import { tellAll } from "../state.js";
 import { h } from "../ui/dom.js";
 import { backLink, heading, notice, tag } from "../ui/parts.js";
@@ -26,6 +28,7 @@ export async function draftPage([id]) {
   const group = (/** @type {Part["group"]} */ which) => parts.filter((part) => part.group === which).map((part) => row(id, part));
   const content = h("div", null, backLink(supplement ? `#/dossiers/${draft.stream}` : "#/"),
     heading(title, t(supplement ? "draft.supplement_title" : "draft.title")),
+    supplement ? await asked(draft.stream) : null,
     supplement ? null : h("p", null, t("draft.tasks_done", { done, all: needed.length })),
     supplement ? null : h("h2", null, t("draft.form")), h("ul", { class: "tasks" }, group("form")),
     h("h2", null, t("draft.papers")), h("ul", { class: "tasks" }, group("papers")),
@@ -33,6 +36,12 @@ export async function draftPage([id]) {
     h("ul", { class: "tasks" }, group("last"), checkRow(id, parts)),
     h("p", null, h("button", { type: "button", class: "link link--warning", onclick: () => remove(draft, title) }, t("draft.delete"))));
   return { title, content };
+}
+
+/** What the office wants, beside the papers that answer it. @param {string} stream */
+async function asked(stream) {
+  const { request } = foldDossier(stream, await knownEvents(stream));
+  return request && notice("wait", h("h2", null, t("dossier.request")), h("ul", null, request.items.map((item) => h("li", null, item))), h("p", null, t("dossier.request_reason", { reason: request.reason })));
 }
 
 /** @param {string} id @param {Part} part */

@@ -44,7 +44,7 @@ function draftList(drafts, names) {
   const card = (/** @type {import("../store/drafts.js").Draft} */ draft) => h("li", { class: "card" },
     h("span", { class: "card__title" }, h("a", { href: `#/drafts/${draft.id}`, "data-key": draft.id }, names.get(draft.procedure) ?? draft.procedure)),
     h("div", { class: "card__row" },
-      tag(draft.type === "dossier.supplemented" ? t("home.draft_supplement") : t("home.drafts"), "quiet"),
+      draft.type === "dossier.supplemented" && tag(t("home.draft_supplement"), "quiet"),
       h("span", null, t("home.draft_saved", { time: dateTime(draft.savedMs) }))));
   return [h("h2", null, t("home.drafts")), h("ul", { class: "cards" }, drafts.map(card))];
 }

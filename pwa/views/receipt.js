@@ -21,7 +21,7 @@ export async function receiptPage([stream]) {
   const files = submission?.event.files ?? [];
   const content = h("div", { class: "receipt" }, backLink(`#/dossiers/${stream}`), heading(title, dossierName(loaded)),
     notice("good", h("p", null, t("receipt.lead", { office: state.identity?.node.name ?? "" }))),
-    h("div", { class: "panel" }, h("p", { class: "caption" }, t("receipt.short")), h("p", { class: "bigcode" }, shortCode(idInDocument(receipt)))),
+    h("div", { class: "panel" }, h("p", { class: "caption" }, t("receipt.short")), h("p", { class: "bigcode bigcode--long" }, shortCode(idInDocument(receipt)))),
     summaryList([
       [t("receipt.at"), dateTime(receipt.event.at)],
       [t("receipt.node"), [state.identity?.node.name, h("div", { class: "small mono" }, receipt.event.actor)]],

@@ -85,7 +85,14 @@ class CouchDatabase:
             parse_rev(rev)
         requests = [GetRequest(doc_id, rev, since) for rev in revs]
         rows = self._reader.rows(requests, latest=latest, attachments=attachments)
-        return [entry for row in rows for entry in row]
+        found = [entry for row in rows for entry in row]
+        if not latest:
+            return found
+        # Two revisions may have the same descendant; CouchDB's own open_revs names it once.
+        by_rev: dict[Rev | None, Doc | MissingRev] = {}
+        for entry in found:
+            by_rev.setdefault(entry.rev, entry)
+        return list(by_rev.values())
 
     def bulk_get(
         self, requests: Sequence[GetRequest], *, latest: bool = False, attachments: bool = False

@@ -48,7 +48,7 @@ class Writer:
     def store(self, docs: Sequence[Doc], *, new_edits: bool) -> list[WriteResult]:
         """Return one result per document, in order. Raises for what concerns the whole database."""
         results = [_refuse(doc, new_edits) for doc in docs]
-        if new_edits and len(docs) > 1:
+        if new_edits:
             results = self._refuse_unknown_parents(docs, results)
         seen: set[DocId] = set()
         pending = []
@@ -73,8 +73,8 @@ class Writer:
     ) -> list[WriteResult | None]:
         """Return the results with a `Conflict` for each edit of a revision that is not there.
 
-        CouchDB 3.5.0 finds these itself, except in a batch: an edit of a document that does not exist, followed by
-        another document of the same shard, is stored as if its parent were there.
+        CouchDB 3.5 stores the edit of a document that was never there as if its parent existed, unless a validation
+        function, an attachment or a shard that was just opened makes it look (`before_docs_update` in couch_db.erl).
         """
         edits: dict[DocId, list[Rev]] = {}
         for doc, result in zip(docs, results, strict=True):

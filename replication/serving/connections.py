@@ -22,6 +22,7 @@ PEER_CERTIFICATE = "tram.peer_certificate"
 _WORDS = {400: "bad_request", 408: "timeout", 413: "too_large", 414: "too_long", 501: "not_implemented"}
 # A body nobody read is read to its end when it is this short; else the connection ends behind the answer.
 MAX_DRAIN = 64 * 1024
+DRAIN_S = 0.5
 # A peer that still sends when the connection ends would lose the answer to a reset; it is listened to this long.
 LINGER_S = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
@@ -57,17 +58,28 @@ class Request(cheroot_server.HTTPRequest):
 
     def send_headers(self) -> None:
         """Keep the head back until the body's first bytes; say so if the connection will end."""
-        body = self.rfile
-        if not body.is_finished:
-            if isinstance(body, CountedBody) and body.remaining <= MAX_DRAIN:
-                body.read()
-            else:
-                self.close_connection = True
+        if not self.rfile.is_finished and not self._take_rest(self.rfile):
+            self.close_connection = True
         self.conn.wfile.hold(True)
         try:
             super().send_headers()
         finally:
             self.conn.wfile.hold(False)
+
+    def _take_rest(self, body: CountedBody | ChunkedBody) -> bool:
+        """Read what nobody read of a short body, unless it comes slowly; return whether it is at its end."""
+        if isinstance(body, ChunkedBody) or body.remaining > MAX_DRAIN:
+            return False
+        timeout, deadline = self.conn.socket.gettimeout(), time.monotonic() + DRAIN_S
+        self.conn.socket.settimeout(DRAIN_S)
+        try:
+            while not body.is_finished and time.monotonic() < deadline and body.read(BUFFER):
+                pass
+        except OSError as error:
+            _log.debug("the rest of a body did not come: %s", error)
+        finally:
+            self.conn.socket.settimeout(timeout)
+        return body.is_finished
 
     def simple_response(self, status: str, msg: str = "") -> None:
         """Refuse in CouchDB's shape and end the connection: what follows on it may be anything."""

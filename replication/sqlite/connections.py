@@ -40,6 +40,8 @@ class Connections:
     after_commit: Callable[[sqlite3.Connection], None] = lambda conn: None
     gone: StoreError | None = None
     _readers: list[sqlite3.Connection] = field(default_factory=list)
+    _lent: int = 0
+    _returned: threading.Condition = field(default_factory=threading.Condition)
     _writer: sqlite3.Connection | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _waiting: deque[_Job[Any]] = field(default_factory=deque)
@@ -50,6 +52,7 @@ class Connections:
         with translated(self.path):
             conn = self._take_reader()
             try:
+                conn = conn or connect(self.path, writer=False)
                 conn.execute("BEGIN")
                 yield conn
             finally:
@@ -76,32 +79,38 @@ class Connections:
             return run(self._open_writer())
 
     def close(self, reason: StoreError) -> None:
-        """Close everything; calls under way finish, later ones raise `reason`."""
+        """Close everything, once the calls under way have finished; later ones raise `reason`.
+
+        After that this process has the file open nowhere. That matters to a deletion: a connection that is just being
+        opened would otherwise join the old file with the WAL of a new one of the same name.
+        """
         with self._lock:
             self.gone = reason
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-        while self._readers:
-            self._readers.pop().close()
-
-    def _take_reader(self) -> sqlite3.Connection:
-        self._check_open()
-        try:
-            return self._readers.pop()
-        except IndexError:
-            return connect(self.path, writer=False)
-
-    def _return_reader(self, conn: sqlite3.Connection) -> None:
-        if conn.in_transaction:
-            conn.execute("ROLLBACK")
-        if self.gone:
-            conn.close()
-            return
-        self._readers.append(conn)
-        if self.gone:  # closed between the two lines above
+        with self._returned:
+            self._returned.wait_for(lambda: not self._lent)
             while self._readers:
                 self._readers.pop().close()
+
+    def _take_reader(self) -> sqlite3.Connection | None:
+        """Return an idle connection, None where the caller has to open one; either way it is to be returned."""
+        with self._returned:
+            self._check_open()
+            self._lent += 1
+            return self._readers.pop() if self._readers else None
+
+    def _return_reader(self, conn: sqlite3.Connection | None) -> None:
+        try:
+            if conn is not None and conn.in_transaction:
+                conn.execute("ROLLBACK")
+        finally:
+            with self._returned:
+                self._lent -= 1
+                if conn is not None:
+                    self._readers.append(conn)
+                self._returned.notify_all()
 
     def _check_open(self) -> None:
         if self.gone:

@@ -69,10 +69,11 @@ class TreeContract(Contract):
         assert db.get(A).path == ("c", "b", "a")
 
     def test_an_ancestor_that_comes_late_changes_no_leaf(self, db: Database) -> None:
-        """Revisions may arrive in any order."""
+        """Revisions may arrive in any order; the body is kept."""
         put(db, build_doc("a", "3-c", "b", "a"), build_doc("a", "1-a", n=1))
         assert read_leaves(db, "a") == [("3-c", False)]
         assert db.get(A).rev == "3-c"
+        assert read_body(db.get(A, Rev("1-a"))) == {"n": 1}
 
     @pytest.mark.parametrize(
         ("docs", "winner"),

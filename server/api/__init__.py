@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from replication.http import protocol_blueprint
 from server.api.dossiers import dossiers_blueprint
@@ -38,6 +38,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
     sessions = Sessions(node.db, node.clock)
     speakers = Speakers(node, sessions)
     app.extensions["tram"] = speakers
+    api = Blueprint("api", __name__, url_prefix="/api")
     for blueprint in (
         identity_blueprint(node),
         enrolments_blueprint(node, speakers),
@@ -46,7 +47,8 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
         events_blueprint(node, speakers),
         session_blueprint(node, speakers, sessions),
     ):
-        app.register_blueprint(blueprint, url_prefix="/api")
+        api.register_blueprint(blueprint)
+    app.register_blueprint(api)
     app.register_blueprint(protocol_blueprint(node.access), url_prefix="/db")
     _register_desk(app, node)
     app.register_blueprint(static_blueprint(pwa))

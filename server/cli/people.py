@@ -1,85 +1,88 @@
-"""`tram user` and `tram role`: who works at a unit, with which rights. Works beside a running node."""
+"""`tram user` and `tram role`: people and what they may do."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-from server.cli.parsing import Commands, add_command, add_group, add_home
+from server.cli.common import Commands, add_home, open_node, print_table
+from server.dossier.roles import ROLES
 from server.dossier.times import format_time
-from server.home import Home
-from server.node.assembly import Node
-
-ROLES = ("official", "leader", "helper", "admin")
+from server.enrolment import KINDS
 
 
-def add_commands(commands: Commands) -> None:
-    """Add `tram user add|list` and `tram role grant|revoke`."""
-    users = add_group(commands, "user", "People who work at the unit.")
-    add = add_command(users, "add", add_user, "Give somebody a role and an activation code for their first visit.")
-    add_home(add)
-    add.add_argument("--name", required=True, help="full name, as colleagues and citizens will read it")
-    add.add_argument("--role", choices=ROLES, default="official")
-    add.add_argument("--quiet", action="store_true", help="print the code and nothing else")
-    add_home(add_command(users, "list", list_users, "List who has which role."))
-    roles = add_group(commands, "role", "Rights at the unit: signed events, from now on.")
-    for name, run, help in (("grant", grant, "Give a role."), ("revoke", revoke, "Take a role away.")):
-        parser = add_command(roles, name, run, help)
-        add_home(parser)
-        parser.add_argument("subject", metavar="URN", help="urn:tram:subject:…, as `tram user list` shows it")
-        parser.add_argument("role", choices=ROLES)
-        if name == "grant":
-            parser.add_argument("--until", metavar="TIME", help="RFC 3339 in UTC; without it, until revoked")
-        else:
-            parser.add_argument("--reason", required=True)
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    users = commands.add_parser("user", help="people: add, list").add_subparsers(required=True, metavar="WHAT")
+    parser = users.add_parser("add", help="invite somebody: prints an activation code for their device")
+    add_home(parser)
+    parser.add_argument("--name", required=True, help="as in their identity card")
+    parser.add_argument("--kind", choices=KINDS, default="official")
+    parser.add_argument("--role", choices=ROLES, action="append", default=[], help="give this role at once")
+    parser.set_defaults(run=_add)
+    parser = users.add_parser("list", help="everybody known by name")
+    add_home(parser)
+    parser.set_defaults(run=_users)
+    roles = commands.add_parser("role", help="roles: grant, revoke, list").add_subparsers(required=True, metavar="WHAT")
+    parser = roles.add_parser("grant", help="give a role at this unit and everything below it")
+    add_home(parser)
+    parser.add_argument("subject", help="urn:tram:subject:…")
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("--name", help="the person's name; known ones need none")
+    parser.add_argument("--until", metavar="TIME", help="2026-12-31T17:00:00Z; without end if left out")
+    parser.set_defaults(run=_grant)
+    parser = roles.add_parser("revoke", help="take a role away")
+    add_home(parser)
+    parser.add_argument("subject")
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("--reason", required=True)
+    parser.set_defaults(run=_revoke)
+    parser = roles.add_parser("list", help="the roles that hold now")
+    add_home(parser)
+    parser.set_defaults(run=_roles)
 
 
-def add_user(options: argparse.Namespace) -> int:
-    """Grant the role and print the activation code."""
-    with _node(options.home) as node:
-        kind = "helper" if options.role == "helper" else "official"
-        subject, code = node.people.invite(options.name, kind)
-        node.people.grant(subject, options.name, options.role)
-    if options.quiet:
-        print(code)
-        return 0
-    print(f"{options.name} ({subject}) is {options.role} at {node.unit} from now on.")
-    print(f"activation code, good once within a week: {code}")
+def _add(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        subject, code = node.people.invite(arguments.name, arguments.kind)
+        for role in arguments.role:
+            node.people.grant(subject, arguments.name, role)
+    print(f"subject: {subject}")
+    print(f"activation: {code}")
+    print("next: open the node's address on the person's device and enter the code; it works once, for seven days")
     return 0
 
 
-def list_users(options: argparse.Namespace) -> int:
-    """Print one line for each role somebody holds now."""
-    with _node(options.home) as node:
-        for held in node.model.grants(node.database).people(node.unit, format_time(node.clock.now())):
-            print(f"{held.subject}\t{held.role}\t{held.name}")
-    return 0
-
-
-def grant(options: argparse.Namespace) -> int:
-    """Give a role, under the name the person is known by."""
-    with _node(options.home) as node:
-        name = node.model.queries.name_of(options.subject) or options.subject
-        node.people.grant(options.subject, name, options.role, until=options.until)
-    print(f"{options.subject} is {options.role} from now on")
-    return 0
-
-
-def revoke(options: argparse.Namespace) -> int:
-    """Take a role away."""
-    with _node(options.home) as node:
-        node.people.revoke(options.subject, options.role, options.reason)
-    print(f"{options.subject} is no longer {options.role}")
-    return 0
-
-
-@contextmanager
-def _node(path: Path) -> Iterator[Node]:
-    node = Node(Home.open(path))
-    try:
+def _users(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
         node.model.follower.catch_up(node.database)
-        yield node
-    finally:
-        node.close()
+        grants = node.model.grants(node.database)
+        now = format_time(node.clock.now())
+        rows = [(urn, name, ", ".join(grants.roles(urn, node.unit, now))) for urn, name in node.model.queries.people()]
+    print_table(("subject", "name", "roles"), rows)
+    return 0
+
+
+def _grant(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up(node.database)
+        name = arguments.name or node.model.queries.name_of(arguments.subject) or arguments.subject
+        node.people.grant(arguments.subject, name, arguments.role, until=arguments.until)
+    print(f"{name} is {arguments.role} from now on")
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.people.revoke(arguments.subject, arguments.role, arguments.reason)
+    print(f"{arguments.subject} is no longer {arguments.role}")
+    return 0
+
+
+def _roles(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up(node.database)
+        people = node.model.grants(node.database).people(node.unit, format_time(node.clock.now()))
+    print_table(
+        ("subject", "name", "role", "from"), [(grant.subject, grant.name, grant.role, grant.begins) for grant in people]
+    )
+    return 0

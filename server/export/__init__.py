@@ -1,1 +1,1 @@
-"""One dossier as a folder that any JOSE tool and openssl can check without anything of ours."""
+"""Evidence that leaves the system: one dossier as files that ordinary tools can check (`folder`)."""

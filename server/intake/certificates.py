@@ -18,7 +18,7 @@ from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
 from server.errors import Refused
 from server.intake.documents import check_name
 from server.intake.refusal import refusing
-from server.pki.directory import Directory, UnknownCertificate, authority_key_id, key_id
+from server.pki.directory import Directory, UnknownCertificate, authority_key_id, is_ca, key_id
 from server.pki.documents import parse_der_body
 
 _NO_CRLS = CrlSet()
@@ -45,15 +45,15 @@ def check_certificate_document(doc: Doc, *, database: str, directory: Directory,
     with refusing("bad_certificate"):
         certificate = parse_certificate(der)
         at = _inside(certificate, now)
-        is_ca = _is_ca(certificate)
-        if is_ca:
+        authority = is_ca(certificate)
+        if authority:
             _check_key_id(certificate)
             _verify_authority(der, certificate, database, directory, at)  # 7
         else:
             _verify_leaf(der, certificate, database, directory, at)  # 7
     fingerprint = fingerprint_of(certificate)
-    satisfies = (f"key:{key_id(certificate)}",) if is_ca else (f"leaf:{fingerprint}",)
-    return CheckedCertificate(certificate, fingerprint, is_ca, satisfies)
+    satisfies = (f"key:{key_id(certificate)}",) if authority else (f"leaf:{fingerprint}",)
+    return CheckedCertificate(certificate, fingerprint, authority, satisfies)
 
 
 def check_crl_document(doc: Doc, *, database: str, directory: Directory) -> Crl:
@@ -103,13 +103,6 @@ def _check_key_id(certificate: x509.Certificate) -> None:
 def _inside(certificate: x509.Certificate, now: datetime) -> datetime:
     """Return the instant nearest to `now` at which the certificate itself is valid."""
     return min(max(now, certificate.not_valid_before_utc), certificate.not_valid_after_utc)
-
-
-def _is_ca(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
 
 
 def _crl_issuer_key(crl: Crl) -> str:

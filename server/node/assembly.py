@@ -15,16 +15,14 @@ import logging
 import os
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 from flask import Flask
 
-from replication.couch import CouchStore
 from replication.serving import Server
-from replication.sqlite import SqliteStore
 from replication.store import Store
 from server.access import NodeAccess
 from server.dossier import units
+from server.engine import open_store
 from server.errors import NotReady, ServerError
 from server.filestore import FileStore
 from server.home import Home
@@ -66,7 +64,7 @@ class Node:
         self.clock = NodeClock(self.db, now)
         self._renew_certificate()
         self.signer = NodeSigner.of(home)
-        self.store: Store = _open_store(home)
+        self.store: Store = open_store(home)
         self.directory = Directory(self.db, self.store, home.anchors())
         self.quarantine = Quarantine(self.db)
         self.admissions = Admissions(self.db)
@@ -92,6 +90,8 @@ class Node:
         self.people = People(
             home=home,
             db=self.db,
+            store=self.store,
+            directory=self.directory,
             signer=self.signer,
             copier=self.copier,
             intake=self.intake,
@@ -198,11 +198,3 @@ class Node:
             os.close(descriptor)
             raise NotReady(f"{self.home.path} is being served by another process; stop that one first") from exc
         self._lock = descriptor
-
-
-def _open_store(home: Home) -> Store:
-    engine = home.settings.engine
-    if engine.kind == "couchdb":
-        assert engine.url is not None  # `tram init` wrote it
-        return CouchStore(engine.url, prefix=engine.prefix)
-    return SqliteStore(Path(home.path / "store"))

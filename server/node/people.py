@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from crypto.crl import Crl, Revocation, revocation_of
 from crypto.keys import PublicKey
 from replication.document import Doc
+from replication.store import Store
 from server import enrolment
 from server.dossier import units
+from server.dossier.documents import crl_doc
 from server.dossier.times import format_time
 from server.enrolment import Enrolment, Enrolments
-from server.errors import Refused
+from server.errors import Missing, Refused
 from server.home import Home
 from server.intake.door import Intake
 from server.intake.source import Source
@@ -19,6 +23,7 @@ from server.node.signing import NodeSigner
 from server.nodedb import NodeDb
 from server.pki.authority import Authority, new_subject_id
 from server.pki.credentials import CredentialCopier
+from server.pki.directory import Directory, key_id
 from server.readmodel.model import ReadModel
 
 
@@ -30,6 +35,8 @@ class People:
         *,
         home: Home,
         db: NodeDb,
+        store: Store,
+        directory: Directory,
         signer: NodeSigner,
         copier: CredentialCopier,
         intake: Intake,
@@ -37,6 +44,8 @@ class People:
         clock: NodeClock,
     ) -> None:
         self._home = home
+        self._store = store
+        self._directory = directory
         self._signer = signer
         self._copier = copier
         self._intake = intake
@@ -108,7 +117,35 @@ class People:
         self._say("role.revoked", {"subject": subject, "role": role, "reason": reason})
         self._copier.spread_grants(self._database, subject)
 
+    def revoke_certificates(self, subject: str) -> int:
+        """Revoke everything this unit's CA issued to a person, by a new CRL. Returns how many certificates that are.
+
+        Raises `Missing` if there are none, and as `Authority.open`.
+        """
+        self._model.follower.catch_up(self._database)
+        authority = Authority.open(self._home)
+        own = {row.serial for row in self._model.queries.certificates(self._database, subject)}
+        if not own:
+            raise Missing(f"{self._home.unit} issued no certificate to {subject[:80]}")
+        now = self._clock.now()
+        issuer = authority.certificate.subject.public_bytes()
+        known = self._directory.crls(self._database).of(issuer)
+        revoked = {entry.serial_number: revocation_of(known[0], entry.serial_number) for entry in _entries(known)}
+        for serial in map(int, own):
+            revoked.setdefault(serial, Revocation(serial, now))
+        number = known[0].number + 1 if known else 1
+        crl = authority.issue_crl([each for each in revoked.values() if each], number=number, now=now)
+        for name in self._databases_with(authority.certificate):
+            self._admit(crl_doc(crl.public_bytes(Encoding.DER)), name)
+        return len(own)
+
     # Inside
+
+    def _databases_with(self, authority: x509.Certificate) -> list[str]:
+        """Return the databases in which certificates of this unit's CA are: that is where its CRL has to be."""
+        wanted = key_id(authority)
+        names = [name for name in self._store.names() if not name.startswith("f-")]
+        return [name for name in names if name == self._database or wanted in self._directory.authorities(name)]
 
     def _sign_approval(self, subject: str, name: str, found: Enrolment) -> None:
         if self._model.queries.approval(found.thumbprint, self._home.unit) is None:
@@ -130,15 +167,20 @@ class People:
         )
         self._admit(doc)
 
-    def _admit(self, doc: Doc) -> None:
-        result = self._intake.admit(self._database, [doc], source=Source("local", self._signer.urn))[0]
+    def _admit(self, doc: Doc, database: str = "") -> None:
+        result = self._intake.admit(database or self._database, [doc], source=Source("local", self._signer.urn))[0]
         if result.error is not None:
             code, _, reason = result.error.reason.partition(": ")
             raise Refused(code, reason)
-        self._model.follower.catch_up(self._database)
+        self._model.follower.catch_up(database or self._database)
 
     def _issue(self, public_key: PublicKey, subject_id: str) -> x509.Certificate:
         """Issue a certificate and store it as a document, durably, before anybody gets it."""
         certificate = Authority.open(self._home).issue_person(public_key, subject_id=subject_id, now=self._clock.now())
         self._copier.ensure_certificate(self._database, certificate)
         return certificate
+
+
+def _entries(known: tuple[Crl, ...]) -> list[x509.RevokedCertificate]:
+    """Return what the newest CRL revokes."""
+    return list(known[0].entries) if known else []

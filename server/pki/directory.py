@@ -20,10 +20,11 @@ from crypto.certificates import parse_certificate
 from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_chain
 from crypto.crl import Crl, CrlSet, parse_crl
 from crypto.errors import UntrustedChain
+from crypto.event import fingerprint_of
 from replication.document import Doc, DocId
 from replication.errors import NotFound
 from replication.store import AllDocsQuery, GetRequest, Store
-from server.dossier.documents import CRL_PREFIX
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
 from server.errors import Refused
 from server.nodedb import NodeDb
 from server.pki.documents import certificate_id, parse_der_body
@@ -85,6 +86,20 @@ class Directory:
             self._crls[database] = self._crls.get(database, known).adding(crl)
         self.on_crl()
 
+    def relearn(self) -> int:
+        """Find the CA certificates in all databases again, for a `node.db` that was lost. Returns how many there are.
+
+        They were checked when they were stored; every path from them is checked when it is used.
+        """
+        found = 0
+        for name in self._store.names():
+            for doc in self._documents(name, CERTIFICATE_PREFIX) if not name.startswith("f-") else ():
+                certificate = parse_certificate(parse_der_body(doc.body, "certificate"))
+                if is_ca(certificate):
+                    self.learn_authority(name, certificate, fingerprint_of(certificate))
+                    found += 1
+        return found
+
     # Looking up
 
     def leaf(self, database: str, fingerprint: str) -> bytes | None:
@@ -118,7 +133,7 @@ class Directory:
         """Return the CRLs of `database`."""
         known = self._crls.get(database)
         if known is None:
-            known = CrlSet(parse_crl(parse_der_body(doc.body, "crl")) for doc in self._crl_documents(database))
+            known = CrlSet(parse_crl(parse_der_body(doc.body, "crl")) for doc in self._documents(database, CRL_PREFIX))
             with self._lock:
                 self._crls[database] = known
         return known
@@ -181,11 +196,19 @@ class Directory:
                 raise Refused("untrusted_chain", str(exc)) from exc
             raise
 
-    def _crl_documents(self, database: str) -> list[Doc]:
+    def _documents(self, database: str, prefix: str) -> list[Doc]:
         opened = self._store.open(database)
-        rows = opened.all_docs(AllDocsQuery(start=CRL_PREFIX, end=CRL_PREFIX + "~")).rows
+        rows = opened.all_docs(AllDocsQuery(start=prefix, end=prefix + "~")).rows
         found = opened.bulk_get([GetRequest(DocId(row.id)) for row in rows])
         return [doc for docs in found for doc in docs if isinstance(doc, Doc)]
+
+
+def is_ca(certificate: x509.Certificate) -> bool:
+    """Say whether a certificate may issue others."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def key_id(certificate: x509.Certificate) -> str:

@@ -97,6 +97,19 @@ class EventVerdict:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateRow:
+    """A certificate of a database. `kind` is "ca", "node" or "person"; `urn` and `unit` are "" for a CA."""
+
+    fingerprint: str
+    kind: str
+    urn: str
+    unit: str
+    serial: str
+    begins: str
+    ends: str
+
+
 _COLUMNS = ", ".join(f"d.{column.name}" for column in fields(DossierRow))
 
 
@@ -183,6 +196,16 @@ class Queries:
         """Return the streams of a unit that have a filing without a receipt."""
         rows = self._tables.rows("SELECT stream FROM dossiers WHERE unit = ? AND unreceipted > 0", (unit,))
         return tuple(row[0] for row in rows)
+
+    def certificates(self, database: str, urn: str = "") -> tuple[CertificateRow, ...]:
+        """Return the certificates in a database, those of one holder if `urn` is given, newest first."""
+        columns = ", ".join(column.name for column in fields(CertificateRow))
+        rows = self._tables.rows(
+            f"SELECT {columns} FROM certificates WHERE database = ?1 AND (?2 = '' OR urn = ?2)"  # noqa: S608
+            " ORDER BY begins DESC, fingerprint",
+            (database, urn),
+        )
+        return tuple(CertificateRow(*row) for row in rows)
 
     def database_of_certificate(self, fingerprint: str) -> str | None:
         """Return a database that holds the certificate with this thumbprint, None if none does."""

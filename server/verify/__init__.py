@@ -1,19 +1,35 @@
-"""The independent verifier: reads what is stored, believes a root certificate only, names what does not hold."""
+"""The independent verifier: reads a home's store or an export by itself and trusts nothing but a root certificate.
+
+It shares the floor below (`crypto`) and the form of documents (`server.dossier`) with the node, and neither the intake
+nor the read model nor anything they wrote down: what they should have refused is found here.
+
+An event is checked at the time its author claims, the only time a document carries by itself; whether that time is
+proven is what receipts and logs are for. A certificate revoked before that time fails.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 
+from server.errors import Refused
+from server.verify.export import verify_export
 from server.verify.home import verify_home
-from server.verify.report import Fault, Report
+from server.verify.report import Report
 
-__all__ = ["Fault", "Report", "verify_path"]
+__all__ = ["Report", "verify_export", "verify_home", "verify_path"]
 
 
-def verify_path(path: Path, *, roots: Sequence[x509.Certificate] = (), now: datetime | None = None) -> Report:
-    """Return what checking `path`, a node's home, found. `now` is the present unless told otherwise."""
-    return verify_home(path, now=now or datetime.now(UTC), roots=roots)
+def verify_path(path: Path, anchors: Sequence[x509.Certificate] | None = None) -> Report:
+    """Return what was checked in a home or an export and what does not hold.
+
+    `anchors` are the roots to trust; without them the one found in `path` is, which shows that everything there agrees
+    with itself. Raises `Refused("no_file")` for a path that is neither.
+    """
+    if (path / "node.json").exists():
+        return verify_home(path, anchors)
+    if (path / "events").is_dir():
+        return verify_export(path, anchors)
+    raise Refused("no_file", f"{path} is neither a node's home (node.json) nor an export (events/)")

@@ -93,8 +93,10 @@ def test_a_cut_resets_connections_and_restore_lets_new_ones_in(echo: tuple[str, 
             link.cut()
             with pytest.raises(ConnectionResetError):
                 end.recv(1)
-            with pytest.raises(ConnectionError):
-                exchange(link, b"b")
+            answered = b""
+            with suppress(ConnectionError):  # whoever meets the reset first, sender or reader, takes the error
+                answered = exchange(link, b"b")
+            assert answered == b""
         link.restore()
 
         assert exchange(link, b"c") == b"c"

@@ -225,8 +225,10 @@ def test_stubs_without_bytes_spoil_nobody_elses_write(db: CouchDatabase) -> None
         assert errors == [MissingStub if n % 4 == 2 else type(None) for n in range(9)]
 
 
-def test_an_edit_of_a_document_that_never_was_is_a_conflict_in_a_batch_too(db: CouchDatabase) -> None:
-    """CouchDB 3.5.0 stores it when another document of the same shard follows."""
+def test_an_edit_of_a_document_that_never_was_is_a_conflict(db: CouchDatabase) -> None:
+    """CouchDB 3.5 stores it once its shards hold something, alone or in a batch."""
+    db.bulk_docs([Doc(DocId(f"d{n}")) for n in range(8)])
+    assert isinstance(db.bulk_docs([Doc(A, Rev("1-x"))])[0].error, Conflict)
     edits = [Doc(DocId(f"never{n}"), Rev("1-x")) for n in range(6)]
     fresh = [Doc(DocId(f"fresh{n}")) for n in range(6)]
     results = db.bulk_docs([doc for pair in zip(edits, fresh, strict=True) for doc in pair])

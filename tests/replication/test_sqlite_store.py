@@ -304,3 +304,34 @@ def test_deleting_a_database_wakes_who_waits_for_it(store: SqliteStore) -> None:
     store.delete("a")
     waiter.join(10)
     assert caught == [NotFound]
+
+
+def test_readers_never_join_an_old_file_with_a_new_one(store: SqliteStore) -> None:
+    """Deleting and making anew while others open and read: each sees one database or none."""
+    stop = threading.Event()
+    seen: list[list[str]] = []
+    wrong: list[BaseException] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                seen.append([row.id for row in store.open("a").changes().rows])
+            except NotFound:
+                continue
+            except BaseException as exc:
+                wrong.append(exc)
+                return
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(15):
+        db = store.create("a")
+        put(db, build_doc(str(number), "1-x"))
+        assert db.check() == []
+        store.delete("a")
+    stop.set()
+    for reader in readers:
+        reader.join(10)
+    assert wrong == []
+    assert all(len(ids) <= 1 for ids in seen)

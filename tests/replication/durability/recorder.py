@@ -40,7 +40,8 @@ class Recorder:
         self._before = {path.name: path.stat().st_ino for path in root.iterdir() if not _is_index(path.name)}
         self._content = {}
         for name, inode in self._before.items():
-            self._keep(root / name)
+            if inode not in self._known:
+                self._keep(root / name)
             self._content[inode] = (root / name).read_bytes()
 
     @contextmanager
@@ -122,9 +123,12 @@ class Recorder:
         def open_file(file: Any, mode: str = "r", buffering: int = -1, *rest: Any, **named: Any) -> Any:
             if not self.holds(file) or not set(mode) & set("wax+"):
                 return real(file, mode, buffering, *rest, **named)
-            if buffering != 0 or "b" not in mode:
-                raise AssertionError(f"buffered writing to {file} is not recorded")
-            return _RecordedFile(self, os.fspath(file), mode)
+            if "b" not in mode:
+                raise AssertionError(f"writing text to {file} is not recorded")
+            raw = _RecordedFile(self, os.fspath(file), mode)
+            if buffering == 0:
+                return raw
+            return io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
 
         return open_file
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from tests.replication.http.conftest import Client, Serve
 
@@ -96,8 +97,6 @@ def test_a_longpoll_ends_with_the_first_news(client: Client) -> None:
     answers: list[tuple[float, dict[str, list[dict[str, str]]]]] = []
 
     def wait() -> None:
-        import requests
-
         url = f"{client.root}{client.name}/_changes?feed=longpoll&since={since}&timeout=20000"
         answers.append((time.monotonic(), requests.get(url, timeout=30).json()))
         answers.append((time.monotonic(), {}))
@@ -133,14 +132,30 @@ def test_heartbeats_keep_a_silent_feed_alive(client: Client) -> None:
 
 def test_news_a_filter_drops_do_not_silence_the_heartbeat(client: Client) -> None:
     """A busy database must not starve a reader of one document."""
-    with client.call("GET", '_changes?feed=continuous&filter=_doc_ids&doc_ids=["x"]&heartbeat=60', stream=True) as feed:
+    ended = threading.Event()
+
+    def write() -> None:
+        with requests.Session() as session:
+            number = 0
+            while not ended.wait(0.01):
+                number += 1
+                session.put(f"{client.root}{client.name}/d{number}", json={}, timeout=5)
+
+    writer = threading.Thread(target=write)
+    feed_of_x = '_changes?feed=continuous&filter=_doc_ids&doc_ids=["x"]&heartbeat=200'
+    with client.call("GET", feed_of_x, stream=True) as feed:
         lines = feed.iter_lines()
-        for number in range(5):
-            client.put(f"d{number}")
-            assert next(lines) == b""
+        writer.start()
+        try:
+            assert [next(lines) for _ in range(3)] == [b"", b"", b""]
+            written = client.json("GET")["doc_count"]
+        finally:
+            ended.set()
+            writer.join()
         client.put("x")
         row = next(line for line in lines if line)
 
+    assert written > 5  # it was busy
     assert json.loads(row)["id"] == "x"
 
 

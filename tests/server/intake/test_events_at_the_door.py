@@ -110,7 +110,7 @@ def test_one_bad_document_does_not_stop_its_batch(commune, citizen, helpers):
 
 
 def test_an_event_waits_for_its_certificate_and_is_taken_when_it_comes(commune, key_pool, helpers):
-    """The order of arrival does not decide: a quarantined event is offered again when its signer's certificate is here."""
+    """The order of arrival does not decide: a quarantined event is offered again once its signer is known."""
     stranger = helpers.issue_person(commune.authority, key_pool())
     doc = stranger.sign(helpers.submission(commune.home.unit, stranger))
     assert commune.put(doc).startswith("unknown_certificate")

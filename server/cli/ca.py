@@ -1,0 +1,118 @@
+"""`tram ca`: certificates of units, nodes and people."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from server.cli.common import Commands, add_home, open_node, print_table
+from server.errors import Refused
+from server.home import Home, read_bounded, write_atomically
+from server.pki.authority import Authority
+from server.pki.request import (
+    MAX_CHAIN,
+    MAX_REQUEST_BYTES,
+    CaRequest,
+    build_request,
+    comparison_code,
+    describe,
+    install_answer,
+    parse_request,
+    sign_request,
+)
+
+_MAX_ANSWER_BYTES = MAX_CHAIN * 4096
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    group = commands.add_parser("ca", help="certificates: request, sign, install, list, revoke")
+    sub = group.add_subparsers(required=True, metavar="WHAT")
+    parser = sub.add_parser("request", help="write the file that asks the unit above for a CA certificate")
+    add_home(parser)
+    parser.add_argument("file", type=Path)
+    parser.set_defaults(run=_request)
+    parser = sub.add_parser("sign", help="sign a unit's request; OUT goes back to it")
+    add_home(parser)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--code", help="the six digits `tram ca request` printed, read out by the unit's office")
+    parser.set_defaults(run=_sign)
+    parser = sub.add_parser("install", help="check what came back from the unit above, and start using it")
+    add_home(parser)
+    parser.add_argument("file", type=Path)
+    parser.set_defaults(run=_install)
+    parser = sub.add_parser("list", help="the node's own certificates, and those of its unit's people")
+    add_home(parser)
+    parser.set_defaults(run=_list)
+    parser = sub.add_parser("revoke", help="revoke a person's certificates: a lost phone, somebody who left")
+    add_home(parser)
+    parser.add_argument("subject", help="urn:tram:subject:…")
+    parser.set_defaults(run=_revoke)
+
+
+def _request(arguments: argparse.Namespace) -> int:
+    home = Home.open(arguments.home)
+    write_atomically(arguments.file, build_request(home, datetime.now(UTC)), mode=0o644)
+    print(f"{arguments.file}: take it to the unit above, and read these digits out to them")
+    print(f"code: {comparison_code(home.ca_key().public_key())}")
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    home = Home.open(arguments.home)
+    request = parse_request(read_bounded(arguments.file, MAX_REQUEST_BYTES))
+    _compare(request, arguments.code)
+    answer = sign_request(Authority.open(home), request, datetime.now(UTC))
+    write_atomically(arguments.out, answer, mode=0o644)
+    print(f"{arguments.out}: the certificate of {request.unit}; take it back there")
+    print(f"next, there: tram ca install DIR {arguments.out.name}")
+    return 0
+
+
+def _compare(request: CaRequest, code: str | None) -> None:
+    """Have somebody say that the request is the office's own, not one that was swapped on the way."""
+    if code is None and sys.stdin.isatty():
+        print(f"{request.unit} ({request.name}) asks for a CA certificate.")
+        code = input("The six digits their office reads out: ")
+    if code is None:
+        raise Refused("bad_request", "call the office, have the six digits read out, and give them with --code")
+    if code.replace(" ", "") != request.code:
+        raise Refused("bad_request", f"the digits are not {request.unit}'s: this file was made with another key")
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    home = Home.open(arguments.home)
+    authority = install_answer(home, read_bounded(arguments.file, _MAX_ANSWER_BYTES), datetime.now(UTC))
+    print(f"{home.unit} can issue certificates and sign")
+    print(f"root: {describe(authority.chain[-1])}")
+    print(f"next: tram serve {arguments.home}")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    home = Home.open(arguments.home)
+    node = home.node_certificate()
+    for label, certificates in (("node", [node] if node else []), ("chain", home.chain()), ("anchor", home.anchors())):
+        for certificate in certificates:
+            print(f"{label}: {describe(certificate)}")
+    if node is None:
+        return 0
+    with open_node(arguments.home) as opened:
+        opened.model.follower.catch_up(opened.database)
+        rows = [
+            (row.urn, row.unit, row.ends[:10], opened.model.queries.name_of(row.urn))
+            for row in opened.model.queries.certificates(opened.database)
+            if row.kind == "person"
+        ]
+    print_table(("subject", "unit", "until", "name"), rows)
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        count = node.people.revoke_certificates(arguments.subject)
+    print(f"{count} certificates of {arguments.subject} are revoked; the list travels with the next sync")
+    return 0

@@ -1,0 +1,59 @@
+"""`tram init`: a node's home."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from server.cli.common import Commands, add_home
+from server.dossier import units
+from server.errors import Refused
+from server.home import Engine, Home, Settings
+from server.node.clock import timestamp
+from server.pki.authority import found_root
+from server.pki.request import describe
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("init", help="make a node's home")
+    add_home(parser)
+    parser.add_argument("--unit", required=True, metavar="CODE", help="the unit's agency code, such as H41.12.03")
+    parser.add_argument("--name", metavar="N", help="the unit's name as people read it")
+    parser.add_argument("--parent", metavar="URL", help="the node above, such as http://10.0.0.1:8080")
+    parser.add_argument("--couchdb", metavar="URL", help="keep the databases on this CouchDB, not in DIR")
+    parser.add_argument("--prefix", default="", help="what the names of this node's databases begin with there")
+    parser.add_argument("--root", action="store_true", help="found a tree of its own even if the code has units above")
+    parser.add_argument("--difficult-area", action="store_true", help='the commune is a "vùng khó khăn"')
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the home. A unit with none above it by its code becomes a root; any other asks for a certificate."""
+    unit = units.parse_unit_code(arguments.unit)
+    now = datetime.now(UTC)
+    is_root = arguments.root or units.parent_of(unit) is None
+    if is_root and arguments.parent:
+        raise Refused("bad_home", f"{unit} would be a root, which has no parent; leave out --root or --parent")
+    path: Path = arguments.home
+    home = Home.create(
+        path,
+        Settings(
+            unit=unit,
+            name=arguments.name or unit,
+            engine=Engine("couchdb", arguments.couchdb, arguments.prefix) if arguments.couchdb else Engine(),
+            parent=arguments.parent.rstrip("/") if arguments.parent else None,
+            created=timestamp(now),
+            difficult_area=arguments.difficult_area,
+        ),
+    )
+    if is_root:
+        root = found_root(home, now)
+        print(f"{path}: {unit} is the root of its own tree")
+        print(describe(root.certificate))
+        print(f"next: tram serve {path}")
+        return 0
+    print(f"{path}: {unit} waits for a CA certificate from {units.parent_of(unit)}")
+    print(f"next: tram ca request {path} FILE, and take FILE to the unit above")
+    return 0

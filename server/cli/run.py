@@ -1,0 +1,104 @@
+"""`tram serve` and `tram sync`: the node at work."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+
+from replication.replicator import Figures, Progress
+from server.api import create_app
+from server.cli.common import Commands, add_home, open_node
+from server.errors import Refused
+from server.home import Home
+from server.node.assembly import Node
+
+DEFAULT_PORT = 8080
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    parser = commands.add_parser("serve", help="run the node: desk, PWA, API, protocol, background sync")
+    add_home(parser)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="P", help="0 takes any free port")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to be reached from the office's network")
+    parser.add_argument("--no-sync", action="store_true", help="do not replicate with neighbours")
+    parser.set_defaults(run=_serve)
+    parser = commands.add_parser("sync", help="replicate with the neighbours now, with progress")
+    add_home(parser)
+    parser.add_argument("--once", action="store_true", help="end when both sides have everything")
+    parser.add_argument("--link", metavar="NAME", help="this neighbour alone")
+    parser.set_defaults(run=_sync)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C, then end cleanly with status 0."""
+    logging.getLogger().setLevel(logging.DEBUG if arguments.verbose else logging.INFO)
+    ended = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    node = Node(Home.open(arguments.home))
+    try:
+        url = node.start(create_app(node), host=arguments.host, port=arguments.port, sync=not arguments.no_sync)
+        print(f"{node.unit} serves {url}", flush=True)
+        ended.wait()
+    finally:
+        node.stop()
+    return 0
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        names = [arguments.link] if arguments.link else [link.name for link in node.links.all() if not link.paused]
+        if not names:
+            raise Refused("no_link", f"this node has no neighbours; add one with: tram link add {arguments.home} …")
+        if arguments.once:
+            for name in names:
+                _print_figures(name, node.sync.run_once(name, _print_progress))
+            node.model.follower.catch_up()
+            return 0
+        return _follow(node)
+
+
+def _follow(node: Node) -> int:
+    """Replicate until Ctrl-C, and print how it stands every few seconds."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    node.sync.start()
+    try:
+        while not ended.wait(3):
+            for status in node.sync.status():
+                _print_progress(list(status.progress))
+    except KeyboardInterrupt:
+        print("stopping", file=sys.stderr)
+    finally:
+        node.sync.stop()
+    return 0
+
+
+def _print_progress(progress: list[Progress]) -> None:
+    for each in progress:
+        if each.queued_docs or each.last_error:
+            error = f", {each.last_error}" if each.last_error else ""
+            print(
+                f"{each.label}: {each.state}, {each.docs_written} written, {each.queued_docs} to go,"
+                f" {each.rate_bps} bit/s{error}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _print_figures(name: str, figures: Figures) -> None:
+    print(
+        f"{name}: {figures.docs_written} documents written, {figures.refused} refused, {figures.bytes_out} bytes out,"
+        f" {figures.bytes_in} bytes in, {figures.cuts} cuts, {figures.seconds} s"
+    )
+    for refusal in figures.refusals[:20]:
+        print(f"{name}: refused {refusal.id}: {refusal.reason}")

@@ -1,0 +1,81 @@
+"""`tram load-sample`, `doctor`, `rebuild`: filling, examining and mending a node."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+
+from server.cli.common import Commands, add_home, open_node
+from server.home import Home
+from server.node.publishing import publish_sample
+from server.pki.authority import RENEW_NODE_BEFORE
+from server.readmodel.tables import drop
+
+_LOW_DISK_BYTES = 1024 * 1024 * 1024
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    parser = commands.add_parser("load-sample", help="publish the sample catalogue, calendars and units, signed")
+    add_home(parser)
+    parser.set_defaults(run=_load_sample)
+    parser = commands.add_parser("doctor", help="look the node over and say what needs attention")
+    add_home(parser)
+    parser.set_defaults(run=_doctor)
+    parser = commands.add_parser("rebuild", help="compute the read model anew from the store")
+    add_home(parser)
+    parser.set_defaults(run=_rebuild)
+
+
+def _load_sample(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        published = publish_sample(node)
+    print(f"published {published} new documents; they reach the units below with their next sync")
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    """Print one line per finding; status 1 if anything needs attention."""
+    complaints: list[str] = []
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up()
+        now = node.clock.now()
+        if node.clock.is_behind():
+            complaints.append("the system's clock stands before a time this node has signed: set it, or no receipts")
+        left = node.signer.certificate.not_valid_after_utc - now
+        if left < RENEW_NODE_BEFORE:
+            complaints.append(
+                f"the node's certificate ends in {left.days} days; start the node with the CA key unlocked"
+            )
+        if shutil.disk_usage(arguments.home).free < _LOW_DISK_BYTES:
+            complaints.append("less than 1 GiB is free on this disk")
+        if held := node.quarantine.count():
+            complaints.append(
+                f"{held} documents are in quarantine; the newest: {node.quarantine.all(limit=1)[0].reason}"
+            )
+        complaints += [
+            f"link {status.neighbour.name}: {status.last_error} (since {status.since})"
+            for status in node.sync.status()
+            if status.last_error and not status.neighbour.paused
+        ]
+        if not node.model.catalogue().bodies:
+            complaints.append("no procedure is published; sync with the unit above, or: tram load-sample")
+        print(f"{node.unit} ({node.home.settings.name}), {node.home.settings.engine.kind}")
+        print(f"databases: {', '.join(node.store.names())}")
+        print(f"dossiers: {sum(node.model.queries.counts().values())}")
+    for complaint in complaints:
+        print(f"! {complaint}")
+    if not complaints:
+        print("nothing needs attention")
+    return 1 if complaints else 0
+
+
+def _rebuild(arguments: argparse.Namespace) -> int:
+    home = Home.open(arguments.home)
+    drop(home.path / "readmodel.db")
+    with open_node(arguments.home) as node:
+        found = node.directory.relearn()
+        node.model.follower.catch_up()
+        node.feed.catch_up()
+        print(f"{sum(node.model.queries.counts().values())} dossiers, {found} authorities")
+    return 0

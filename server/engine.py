@@ -1,0 +1,22 @@
+"""The store a home says it has: SQLite in the home itself, or a CouchDB."""
+
+from __future__ import annotations
+
+from replication.couch import CouchStore
+from replication.sqlite import SqliteStore
+from replication.store import Store
+from server.errors import Refused
+from server.home import Home
+
+
+def open_store(home: Home) -> Store:
+    """Return the home's store. CouchDB is not spoken to before the first call.
+
+    Raises `Refused("bad_home")` for a CouchDB without an address.
+    """
+    engine = home.settings.engine
+    if engine.kind == "sqlite":
+        return SqliteStore(home.path / "store")
+    if engine.url is None:
+        raise Refused("bad_home", f"{home.path} is on CouchDB but names no address")
+    return CouchStore(engine.url, prefix=engine.prefix)

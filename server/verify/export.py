@@ -1,0 +1,136 @@
+"""Verifying an export: a folder that has to prove itself to somebody who has nothing else (`server.export.folder`)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography import x509
+
+from crypto import base64url, strictjson
+from crypto.errors import CryptoError
+from crypto.event import SignedEvent, parse_signed_event
+from server.dossier.event import Event, parse_event
+from server.errors import Refused, ServerError
+from server.home import parse_certificates, read_bounded
+from server.verify.proofs import Proofs
+from server.verify.report import Report
+
+_MAX_ROOT_BYTES = 64 * 1024
+_MAX_JWS_BYTES = 256 * 1024
+_MAX_CRL_BYTES = 4 * 1024 * 1024
+_MAX_FILE_BYTES = 32 * 1024 * 1024
+# What damaged bytes make the parsers below raise. ValueError covers JSON, base64 and UTF-8.
+_FAULTS = (CryptoError, ServerError, KeyError, TypeError, AttributeError, ValueError)
+
+
+def verify_export(path: Path, anchors: Sequence[x509.Certificate] | None = None) -> Report:
+    """Return what was checked in the export at `path`. Raises `Refused` if it names no root."""
+    root = path / "root.pem"
+    roots = list(anchors or parse_certificates(read_bounded(root, _MAX_ROOT_BYTES), str(root)))
+    report, proofs = Report(), Proofs(roots)
+    found = _read_events(path / "events", report)
+    _verify_certificates(found, proofs, report)
+    _verify_crls(path / "crls", proofs, report)
+    events = _verify_events(found, proofs, report)
+    _check_streams(events, report)
+    _check_files(path / "files", events, report)
+    return report
+
+
+def _read_events(folder: Path, report: Report) -> dict[str, tuple[SignedEvent, list[bytes]]]:
+    """Return (signed event, certificates of `x5c` as DER) of each file, by its name."""
+    found = {}
+    for file in sorted(folder.iterdir()):
+        try:
+            found[file.name] = _parse_jws(read_bounded(file, _MAX_JWS_BYTES))
+        except _FAULTS as exc:
+            report.problems.append(f"events/{file.name}: {exc}")
+    return found
+
+
+def _parse_jws(data: bytes) -> tuple[SignedEvent, list[bytes]]:
+    """Return what one flattened JWS (RFC 7515 §7.2.2) holds; nothing is verified yet."""
+    fields = strictjson.parse(data, max_bytes=_MAX_JWS_BYTES, max_depth=6)
+    header = fields["header"]
+    chain = [base64.b64decode(each, validate=True) for each in header["x5c"]]
+    payload = base64url.decode(fields["payload"])
+    unprotected = {name: value for name, value in header.items() if name != "x5c"}
+    entry = {"protected": fields["protected"], "signature": fields["signature"], "header": unprotected}
+    event = strictjson.parse(payload, max_bytes=_MAX_JWS_BYTES)
+    signed = parse_signed_event({"event": event, "signatures": [entry]})
+    if signed.payload != payload:
+        raise Refused("malformed", "the payload is not in canonical form (RFC 8785)")
+    return signed, chain
+
+
+def _verify_certificates(found: dict[str, tuple[SignedEvent, list[bytes]]], proofs: Proofs, report: Report) -> None:
+    taken: dict[str, tuple[str, bytes]] = {}
+    for name, (_, chain) in found.items():
+        for der in chain:
+            try:
+                taken[proofs.take_certificate(der)] = (name, der)
+            except _FAULTS as exc:
+                report.problems.append(f"events/{name}: x5c: {exc}")
+    for fingerprint, (name, der) in taken.items():
+        try:
+            proofs.verify_certificate(der)
+        except _FAULTS as exc:
+            report.problems.append(f"events/{name}: certificate {fingerprint}: {exc}")
+        else:
+            report.checked["certificates"] += 1
+
+
+def _verify_crls(folder: Path, proofs: Proofs, report: Report) -> None:
+    for file in sorted(folder.glob("*")):
+        try:
+            proofs.verify_crl(read_bounded(file, _MAX_CRL_BYTES))
+        except _FAULTS as exc:
+            report.problems.append(f"crls/{file.name}: {exc}")
+        else:
+            report.checked["revocation lists"] += 1
+
+
+def _verify_events(
+    found: dict[str, tuple[SignedEvent, list[bytes]]], proofs: Proofs, report: Report
+) -> dict[str, Event]:
+    """Return the events that hold, by id."""
+    events: dict[str, Event] = {}
+    for name, (signed, _) in found.items():
+        try:
+            event = parse_event(signed.event)
+            proofs.verify_event(signed)
+        except _FAULTS as exc:
+            report.problems.append(f"events/{name}: {exc}")
+            continue
+        events[signed.id] = event
+        report.checked["events"] += 1
+    return events
+
+
+def _check_streams(events: dict[str, Event], report: Report) -> None:
+    """All events belong to one dossier, and what they build on is here."""
+    streams = {event.stream for event in events.values()}
+    if len(streams) > 1:
+        report.problems.append(f"events of {len(streams)} dossiers in one export")
+    absent = {prev for event in events.values() for prev in event.prev} - events.keys()
+    report.problems += [f"events: {each} is missing, others build on it" for each in sorted(absent)]
+
+
+def _check_files(folder: Path, events: dict[str, Event], report: Report) -> None:
+    """Every file an event names is here under its hash, with the size the event says, and nothing else is."""
+    held = {file.name.partition(".")[0]: file for file in sorted(folder.glob("*"))}
+    named = {ref.sha256: ref for event in events.values() for ref in event.files}
+    for name, ref in sorted(named.items()):
+        file = held.pop(name, None)
+        if file is None:
+            report.problems.append(f"files/{name} is missing: {ref.name}")
+            continue
+        data = read_bounded(file, _MAX_FILE_BYTES)
+        if "sha256-" + base64url.encode(sha256(data).digest()) != name or len(data) != ref.size:
+            report.problems.append(f"files/{file.name}: its {len(data)} bytes are not the file the event names")
+            continue
+        report.checked["whole files"] += 1
+    report.problems += [f"files/{file.name} belongs to no event here" for file in held.values()]

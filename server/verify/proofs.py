@@ -1,0 +1,77 @@
+"""Certificates and CRLs of one place, checked, and signers found among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from crypto.certificates import parse_certificate
+from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_actor, verify_chain
+from crypto.crl import Crl, CrlSet, is_issued_by, parse_crl
+from crypto.errors import Malformed, UntrustedChain
+from crypto.event import SignedEvent, fingerprint_of, verify_event_signature
+from crypto.path import verify_ca
+from server.dossier.times import parse_time
+
+
+class Proofs:
+    """The certificates and CRLs that came with some events. Take all of them first, then ask."""
+
+    def __init__(self, anchors: Sequence[x509.Certificate]) -> None:
+        self.anchors = TrustAnchors(anchors)
+        self._leaves: dict[str, bytes] = {}
+        self._authorities: dict[str, bytes] = {}
+        self._crls = CrlSet()
+        self._cache = ChainCache()
+
+    def take_certificate(self, der: bytes) -> str:
+        """Take a certificate and return its thumbprint. Raises `CryptoError` if it is none."""
+        certificate = parse_certificate(der)
+        fingerprint = fingerprint_of(certificate)
+        (self._authorities if _is_authority(certificate) else self._leaves)[fingerprint] = der
+        return fingerprint
+
+    def verify_certificate(self, der: bytes) -> None:
+        """Return if a path leads from this certificate to an anchor, revocation apart. Raises `CryptoError`."""
+        certificate = parse_certificate(der)
+        if certificate in self.anchors.roots:
+            return
+        above = list(self._authorities.values())
+        begins = [parse_certificate(each).not_valid_before_utc for each in above]
+        at = min(max([certificate.not_valid_before_utc, *begins]), certificate.not_valid_after_utc)
+        if fingerprint_of(certificate) in self._authorities:
+            verify_ca(der, above, anchors=self.anchors, at=at)
+        else:
+            verify_chain(der, above, anchors=self.anchors, at=at)
+
+    def verify_crl(self, der: bytes) -> Crl:
+        """Return a CRL, and count it from now on, once a CA here is proven to have signed it. Raises `Malformed`."""
+        crl = parse_crl(der)
+        issuers = [*self.anchors.roots, *map(parse_certificate, self._authorities.values())]
+        if not any(is_issued_by(crl, issuer) for issuer in issuers):
+            raise Malformed(f"CRL number {crl.number} was signed by none of the CAs here")
+        self._crls = self._crls.adding(crl)
+        return crl
+
+    def verify_event(self, signed: SignedEvent) -> VerifiedSigner:
+        """Return who signed an event, proven: chain and CRLs at the claimed time, signature, actor.
+
+        Raises `CryptoError`, `Refused("bad_time")`.
+        """
+        der = self._leaves.get(signed.fingerprint)
+        if der is None:
+            raise UntrustedChain(f"the signer's certificate {signed.fingerprint} is not here", "unknown_issuer")
+        at = parse_time(str(signed.event["at"]))
+        above = list(self._authorities.values())
+        signer = verify_chain(der, above, anchors=self.anchors, at=at, crls=self._crls, cache=self._cache)
+        verify_event_signature(signed, signer=signer)
+        verify_actor(signer, signed.event["actor"])
+        return signer
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
