@@ -14,7 +14,7 @@ export class NotRegistered extends Error {}
 
 /** @typedef {{event: import("./lib/event.js").TramEvent, statement: {vi: string, en: string}}} Draft */
 
-/** @returns {Promise<{api: NodeApi, identity: import("./store/keys.js").Identity, nowS: () => number}>} Throws `NotRegistered`. */
+/** Who speaks at this desk, for modules that send more than events. @returns {Promise<{api: NodeApi, identity: import("./store/keys.js").Identity, nowS: () => number}>} Throws `NotRegistered`. */
 export async function official() {
   const identity = await readIdentity("official");
   if (!identity) throw new NotRegistered("this browser holds no official's key");
@@ -30,10 +30,10 @@ export async function fetchDraft(stream, type, fields) {
   return api.postDraft(stream, type, fields);
 }
 
-/** @param {string} thumbprint of the key that waits @returns {Promise<Draft>} the approval of an enrolment. Throws what lib/api.js throws. */
+/** @param {string} thumbprint of a key that waits for approval @returns {Promise<Draft>} the approval that would be signed. Throws what lib/api.js throws. */
 export async function fetchApproval(thumbprint) {
   const { api } = await official();
-  return api.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: {} });
+  return api.postApprovalDraft(thumbprint);
 }
 
 /**

@@ -2,10 +2,11 @@
 
 import { procedure as findProcedure } from "./catalogue.js";
 import { idInDocument } from "./lib/event.js";
-import { MAY_WITHDRAW, foldDossier } from "./lib/fold.js";
+import { MAY_WITHDRAW } from "./lib/fold.js";
 import { both } from "./i18n/text.js";
 import { knownEvents } from "./signing.js";
 import { state } from "./state.js";
+import { foldWithStory, readStories } from "./stories.js";
 import { filesOfStream, listEntries } from "./store/drafts.js";
 import { currentTrust } from "./sync.js";
 import { verifyReceipt } from "./lib/trust.js";
@@ -16,6 +17,7 @@ import { verifyReceipt } from "./lib/trust.js";
  * @typedef {object} Loaded
  * @property {import("./lib/fold.js").Dossier} dossier
  * @property {EventDocument[]} docs
+ * @property {import("./stories.js").Story | null} story what the node says beside
  * @property {import("./lib/outbox.js").Entry[]} entries
  * @property {import("./lib/procedures.js").Procedure | null} procedure
  * @property {EventDocument | null} receipt of the submission, verified on this phone just now
@@ -26,15 +28,15 @@ import { verifyReceipt } from "./lib/trust.js";
 
 /** @param {string} stream @returns {Promise<Loaded | null>} null when nothing of it is on this phone */
 export async function loadDossier(stream) {
-  const docs = await knownEvents(stream);
-  const dossier = foldDossier(stream, docs);
+  const [docs, stories] = await Promise.all([knownEvents(stream), readStories()]);
+  const dossier = foldWithStory(stream, docs, stories);
   if (!dossier.submission) return null;
   const [entries, procedure, stored, proofs] = await Promise.all([listEntries(), findProcedure(dossier.procedure), filesOfStream(stream), proveAll(docs)]);
   const mine = entries.filter((entry) => entry.doc.event.stream === stream);
   const withdrawing = mine.some((entry) => entry.doc.event.type === "dossier.withdrawn" && entry.stage !== "refused");
   const open = Boolean(state.identity) && MAY_WITHDRAW.has(dossier.status) && !withdrawing;
   return {
-    dossier, docs, entries: mine, procedure, stored, proofs, receipt: await findReceipt(dossier.submissionId, docs),
+    dossier, docs, story: stories[stream] ?? null, entries: mine, procedure, stored, proofs, receipt: await findReceipt(dossier.submissionId, docs),
     mayWithdraw: open, maySupplement: open && (dossier.status === "waiting_papers" || dossier.status === "new"),
   };
 }

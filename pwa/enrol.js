@@ -1,7 +1,7 @@
 // Registering this phone: make a key, ask for a certificate, wait for the office to compare six digits.
 
 import { NodeApi, Refused } from "./lib/api.js";
-import { buildEnrolmentRequest } from "./lib/enrolment.js";
+import { buildEnrolmentRequest, comparisonCode } from "./lib/enrolment.js";
 import { ORIGIN, nodeNowMs, refreshNode, reloadKey, state, tellAll } from "./state.js";
 import { acceptCertificate, makeKey, readKey, saveKey } from "./store/keys.js";
 
@@ -17,7 +17,7 @@ export async function registerPhone({ activation, ...person }) {
   const once = { nowS: Math.floor(nodeNowMs() / 1000), nonce: crypto.getRandomValues(new Uint8Array(16)) };
   const request = await buildEnrolmentRequest({ ...person, kind: "citizen", activation }, record, once);
   const answer = await new NodeApi(ORIGIN).postEnrolment(request);
-  await saveKey({ ...record, state: "pending", code: answer.code });
+  await saveKey({ ...record, state: "pending", code: await comparisonCode(record.thumbprint) });
   await take(answer);
   return /** @type {import("./store/keys.js").KeyRecord} */ (state.record);
 }

@@ -1,7 +1,7 @@
 // From a confirmed page to a signed event in the outbox. The only module in which the citizen's key signs events.
 
 import { signDocument } from "./lib/identity.js";
-import { causalOrder, foldDossier } from "./lib/fold.js";
+import { arrange } from "./lib/order.js";
 import { bodyOf, fileRefs } from "./drafts.js";
 import { nodeNowMs, state, tellAll } from "./state.js";
 import { commitSigned, listEntries } from "./store/drafts.js";
@@ -11,10 +11,10 @@ import { syncNow } from "./sync.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
 
-/** @param {string} stream @returns {Promise<EventDocument[]>} everything signed in it that this phone knows of, sent or not, in causal order */
+/** @param {string} stream @returns {Promise<EventDocument[]>} everything signed in it that this phone knows of, sent or not */
 export async function knownEvents(stream) {
   const [events, entries] = await Promise.all([allEvents(), listEntries()]);
-  return causalOrder(withEntries(entries, events).filter((doc) => doc.event.stream === stream));
+  return withEntries(entries, events).filter((doc) => doc.event.stream === stream);
 }
 
 /** @param {import("./drafts.js").Work} work complete and confirmed @returns {Promise<EventDocument>} in the outbox. Throws `UnfitEvent`, `StorageFull`. */
@@ -40,7 +40,7 @@ async function sign(what) {
   if (!identity) throw new Error("nothing is signed without a registration");
   const past = await knownEvents(what.stream);
   const unit = past[0]?.event.unit ?? identity.node.unit;
-  return signDocument({ ...what, unit, prev: foldDossier(what.stream, past).heads }, identity, nodeNowMs());
+  return signDocument({ ...what, unit, prev: arrange(past).heads }, identity, nodeNowMs());
 }
 
 function announce() {

@@ -1,9 +1,9 @@
 // One line per dossier, and what is true of it: worked out of the outbox and of the events on this phone.
 
-import { foldDossier } from "./lib/fold.js";
 import { isSettled, progress } from "./lib/outbox.js";
 import { clock, day, known, size, t } from "./i18n/text.js";
 import { state } from "./state.js";
+import { foldWithStory } from "./stories.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
 /** @typedef {import("./lib/outbox.js").Entry} Entry */
@@ -15,12 +15,13 @@ const TONES = { new: "info", received: "info", processing: "info", waiting_paper
 
 /**
  * @param {Entry[]} entries @param {EventDocument[]} events @param {Map<string, string>} names code → procedure
+ * @param {import("./stories.js").Stories} stories
  * @returns {Summary[]} newest first
  */
-export function dossierSummaries(entries, events, names) {
+export function dossierSummaries(entries, events, names, stories) {
   const docs = withEntries(entries, events);
   const streams = new Set(docs.map((doc) => doc.event.stream));
-  const summaries = [...streams].map((stream) => summarise(stream, docs, entries.filter((entry) => entry.doc.event.stream === stream), names));
+  const summaries = [...streams].map((stream) => summarise(foldWithStory(stream, docs, stories), entries.filter((entry) => entry.doc.event.stream === stream), names));
   return summaries.filter((one) => one !== null).sort((a, b) => (a.stream < b.stream ? 1 : -1));
 }
 
@@ -31,15 +32,14 @@ export function withEntries(entries, events) {
   return [...byId.values()];
 }
 
-/** @param {string} stream @param {EventDocument[]} docs @param {Entry[]} entries @param {Map<string, string>} names @returns {Summary | null} */
-function summarise(stream, docs, entries, names) {
-  const dossier = foldDossier(stream, docs);
+/** @param {import("./lib/fold.js").Dossier} dossier @param {Entry[]} entries @param {Map<string, string>} names @returns {Summary | null} */
+function summarise(dossier, entries, names) {
   if (!dossier.submission) return null;
   const local = localState(entries);
-  const status = dossier.status ?? "new";
+  const { status } = dossier;
   const held = status === "new" && entries.some((entry) => entry.stage === "received");
   return {
-    stream, code: dossier.code, when: dossier.steps[0]?.at ?? "",
+    stream: dossier.stream, code: dossier.code, when: dossier.steps[0]?.at ?? "",
     name: names.get(dossier.procedure) ?? dossier.procedure,
     applicant: dossier.submission.applicant?.name ?? "",
     label: local?.label ?? t(held ? "status.held" : known(`status.${status}`, "status.new")),
@@ -79,9 +79,9 @@ export function sendingText(entry) {
 /** @param {import("./lib/fold.js").Dossier} dossier @param {boolean} held @returns {string} */
 export function nextText(dossier, held) {
   const { status, due, reason, submission } = dossier;
+  if (dossier.conflicts.some((one) => !one.settledBy)) return t("next.conflict");
   if (status === "new") return held ? t("next.new") : "";
   if (status === "done" && submission?.delivery === "post") return t("next.done_post");
   if (status === "done" && submission?.delivery === "online") return t("next.done_online");
-  if (!status) return "";
   return t(known(`next.${status}`, "next.new"), { due: due ? day(due) : "…", reason });
 }

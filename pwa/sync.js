@@ -6,6 +6,7 @@ import { Trust, verifyReceipt } from "./lib/trust.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
 import { pollEnrolment } from "./enrol.js";
 import { ORIGIN, citizenToken, forgetTokens, nodeApi, refreshNode, state, tellAll } from "./state.js";
+import { refreshStories } from "./stories.js";
 import { saveSetting } from "./store/db.js";
 import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
 import { addEvent, eventsOf, findCertificate, replicationWith } from "./store/mine.js";
@@ -83,7 +84,9 @@ async function pass() {
   if (Date.now() - catalogueReadMs() > HOUR_MS && (await refreshCatalogue())) tellAll("catalogue");
   if (state.record?.state === "pending") await pollEnrolment();
   if (!state.identity) return "done";
-  const outcome = await runOutbox(await outboxParts());
+  const parts = await outboxParts();
+  const outcome = await runOutbox(parts);
+  if (outcome === "done") await refreshStories(parts.api);
   tellAll("events");
   return outcome;
 }

@@ -106,6 +106,16 @@ export class NodeApi {
     return this.json("POST", "/api/events", { body: { event, signatures } });
   }
 
+  /** @param {string} stream @returns {Promise<any>} the dossier as the node folds it, with the names of who acted */
+  fetchDossier(stream) {
+    return this.json("GET", `/api/dossiers/${encodeURIComponent(stream)}`, {});
+  }
+
+  /** @param {string} thumbprint of a key that waits for approval @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
+  postApprovalDraft(thumbprint) {
+    return this.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: {} });
+  }
+
   /** @param {string} stream @param {string} type @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
   postDraft(stream, type, fields) {
     return this.json("POST", `/api/dossiers/${encodeURIComponent(stream)}/drafts`, { body: { type, fields } });

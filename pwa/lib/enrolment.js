@@ -3,9 +3,20 @@
 import { encode } from "./base64url.js";
 import { utf8 } from "./bytes.js";
 import { canonicalText } from "./canonical.js";
+import { sha256 } from "./hashing.js";
 import { signCompact } from "./jws.js";
 
 export const ENROLMENT_TYPE = "tram-enrolment+jwt";
+
+/**
+ * Six digits made of the key, which the office's screen shows as well: two people compare them (`server/pki/request.py`). Worked out
+ * here and not taken from the node, so that whoever sits between cannot pass off another key.
+ * @param {string} thumbprint RFC 7638 @returns {Promise<string>} "482913"
+ */
+export async function comparisonCode(thumbprint) {
+  const digest = await sha256(utf8(`tram comparison code\0${thumbprint}`));
+  return String(new DataView(digest.buffer).getBigUint64(0) % 1_000_000n).padStart(6, "0");
+}
 
 /**
  * @param {object} who

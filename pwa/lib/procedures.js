@@ -20,7 +20,7 @@ import { fold } from "./normalise.js";
 
 /**
  * @param {Procedure[]} all perhaps several versions of one @param {string} today "2026-11-21"
- * @returns {Procedure[]} the ones in force, one per code
+ * @returns {Procedure[]} the ones in force, one per code, online ones first
  */
 export function inForce(all, today) {
   /** @type {Map<string, Procedure>} */
@@ -30,7 +30,9 @@ export function inForce(all, today) {
     const other = newest.get(one.code);
     if (!other || other.effective_from < one.effective_from) newest.set(one.code, one);
   }
-  return [...newest.values()];
+  // What can be done from here comes first.
+  const ease = (/** @type {Procedure} */ one) => ["TOAN_TRINH", "MOT_PHAN", "KHONG"].indexOf(one.level);
+  return [...newest.values()].sort((a, b) => ease(a) - ease(b) || a.field.id.localeCompare(b.field.id) || a.code.localeCompare(b.code));
 }
 
 /**

@@ -4,7 +4,7 @@ import { answerText } from "../answers.js";
 import { dossierName, loadDossier } from "../dossiers.js";
 import { newSupplement } from "../drafts.js";
 import { isSettled, progress } from "../lib/outbox.js";
-import { dateTime, day, known, size, t } from "../i18n/text.js";
+import { both, dateTime, day, known, size, t } from "../i18n/text.js";
 import { go, notFound } from "../router.js";
 import { nodeApi, state, tellAll } from "../state.js";
 import { readFile, saveEntry } from "../store/drafts.js";
@@ -78,7 +78,7 @@ async function resend(entry) {
 
 /** @param {Loaded} loaded */
 function standing({ dossier, receipt, entries }) {
-  const status = dossier.status ?? "new";
+  const { status } = dossier;
   const held = status === "new" && entries.some((entry) => entry.stage === "received");
   if (held && receipt) {
     return notice("good", h("h2", null, t("state.received_title")), h("p", { class: "small soft" }, t("state.since", { time: dateTime(receipt.event.at) })), h("p", null, t("state.received")), h("p", null, t("next.new")));
@@ -120,14 +120,21 @@ function actions({ dossier, receipt, mayWithdraw }) {
 }
 
 /** @param {Loaded} loaded */
-function timeline({ dossier, proofs, entries }) {
+function timeline({ dossier, proofs, entries, story }) {
   const waiting = new Set(entries.filter((entry) => !isSettled(entry) && entry.stage !== "sent").map((entry) => entry.id));
   const steps = dossier.steps.map((step, i) => h("li", { class: i === dossier.steps.length - 1 ? "now" : null },
     h("h3", null, t(known(`step.${step.type}`, "step.other"))), h("time", { datetime: step.at }, dateTime(step.at)),
+    story?.names[step.actor] && h("p", null, story.names[step.actor]),
     stepText(step).map((line) => h("p", null, line)),
-    step.applied ? null : h("p", null, tag(t("step.not_applied"), "wait")),
+    step.state === "applied" ? null : h("p", null, tag(whyNot(step, story), "wait")),
     h("p", { class: "soft" }, t(waiting.has(`${dossier.stream}:${step.id}`) ? "step.on_phone" : `step.proof.${proofs.get(step.id) ?? "unverified"}`))));
   return h("ol", { class: "timeline" }, steps);
+}
+
+/** @param {import("../lib/fold.js").Step} step @param {Loaded["story"]} story @returns {string} the node's reason where it gave one */
+function whyNot(step, story) {
+  const said = story?.steps[step.id]?.reason;
+  return said ? both(said) : t(known(`step.${step.state}`, "step.not_applied"));
 }
 
 /** @param {import("../lib/fold.js").Step} step @returns {string[]} */
@@ -145,9 +152,9 @@ function answers({ dossier, procedure }) {
   const body = dossier.submission ?? {};
   const applicant = /** @type {const} */ (["name", "id_number", "phone", "address"]).filter((name) => body.applicant?.[name]).map((name) => /** @type {[string, string]} */ ([t(`applicant.${name}`), body.applicant[name]]));
   const fields = procedure?.form.fields ?? [];
-  const form = Object.entries(body.form ?? {}).map(([id, value]) => {
+  const form = Object.entries(dossier.form).map(([id, value]) => {
     const field = fields.find((one) => one.id === id);
-    return /** @type {[string, string]} */ (field && procedure ? [field.label.vi, answerText(procedure, field, String(value))] : [id, String(value)]);
+    return /** @type {[string, string]} */ (field && procedure ? [both(field.label), answerText(procedure, field, String(value))] : [id, String(value)]);
   });
   return h("details", { class: "disclosure" }, h("summary", null, t("dossier.answers")), summaryList([...applicant, ...form]));
 }

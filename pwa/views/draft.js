@@ -3,7 +3,7 @@
 import { readDraft, markDeleted, saveDraft } from "../store/drafts.js";
 import { both, t } from "../i18n/text.js";
 import { loadWork, partsOf } from "../drafts.js";
-import { foldDossier } from "../lib/fold.js";
+import { foldWithStory, readStories } from "../stories.js";
 import { go, notFound } from "../router.js";
 import { knownEvents } from "../signing.js";
 import { tellAll } from "../state.js";
@@ -40,7 +40,7 @@ export async function draftPage([id]) {
 
 /** What the office wants, beside the papers that answer it. @param {string} stream */
 async function asked(stream) {
-  const { request } = foldDossier(stream, await knownEvents(stream));
+  const { request } = foldWithStory(stream, await knownEvents(stream), await readStories());
   return request && notice("wait", h("h2", null, t("dossier.request")), h("ul", null, request.items.map((item) => h("li", null, item))), h("p", null, t("dossier.request_reason", { reason: request.reason })));
 }
 

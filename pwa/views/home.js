@@ -5,6 +5,7 @@ import { listDrafts, listEntries } from "../store/drafts.js";
 import { allEvents } from "../store/mine.js";
 import { both, dateTime, t } from "../i18n/text.js";
 import { state } from "../state.js";
+import { readStories } from "../stories.js";
 import { dossierSummaries } from "../summaries.js";
 import { fill, h } from "../ui/dom.js";
 import { heading, linkButton, notice, tag } from "../ui/parts.js";
@@ -13,13 +14,13 @@ import { heading, linkButton, notice, tag } from "../ui/parts.js";
 
 /** @returns {Promise<import("../router.js").Page>} */
 export async function home() {
-  const [drafts, entries, catalogue] = await Promise.all([listDrafts(), listEntries(), procedures()]);
+  const [drafts, entries, catalogue, stories] = await Promise.all([listDrafts(), listEntries(), procedures(), readStories()]);
   const names = new Map(catalogue.map((one) => [one.code, both(one.name)]));
   const signed = h("div", null);
   const draw = (/** @type {Summary[]} */ summaries) => fill(signed, signedList(summaries, drafts.length > 0));
-  draw(dossierSummaries(entries, [], names));
+  draw(dossierSummaries(entries, [], names, stories));
   // The outbox is here at once; what the node told us needs PouchDB, which is loaded after the first screen.
-  allEvents().then((events) => draw(dossierSummaries(entries, events, names)), (cause) => console.error("events not readable", cause));
+  allEvents().then((events) => draw(dossierSummaries(entries, events, names, stories)), (cause) => console.error("events not readable", cause));
   const content = h("div", null,
     heading(t("home.title")),
     registration(),

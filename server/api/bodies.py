@@ -21,9 +21,9 @@ def read_body(limit_bytes: int) -> bytes:
     length = request.content_length
     if length is not None and length > limit_bytes:
         raise Refused("too_large", f"a body of {length} bytes; at most {limit_bytes} are read here")
-    data = request.stream.read(limit_bytes + 1)
-    if len(data) > limit_bytes:
-        raise Refused("too_large", f"a body of more than {limit_bytes} bytes")
+    data = _read_to_end(limit_bytes)
+    if length is not None and len(data) < length:
+        raise Refused("malformed", f"the body ended after {len(data)} of {length} bytes; send it again")
     coding = request.headers.get("Content-Encoding", "identity").lower()
     if coding == "identity":
         return data
@@ -33,6 +33,21 @@ def read_body(limit_bytes: int) -> bytes:
         return inflate(data, limit_bytes)
     except StoreError as exc:
         raise Refused("too_large" if exc.status == 413 else "malformed", exc.reason) from exc
+
+
+def _read_to_end(limit_bytes: int) -> bytes:
+    """Return the body as it is sent. One `read` gives what has arrived so far, which on a weak line is a part."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while piece := request.stream.read(limit_bytes + 1 - size):
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit_bytes:
+                raise Refused("too_large", f"a body of more than {limit_bytes} bytes")
+    except OSError as exc:  # the line was cut: nobody will read this answer, and nothing of the body counts
+        raise Refused("malformed", f"the connection ended after {size} bytes of the body") from exc
+    return b"".join(pieces)
 
 
 def read_json(*, limit_bytes: int = JSON_BYTES) -> dict[str, Any]:

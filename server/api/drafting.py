@@ -69,7 +69,7 @@ def draft_event(node: Node, speaker: Speaker, stream: str, type: str, fields: Ma
     if type == "dossier.accepted":
         body |= _acceptance(node, story.dossier, fields)
     event = _event(node, speaker, story.row.unit, stream, type, story.dossier.heads, body, fields)
-    _check_counts(node, story, event)
+    _check_counts(node, speaker, story, event)
     return Draft(event, build_statement(type, body, _subject(node, story.dossier), len(event["files"])))
 
 
@@ -159,8 +159,11 @@ def _event(
     )
 
 
-def _check_counts(node: Node, story: Story, event: dict[str, Any]) -> None:
+def _check_counts(node: Node, speaker: Speaker, story: Story, event: dict[str, Any]) -> None:
     """Raise `Clash` with the fold's reason if the event would not count now."""
+    # An official of a tier above is judged by the grants in the dossier's own database: bring them there first.
+    node.copier.ensure_credentials(story.row.database, speaker.who.fingerprint)
+    node.model.follower.catch_up(story.row.database)
     stored = StoredEvent(EventId(event_id(event)), parse_event(event))
     dossier = fold([*(held.stored for held in story.events), stored], node.model.grants(story.row.database))
     entry = next(each for each in dossier.timeline if each.id == stored.id)

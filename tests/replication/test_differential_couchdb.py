@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,11 +41,11 @@ def hash_of(line: str, generation: int) -> str:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> Doc:
-    """Draw one replicated revision: a stretch of one line, its lower end cut off where history was stemmed."""
+def documents(draw: st.DrawFn, *, stemmed: bool = True) -> Doc:
+    """Draw one replicated revision: a stretch of one line, its lower end cut off where history was `stemmed`."""
     line = draw(st.sampled_from(LINES))
     generation = draw(st.integers(1, GENERATIONS))
-    length = draw(st.integers(1, generation))
+    length = draw(st.integers(1, generation)) if stemmed else generation
     path = tuple(hash_of(line, generation - below) for below in range(length))
     deleted = hash_of(line, generation).endswith(("1", "5"))  # a revision is a tombstone everywhere or nowhere
     rev = Rev(f"{generation}-{path[0]}")
@@ -54,70 +55,86 @@ def documents(draw: st.DrawFn) -> Doc:
 batches = st.lists(st.lists(documents(), min_size=1, max_size=6), min_size=1, max_size=6)
 
 
+@dataclass
+class Engines:
+    """The two stores, with one pair of databases for each limit: documents of different examples do not meet."""
+
+    sqlite: Store
+    couch: Store
+    examples: int = 0
+    pairs: dict[int, tuple[Database, Database]] = field(default_factory=dict)
+
+    def pair(self, limit: int) -> tuple[Database, Database]:
+        if limit not in self.pairs:
+            self.pairs[limit] = (self.sqlite.create(f"limit-{limit}"), self.couch.create(f"limit-{limit}"))
+            for db in self.pairs[limit]:
+                db.set_revs_limit(limit)
+        return self.pairs[limit]
+
+
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SqliteStore, CouchStore]]:
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     sqlite = SqliteStore(tmp_path_factory.mktemp("differential"))
     couch = CouchStore(str(URL), prefix=f"t{secrets.token_hex(4)}-")
-    yield sqlite, couch
+    yield Engines(sqlite, couch)
     couch.remove()
     couch.close()
     sqlite.close()
 
 
-def describe(db: Database, probes: Sequence[Rev]) -> dict[str, object]:
-    """Return everything the two engines must agree on."""
-    feed = {row.id: (row.leaves, row.deleted) for row in db.changes().rows}
-    known = [doc_id for doc_id in IDS if doc_id in feed]
+def describe(db: Database, ids: Sequence[DocId], probes: Sequence[Rev]) -> dict[str, object]:
+    """Return everything the two engines must agree on.
+
+    Paths are compared as far as the limit goes: CouchDB shows no more, though a branch may keep older nodes.
+    """
+    limit = db.revs_limit()
+
+    def read(entry: Doc | MissingRev) -> object:
+        if isinstance(entry, MissingRev):
+            return entry.rev
+        return entry.rev, entry.path[:limit], entry.deleted, json.loads(entry.body)
+
+    feed = {row.id: (row.leaves, row.deleted) for row in db.changes(doc_ids=ids).rows}
     return {
         "feed": feed,
-        "leaves": {doc_id: db.leaves(doc_id) for doc_id in known},
-        "open_revs": {doc_id: [read(entry) for entry in db.open_revs(doc_id, None)] for doc_id in IDS},
-        "latest": {doc_id: [read(entry) for entry in db.open_revs(doc_id, probes, latest=True)] for doc_id in IDS},
+        "leaves": {doc_id: db.leaves(doc_id) for doc_id in ids if doc_id in feed},
+        "open_revs": {doc_id: [read(entry) for entry in db.open_revs(doc_id, None)] for doc_id in ids},
+        "latest": {doc_id: [read(entry) for entry in db.open_revs(doc_id, probes, latest=True)] for doc_id in ids},
         "revs_diff": {
             doc_id: (diff.missing, frozenset(diff.possible_ancestors))
-            for doc_id, diff in db.revs_diff(dict.fromkeys(IDS, probes)).items()
+            for doc_id, diff in db.revs_diff(dict.fromkeys(ids, probes)).items()
         },
         "counts": (db.info().doc_count, db.info().doc_del_count),
     }
 
 
-def read(entry: Doc | MissingRev) -> object:
-    if isinstance(entry, MissingRev):
-        return entry.rev
-    return entry.rev, entry.path, entry.deleted, json.loads(entry.body)
-
-
-def compare(sqlite: Store, couch: Store, feeds: Sequence[Sequence[Doc]], limit: int | None) -> None:
-    name = f"db-{secrets.token_hex(6)}"
-    pair = (sqlite.create(name), couch.create(name))
+def compare(engines: Engines, feeds: Sequence[Sequence[Doc]], limit: int) -> None:
+    engines.examples += 1
+    names = {doc_id: DocId(f"{engines.examples}-{doc_id}") for doc_id in IDS}
     generations = range(1, GENERATIONS + 1)
     probes = [Rev(f"{at}-{each}") for at in generations for each in sorted({hash_of(line, at) for line in LINES})]
-    try:
+    pair = engines.pair(limit)
+    for feed in feeds:
+        batch = [replace(doc, id=names[doc.id]) for doc in feed]
         for db in pair:
-            if limit is not None:
-                db.set_revs_limit(limit)
-            for batch in feeds:
-                assert [result.error for result in db.bulk_docs(batch, new_edits=False)] == [None] * len(batch)
-        assert describe(pair[0], probes) == describe(pair[1], probes)
-    finally:
-        sqlite.delete(name)
-        couch.delete(name)
+            assert [result.error for result in db.bulk_docs(batch, new_edits=False)] == [None] * len(batch)
+    ours, theirs = (describe(db, list(names.values()), probes) for db in pair)
+    assert ours == theirs
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(feeds=batches)
-def test_the_same_paths_give_the_same_trees(engines: tuple[SqliteStore, CouchStore], feeds: list[list[Doc]]) -> None:
+def test_the_same_paths_give_the_same_trees(engines: Engines, feeds: list[list[Doc]]) -> None:
     """Whatever the order, the batches and what was stemmed before."""
-    compare(*engines, feeds, None)
+    compare(engines, feeds, 1000)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(feeds=batches, limit=st.integers(1, 4))
-def test_stemming_cuts_the_same_ancestors(
-    engines: tuple[SqliteStore, CouchStore], feeds: list[list[Doc]], limit: int
-) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(docs=st.lists(documents(stemmed=False), min_size=1, max_size=20), limit=st.integers(1, 4))
+def test_stemming_cuts_the_same_ancestors(engines: Engines, docs: list[Doc], limit: int) -> None:
     """With a small limit on both sides, trees fall into several roots in the same way.
 
-    One document a batch: how far a batch is merged before it is stemmed is each engine's own affair.
+    Older revisions come first, each in a batch of its own. Otherwise CouchDB's answer hangs on accidents: it stems
+    once a batch, and where one path joins two roots it stems before it joins, so that an ancestor may stay as a leaf.
     """
-    compare(*engines, [[doc] for batch in feeds for doc in batch], limit)
+    compare(engines, [[doc] for doc in sorted(docs, key=lambda doc: doc.generation)], limit)

@@ -153,6 +153,21 @@ def test_values_sort_in_couchdbs_order() -> None:
     assert sorted([*values[10:], *values[:10]], key=sort_key) == values
 
 
+# What CouchDB 3.5.0 (ICU 72) answered for an index over these words.
+COUCHDB_ORDER = """
+    - (a) [a] #a + = ~ $a 1 10 1a 2 a A á Á à ă ắ ằ ẵ ẳ â ấ ầ ẫ ẩ ã ả ạ ặ ậ a_b a-b a,b a.b a1 ab aB Ab AB b B
+    d D đ Đ da dang Dang đang Đặng dd e é ê ế ệ i í n ñ Nguyen nguyên Nguyên nguyễn Nguyễn nguyện o ó ô ố ö ø ơ ớ
+    ss ß thon thôn Thôn u ú ư ứ xa xã Xã y ý z α Ω ж я ก 中 日
+"""
+
+
+def test_words_sort_as_in_couchdb() -> None:
+    """Vietnamese with its marks, other alphabets, punctuation."""
+    words = COUCHDB_ORDER.split()
+
+    assert sorted(sorted(words), key=sort_key) == words
+
+
 @given(st.lists(st.text(max_size=5), max_size=6))
 def test_the_order_of_strings_is_total(texts: list[str]) -> None:
     """Equal only to itself up to normal form, and the same from both sides."""

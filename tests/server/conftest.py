@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from crypto import jcs, jws, keys
 from crypto.certificates import fingerprint_of
@@ -18,6 +21,7 @@ from replication.sqlite import SqliteStore
 from server.dossier import units
 from server.dossier.documents import certificate_doc, event_doc
 from server.dossier.event import build_event, build_stream_id
+from server.dossier.manifest import build_manifest
 from server.home import Engine, Home, Settings
 from server.intake.door import Intake
 from server.intake.quarantine import Quarantine
@@ -239,6 +243,9 @@ def helpers() -> Any:
         issue_person = staticmethod(issue_person)
         submission = staticmethod(submission)
         certificate_doc = staticmethod(certificate_doc)
+        file_reference = staticmethod(file_reference)
+        wait_until = staticmethod(wait_until)
+        Client = Client
 
     return Helpers
 
@@ -271,3 +278,105 @@ def serve(make_node: Any) -> Callable[[Home], tuple[Any, str]]:
         return node, url.rstrip("/")
 
     return start
+
+
+@dataclass
+class Client:
+    """Somebody who speaks a running node's HTTP interface."""
+
+    url: str
+    audience: str
+    person: Person | None = None
+
+    def __call__(self, method: str, path: str, **options: Any) -> Any:
+        headers = dict(options.pop("headers", {}))
+        if self.person is not None:
+            headers.setdefault("Authorization", f"Bearer {self.person.token(self.audience)}")
+        return requests.request(method, self.url + path, headers=headers, timeout=20, **options)
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self("GET", path, **options)
+
+    def post(self, path: str, value: Any, **options: Any) -> Any:
+        return self("POST", path, json=value, **options)
+
+    def put_file(self, data: bytes, name: str = "giay.jpg", part: str = "giay-chung-sinh") -> dict[str, Any]:
+        """Send a file in chunks with its manifest, and return the reference an event names it by."""
+        manifest, chunks = build_manifest(data)
+        missing = self.post("/api/files/missing", {"chunks": list(manifest.chunks)}).json()["missing"]
+        for chunk_id, chunk in zip(manifest.chunks, chunks, strict=True):
+            if chunk_id in missing:
+                assert self("PUT", f"/api/files/chunks/{chunk_id}", data=chunk).status_code == 201
+        answer = self("PUT", f"/api/files/manifests/{manifest.id}", json={"manifest": manifest.value()})
+        assert answer.status_code == 201, answer.text
+        return file_reference(data, name, part)
+
+
+def file_reference(data: bytes, name: str = "giay.jpg", part: str = "giay-chung-sinh") -> dict[str, Any]:
+    manifest, _ = build_manifest(data)
+    return {
+        "sha256": manifest.sha256,
+        "manifest": manifest.id,
+        "size": manifest.size,
+        "type": "image/jpeg",
+        "name": name,
+        "part": part,
+    }
+
+
+def wait_until(true: Callable[[], Any], limit_s: float = 15.0) -> Any:
+    """Return what `true` returns as soon as that is true; fail after `limit_s`."""
+    deadline = time.monotonic() + limit_s
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it did not become true in time"
+        threading.Event().wait(0.02)
+    return found
+
+
+@dataclass
+class Office:
+    """A running node with an official and a citizen who are enrolled there."""
+
+    node: Any
+    url: str
+    official: Client
+    citizen: Client
+
+    @property
+    def nobody(self) -> Client:
+        return Client(self.url, self.node.signer.urn)
+
+    def enrol(self, key: Any, role: str = "") -> Client:
+        """Somebody enrolled here, with a role if one is named."""
+        person = issue_person(Authority.open(self.node.home), key)
+        self.node.copier.ensure_certificate(self.node.database, person.certificate)
+        if role:
+            self.node.people.grant(person.urn, f"Cán bộ {person.subject_id[:4]}", role)
+        self.node.model.follower.catch_up(self.node.database)
+        return Client(self.url, self.node.signer.urn, person)
+
+    def file(self, who: Client | None = None, **changes: Any) -> str:
+        """File a dossier as a phone does; return its stream."""
+        client = who or self.citizen
+        assert client.person is not None
+        event = submission(self.node.unit, client.person, **changes)
+        answer = client.post("/api/events", client.person.envelope(event))
+        assert answer.status_code == 201, answer.text
+        return str(event["stream"])
+
+    def act(self, client: Client, stream: str, type: str, **fields: Any) -> Any:
+        """Draft, sign and post one step; return the answer to the post."""
+        draft = client.post(f"/api/dossiers/{stream}/drafts", {"type": type, "fields": fields})
+        assert draft.status_code == 200, draft.text
+        assert client.person is not None
+        return client.post("/api/events", client.person.envelope(draft.json()["event"]))
+
+
+@pytest.fixture
+def office(make_homes: Any, serve: Any, key_pool: Any) -> Office:
+    """A running commune office, without neighbours, its registry filled by the province's own hand."""
+    homes = make_homes()
+    node, url = serve(homes[COMMUNE])
+    made = Office(node, url, Client(url, ""), Client(url, ""))
+    made.official, made.citizen = made.enrol(key_pool(), "official"), made.enrol(key_pool())
+    return made

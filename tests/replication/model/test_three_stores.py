@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
+from tests.replication.model.forgetful import ForgetfulStores
 from tests.replication.model.machine import ThreeStores
 
-TestThreeStores = ThreeStores.TestCase
-TestThreeStores.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+SETTINGS = settings(
+    max_examples=50,
+    stateful_step_count=50,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+TestThreeStores = ThreeStores.TestCase
+TestThreeStores.settings = SETTINGS
+TestForgetfulStores = ForgetfulStores.TestCase
+TestForgetfulStores.settings = SETTINGS

@@ -1,0 +1,51 @@
+// What the node says about the person's dossiers beside the events themselves: who acted, and which steps did not count and
+// why. A phone has no role grants, so it takes the node's word for who is in office; signatures it checks by itself.
+
+import { Refused } from "./lib/api.js";
+import { foldDossier } from "./lib/fold.js";
+import { saveSetting, setting } from "./store/db.js";
+import { allEvents } from "./store/mine.js";
+
+/** @typedef {import("./lib/event.js").EventDocument} EventDocument */
+/**
+ * @typedef {object} Story
+ * @property {number} count of events when it was read: another number means it is old
+ * @property {Record<string, string>} names actor → name
+ * @property {Record<string, {state: string, reason: {vi: string, en: string} | null}>} steps by event id
+ */
+/** @typedef {Record<string, Story>} Stories by stream */
+
+/** @returns {Promise<Stories>} */
+export const readStories = () => setting("stories", {});
+
+/** Ask for the stories of dossiers in which something happened. @param {import("./lib/api.js").NodeApi} api Throws what lib/api.js throws, but for refusals. */
+export async function refreshStories(api) {
+  const stories = await readStories();
+  const counts = new Map();
+  for (const { event } of await allEvents()) counts.set(event.stream, (counts.get(event.stream) ?? 0) + 1);
+  for (const [stream, count] of counts) {
+    if (stories[stream]?.count === count) continue;
+    stories[stream] = await fetchStory(api, stream, count);
+    await saveSetting("stories", stories);
+  }
+}
+
+/** @param {import("./lib/api.js").NodeApi} api @param {string} stream @param {number} count @returns {Promise<Story>} */
+async function fetchStory(api, stream, count) {
+  try {
+    const { timeline, names } = await api.fetchDossier(stream);
+    const steps = timeline.map((/** @type {any} */ { id, state, reason }) => [id, { state, reason }]);
+    return { count, names: names ?? {}, steps: Object.fromEntries(steps) };
+  } catch (cause) {
+    // The node does not tell (yet): the events alone are shown, and it is asked again when another arrives.
+    if (cause instanceof Refused && cause.status !== 401) return { count, names: {}, steps: {} };
+    throw cause;
+  }
+}
+
+/** @param {string} stream @param {EventDocument[]} docs @param {Stories} stories @returns {import("./lib/fold.js").Dossier} */
+export function foldWithStory(stream, docs, stories) {
+  const owner = docs.find(({ event }) => event.stream === stream && event.type === "dossier.submitted")?.event.actor;
+  const steps = stories[stream]?.steps ?? {};
+  return foldDossier(stream, docs, ({ actor }, id) => actor !== owner && steps[id]?.state !== "not_applied");
+}
