@@ -60,6 +60,8 @@ class CouchDatabase:
         atts_since: Sequence[Rev] | None = None,
         attachments: bool = False,
     ) -> Doc:
+        if rev is None and atts_since is None:
+            return self._reader.winner(doc_id, attachments=attachments)
         if rev is not None:
             parse_rev(rev)
         request = GetRequest(doc_id, rev, None if atts_since is None else tuple(atts_since))

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from replication.document import Attachment, Doc, DocId, Rev, parse_rev
-from replication.errors import BadRequest, DocValidation
+from replication.errors import BadRequest, DocValidation, IllegalDocId
 from replication.jsontext import dump_json, parse_json
 from replication.multipart import build_boundary, build_related
 from replication.wire import JsonObject, build_digest, check_attachment_name, parse_doc_id, parse_document
@@ -30,6 +30,8 @@ COUCHDB_LEVEL = 8  # [attachments] compression_level
 def check_doc(doc: Doc, *, new_edits: bool) -> None:
     """Raise the `BadRequest` for a document whose JSON would spoil the batch it travels in, or mean something else."""
     parse_doc_id(doc.id)
+    if doc.id.startswith("_local/"):  # CouchDB would store a local document, which has no revision to answer with
+        raise IllegalDocId("Only reserved document ids may start with underscore.")
     try:
         doc.id.encode()
         for name in doc.attachments:

@@ -1,4 +1,4 @@
-"""Documents out of CouchDB, all through `_bulk_get`.
+"""Documents out of CouchDB, nearly all through `_bulk_get`.
 
 One POST answers any number of rows in their order, and it sets no bound on the length of ids and revision lists, as
 the address of a GET does. A row without `rev` answers with all leaves.
@@ -18,6 +18,7 @@ from replication.errors import BadRequest, NotFound
 from replication.store import GetRequest, JsonObject, MissingRev, RevInfo
 
 NOBODYS_REV = "1-none"
+MAX_ID_IN_ADDRESS = 500  # characters; 6 KB when percent-encoded, and CouchDB stops reading a head at 8 KB
 ROWS_PER_REQUEST = 1000  # CouchDB takes 10,000 (max_bulk_get_count); answers stay moderate this way
 Found = Doc | MissingRev
 
@@ -45,6 +46,22 @@ class Reader:
             answer = self._link.json("POST", (self._database, "_bulk_get"), wanted, params=params, repeat=True)
             found += [self._parse_row(*pair) for pair in zip(part, answer["results"], strict=True)]
         return found
+
+    def winner(self, doc_id: DocId, *, attachments: bool = False) -> Doc:
+        """Return the winning revision. Raises `NotFound("missing")` or `NotFound("deleted")`.
+
+        A plain GET, which takes CouchDB half the time of a `_bulk_get`, unless the id is long.
+        """
+        if doc_id.startswith("_local/"):
+            raise NotFound("missing")
+        if len(doc_id) > MAX_ID_IN_ADDRESS:
+            doc = pick(self.leaves(GetRequest(doc_id), attachments=attachments)[0])
+            if doc.deleted:
+                raise NotFound("deleted")
+            return doc
+        params = {"revs": True, "att_encoding_info": True, "attachments": attachments}
+        path = (self._database, *build_doc_path(doc_id))
+        return parse_doc(self._link.json("GET", path, params=params, repeat=True), self.fetch_stored)
 
     def fetch_stored(self, doc_id: DocId, rev: Rev, name: str) -> bytes:
         """Return one attachment's bytes as stored, encoded or not. Raises `NotFound`."""

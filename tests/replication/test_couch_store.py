@@ -19,7 +19,15 @@ from replication.couch import CouchStore
 from replication.couch.database import CouchDatabase
 from replication.couch.link import Link
 from replication.document import Attachment, Doc, DocId, Rev, Seq
-from replication.errors import BadRequest, Conflict, IllegalDatabaseName, MissingStub, NotFound, Unauthorized
+from replication.errors import (
+    BadRequest,
+    Conflict,
+    IllegalDatabaseName,
+    IllegalDocId,
+    MissingStub,
+    NotFound,
+    Unauthorized,
+)
 from replication.store import GetRequest
 from replication.wire import build_digest
 
@@ -31,6 +39,7 @@ ADDRESS: str = URL
 pytestmark = pytest.mark.couchdb
 
 A = DocId("a")
+HASH = "0123456789abcdef" * 2
 
 
 @pytest.fixture
@@ -252,11 +261,21 @@ def test_compressed_attachments_keep_the_bytes_they_were_stored_with(db: CouchDa
 def test_long_ids_and_revision_lists_pass(db: CouchDatabase) -> None:
     """They travel in bodies; an address is bounded."""
     doc_id = DocId("ấ" * 2000)
-    db.bulk_docs([Doc(doc_id, Rev(f"{n}-x"), ("x",)) for n in range(1, 1200)], new_edits=False)
-    revs = [Rev(f"{n}-x") for n in range(1, 1200)]
+    db.bulk_docs([Doc(doc_id, Rev(f"{n}-{HASH}"), (HASH,)) for n in range(1, 400)], new_edits=False)
+    revs = [Rev(f"{n}-{HASH}") for n in range(1, 400)]
     assert [getattr(doc, "rev", None) for doc in db.open_revs(doc_id, revs)] == revs
-    assert len(db.leaves(doc_id)) == 1199
-    assert db.get(doc_id, Rev("5-x"), atts_since=revs).rev == "5-x"
+    assert len(db.leaves(doc_id)) == 399
+    assert db.get(doc_id, revs[4], atts_since=revs).rev == revs[4]
+
+
+def test_local_documents_are_not_read_or_written_as_documents(db: CouchDatabase) -> None:
+    """CouchDB would do both; the contract has calls of their own for them."""
+    db.put_local("x", b"{}")
+    with pytest.raises(NotFound, match="missing"):
+        db.get(DocId("_local/x"))
+    (result,) = db.bulk_docs([Doc(DocId("_local/y"))])
+    assert isinstance(result.error, IllegalDocId)
+    assert [local.id for local in db.local_docs()] == ["x"]
 
 
 def test_a_body_that_is_no_json_object_fails_alone(db: CouchDatabase) -> None:

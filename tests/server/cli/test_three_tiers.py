@@ -63,26 +63,26 @@ def test_a_dossier_reaches_the_province_whole_and_an_answer_comes_back(tiers, ke
     for node in (commune, district, province):
         helpers.wait_until(lambda node=node: comments(node) == ["Huyện đã xem"], 30)
     assert [node.quarantine.count() for node in (commune, district, province)] == [0, 0, 0]
-    ids = {
-        unit: {row.id for row in node.store.open("u-h41-12-03").changes().rows} for unit, (node, _) in tiers.items()
-    }
+    ids = {unit: {row.id for row in node.store.open("u-h41-12-03").changes().rows} for unit, (node, _) in tiers.items()}
     helpers.wait_until(
-        lambda: len(
-            {
-                frozenset(row.id for row in node.store.open("u-h41-12-03").changes().rows)
-                for node, _ in tiers.values()
-            }
+        lambda: (
+            len(
+                {
+                    frozenset(row.id for row in node.store.open("u-h41-12-03").changes().rows)
+                    for node, _ in tiers.values()
+                }
+            )
+            == 1
         )
-        == 1
     )
     assert ids
 
 
 def test_the_registry_comes_down_and_not_up(tiers, helpers):
-    """What the province publishes reaches the commune; the commune cannot write into the province's registry."""
+    """What the province publishes reaches the commune; the commune cannot write into the district's registry."""
     from server.node.publishing import publish_sample
 
-    (province, province_url), _, (commune, _) = tiers.values()
+    (province, _), (_, district_url), (commune, _) = tiers.values()
     count = publish_sample(province)
     assert count > 30
     assert publish_sample(province) == 0
@@ -96,10 +96,10 @@ def test_the_registry_comes_down_and_not_up(tiers, helpers):
         at=commune.clock.now(),
         body={"code": "H41.12.03", "name": "x", "tier": "commune", "from": "2026-01-01T00:00:00Z"},
     )
-    headers = {"Authorization": f"Bearer {commune.signer.token('urn:tram:node:h41', commune.clock.now())}"}
+    headers = {"Authorization": f"Bearer {commune.signer.token('urn:tram:node:h41-12', commune.clock.now())}"}
     from replication.wire import render_document
 
-    answer = helpers.Client(province_url, "")(
+    answer = helpers.Client(district_url, "")(
         "POST",
         "/db/registry/_bulk_docs",
         data=b'{"new_edits":false,"docs":[' + render_document(doc, revs=True) + b"]}",
