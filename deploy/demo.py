@@ -19,7 +19,7 @@ OFFICIALS = {COMMUNE: OFFICIAL, DISTRICT: DISTRICT_OFFICIAL, PROVINCE: PROVINCE_
 
 def main() -> int:
     """Run the demo until interrupted; 0 then, 1 if a node did not start."""
-    province = Province(ROOT, couchdb=os.environ.get("TRAM_COUCHDB_URL"))
+    province = Province(ROOT, couchdb=(os.environ.get("TRAM_COUCHDB_URL") or "").rstrip("/") or None)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -60,7 +60,7 @@ def main() -> int:
     """Run the job; 0 when all of it was seen to hold."""
     run = Run()
     base = int(os.environ.get("TRAM_PORT_BASE", "0")) or free_port() // 100 * 100 + 1
-    province = Province(ROOT, port_base=base, couchdb=os.environ.get("TRAM_COUCHDB_URL"))
+    province = Province(ROOT, port_base=base, couchdb=(os.environ.get("TRAM_COUCHDB_URL") or "").rstrip("/") or None)
     try:
         result = _job(run, province)
     except Refusal as exc:

@@ -69,11 +69,14 @@ export function citizenToken() {
   return source.token;
 }
 
-/** Tokens made so far carry a wrong time: make new ones. */
-export const forgetTokens = () => { source = null; };
+/** The node does not take our token: read its clock, and make new ones. */
+export async function renewTokens() {
+  await refreshNode();
+  source = null;
+}
 
 /** @returns {NodeApi} speaking as the citizen where there is one */
-export const nodeApi = () => new NodeApi(ORIGIN, state.identity ? { token: citizenToken() } : {});
+export const nodeApi = () => new NodeApi(ORIGIN, state.identity ? { token: () => citizenToken()(), renew: renewTokens } : {});
 
 const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("tram");
 const listeners = new Set(/** @type {((what: string) => void)[]} */ ([]));

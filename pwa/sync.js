@@ -5,7 +5,7 @@ import { outcomeOf, runOutbox, isOpen } from "./lib/outbox.js";
 import { Trust, verifyReceipt } from "./lib/trust.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
 import { pollEnrolment } from "./enrol.js";
-import { ORIGIN, citizenToken, forgetTokens, nodeApi, refreshNode, state, tellAll } from "./state.js";
+import { ORIGIN, citizenToken, nodeApi, refreshNode, renewTokens, state, tellAll } from "./state.js";
 import { refreshStories } from "./stories.js";
 import { saveSetting } from "./store/db.js";
 import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
@@ -65,9 +65,8 @@ async function oneRun() {
   try {
     outcome = await pass();
     if (outcome === "unauthorised") {
-      // Most often our clock: read the node's, sign a new token, try once more.
-      await refreshNode();
-      forgetTokens();
+      // From the replication, which does not try again by itself.
+      await renewTokens();
       outcome = await pass();
     }
   } catch (cause) {

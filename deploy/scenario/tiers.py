@@ -13,6 +13,9 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
+
+import requests
 
 from bench.link import Link, Profile
 from deploy.scenario.processes import Child, run_tram, start, wait_until_answering
@@ -70,6 +73,8 @@ class Province:
         """Make homes, keys, certificates, links and the catalogue, from nothing."""
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir(parents=True)
+        if self.couchdb:
+            self._forget_databases(self.couchdb)
         for tier in TIERS:
             self._init(tier)
         run_tram("load-sample", self.home(PROVINCE))
@@ -120,13 +125,24 @@ class Province:
         if tier.parent:
             options += ["--parent", self._link_url(f"{tier.folder}-{tier.parent}")]
         if self.couchdb:
-            options += ["--couchdb", self.couchdb, "--prefix", f"tram-{self.port_base}-{tier.folder}-"]
+            options += ["--couchdb", self.couchdb, "--prefix", self._prefix(tier)]
         run_tram("init", home, *options)
         if tier.parent:
             request, answer = self.root / f"{tier.folder}.request", self.root / f"{tier.folder}.answer"
             code = _told(run_tram("ca", "request", home, request), "code: ")
             run_tram("ca", "sign", self.root / tier.parent, request, answer, "--code", code)
             run_tram("ca", "install", home, answer)
+
+    def _prefix(self, tier: Tier) -> str:
+        """What a tier's databases begin with on a CouchDB that all three share: "tram-demo-commune-"."""
+        return f"tram-{self.root.name.strip('.')}-{tier.folder}-"
+
+    def _forget_databases(self, couchdb: str) -> None:
+        """Remove what an earlier run left on the CouchDB; names beginning like ours are nobody else's."""
+        ours = tuple(self._prefix(tier) for tier in TIERS)
+        for name in requests.get(f"{couchdb}/_all_dbs", timeout=30).json():
+            if name.startswith(ours):
+                requests.delete(f"{couchdb}/{quote(name, safe='')}", timeout=30).raise_for_status()
 
     def _link_url(self, name: str) -> str:
         order = ("commune-district", "district-province", "pull")

@@ -40,11 +40,13 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 export class NodeApi {
   /**
    * @param {string} origin such as "https://tram.muonglong.example", without a slash at the end
-   * @param {{token?: () => Promise<string>, fetch?: typeof fetch, now?: () => number}} [options] `token` gives the bearer token
+   * @param {{token?: () => Promise<string>, renew?: () => Promise<void>, fetch?: typeof fetch, now?: () => number}} [options] `token` gives
+   *   the bearer token; `renew` is called once when the node does not take it, most often because a clock was set
    */
-  constructor(origin, { token, fetch: send = (...args) => fetch(...args), now = Date.now } = {}) {
+  constructor(origin, { token, renew, fetch: send = (...args) => fetch(...args), now = Date.now } = {}) {
     this.origin = origin;
     this.token = token;
+    this.renew = renew;
     this.send = send;
     this.now = now;
   }
@@ -142,7 +144,18 @@ export class NodeApi {
    * @param {{raw?: BodyInit, headers?: Record<string, string>, open?: boolean}} options
    * @returns {Promise<Response>} 2xx or 304. Throws `Unreachable`, `Busy`, `Refused`.
    */
-  async request(method, path, { raw, headers, open }) {
+  async request(method, path, options) {
+    try {
+      return await this.once(method, path, options);
+    } catch (cause) {
+      if (!this.renew || options.open || !(cause instanceof Refused) || cause.status !== 401) throw cause;
+      await this.renew();
+      return this.once(method, path, options);
+    }
+  }
+
+  /** @param {string} method @param {string} path @param {{raw?: BodyInit, headers?: Record<string, string>, open?: boolean}} options @returns {Promise<Response>} */
+  async once(method, path, { raw, headers, open }) {
     const sent = new Headers({ Accept: "application/json", ...headers });
     if (this.token && !open) sent.set("Authorization", `Bearer ${await this.token()}`);
     const response = await unlessCut(() => this.send(this.origin + path, {

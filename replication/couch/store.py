@@ -41,11 +41,10 @@ class CouchStore:
                 self._uuid = fetch_uuid(self._link, self._prefix + IDENTITY_NAME)
             return self._uuid
 
-    def renew_uuid(self) -> str:
-        """Give the store a new uuid and return it: to be called once after databases were restored from a backup."""
+    def rebirth(self) -> None:
+        """Take a new uuid: to be called once after databases were put back from a backup."""
         with self._lock:
             self._uuid = renew_uuid(self._link, self._prefix + IDENTITY_NAME)
-            return self._uuid
 
     def create(self, name: str) -> CouchDatabase:
         self._check(name)

@@ -2,7 +2,8 @@
 
 Two cheap marks, neither of which a writer waits for (docs/decisions/0012 has what they catch and miss):
 
-- `store.db` holds the store's uuid and the inode it was made in. A copy has another inode.
+- `store.db` holds the store's uuid and the birth of the file it is in: its inode, and the generation of that inode
+  where the system tells it. A copy has another.
 - `<database>.mark` holds the newest position a commit reached, written after the commit and without fsync. A database
   that is behind its own mark was rolled back.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import struct
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +23,16 @@ from typing import BinaryIO
 
 from replication.sqlite.connections import translated
 
+try:
+    import fcntl
+except ImportError:  # Windows: a file's number there is never given to another one
+    fcntl = None  # type: ignore[assignment]
+
 _MARK = re.compile(rb"([0-9a-f]{8}) (\d{18})\n")
+# FS_IOC_GETVERSION of linux/fs.h, _IOR('v', 1, long), as most architectures number it; others answer with an error.
+_GET_GENERATION = 0x80007601 | struct.calcsize("l") << 16
+# `read_birth` opens and closes the file, and a close drops every POSIX lock its process has on it. So one at a time.
+_claiming = threading.Lock()
 
 
 class Identity:
@@ -32,22 +44,41 @@ class Identity:
     @contextlib.contextmanager
     def claim(self) -> Iterator[Claim]:
         """Hold the identity against other processes, and write what the block left in the claim."""
-        with translated(self._path):
+        with _claiming, translated(self._path):
+            if not self._path.exists():
+                self._path.touch()
+            birth = read_birth(self._path)
             conn = sqlite3.connect(self._path, isolation_level=None, timeout=10)
             try:
                 conn.execute("PRAGMA synchronous = FULL")
                 conn.execute("BEGIN IMMEDIATE")
-                conn.execute("CREATE TABLE IF NOT EXISTS store (uuid TEXT NOT NULL, inode INTEGER NOT NULL)")
-                inode = self._path.stat().st_ino
-                row = conn.execute("SELECT uuid, inode FROM store").fetchone()
-                claim = Claim(row[0], is_new=False, is_copy=row[1] != inode) if row else Claim(build_uuid())
+                conn.execute("CREATE TABLE IF NOT EXISTS store (uuid TEXT NOT NULL, inode TEXT NOT NULL)")
+                row = conn.execute("SELECT uuid, CAST(inode AS TEXT) FROM store").fetchone()
+                claim = Claim(row[0], is_new=False, is_copy=row[1] != birth) if row else Claim(build_uuid())
                 yield claim
-                if (claim.uuid, inode) != row:
+                if (claim.uuid, birth) != row:
                     conn.execute("DELETE FROM store")
-                    conn.execute("INSERT INTO store VALUES (?, ?)", (claim.uuid, inode))
+                    conn.execute("INSERT INTO store VALUES (?, ?)", (claim.uuid, birth))
                 conn.execute("COMMIT")
             finally:
                 conn.close()
+
+
+def read_birth(path: Path) -> str:
+    """Return what tells a file from every other that ever had its name: "<inode>" or "<inode>-<generation>".
+
+    An inode number alone is not enough: ext4 gives the number of a file just deleted to the next one made, so that
+    `rm -r` and `cp -a` of a whole folder bring the same numbers back. The generation is drawn anew each time.
+    """
+    inode = path.stat().st_ino
+    if fcntl is None:
+        return str(inode)
+    with path.open("rb") as file:
+        try:
+            answer = fcntl.ioctl(file, _GET_GENERATION, bytes(8))
+        except OSError:  # not on this file system: tmpfs and others, which do not hand numbers out again soon
+            return str(inode)
+    return f"{inode}-{struct.unpack_from('I', answer)[0]}"
 
 
 @dataclass

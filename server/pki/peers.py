@@ -45,7 +45,7 @@ class PeerCertificates:
         """
         if not 1 <= len(chain) <= MAX_DEPTH + 2:
             raise Refused("bad_certificate", f"an introduction is 1 to {MAX_DEPTH + 2} certificates, the node's first")
-        signer = self._verify(list(chain), now)
+        signer = self._verify(list(chain), now, None)  # cold: what is kept must stand alone after a restart
         if signer.kind != "node":
             raise Refused("bad_certificate", "nodes introduce themselves; people are enrolled at a counter")
         with self._db.transaction() as connection:
@@ -67,9 +67,10 @@ class PeerCertificates:
         row = self._db.row("SELECT chain FROM peers WHERE fingerprint = ?", (fingerprint,))
         if row is None:
             raise Refused("unknown_certificate", f"certificate {fingerprint} is not known here; enrol or introduce it")
-        return self._verify([base64url.decode(each) for each in orjson.loads(row["chain"])], now)
+        chain = [base64url.decode(each) for each in orjson.loads(row["chain"])]
+        return self._verify(chain, now, self._cache)
 
-    def _verify(self, chain: list[bytes], now: datetime) -> VerifiedSigner:
+    def _verify(self, chain: list[bytes], now: datetime, cache: ChainCache | None) -> VerifiedSigner:
         crls = self._directory.crls(self._crls_from) if self._crls_from else CrlSet()
         anchors = self._directory.anchors
-        return verify_chain(chain[0], chain[1:], anchors=anchors, at=now, crls=crls, cache=self._cache)
+        return verify_chain(chain[0], chain[1:], anchors=anchors, at=now, crls=crls, cache=cache)

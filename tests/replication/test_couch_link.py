@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from replication.couch.identity import fetch_uuid
 from replication.couch.link import Link, parse_url
 from replication.errors import BadRequest, Forbidden, NotFound, StorageFull, StoreError, TooLarge, Unavailable
 
@@ -260,6 +261,20 @@ def test_an_error_names_the_address_without_the_password() -> None:
     with pytest.raises(Unavailable, match=f"http://127.0.0.1:{port} does not answer") as caught:
         link.json("GET", ())
     assert "secret" not in caught.value.reason
+
+
+def test_a_cluster_whose_nodes_call_themselves_differently_is_refused(serve: Serve) -> None:
+    """Behind a load balancer the store would be another one at each start; the error says what to set."""
+    server, link = serve(
+        answer("200 OK", b'{"couchdb":"Welcome","uuid":"bbb"}'),
+        answer("404 Object Not Found", b'{"error":"not_found","reason":"missing"}'),
+        answer("412 Precondition Failed", b'{"error":"file_exists","reason":"it is there"}'),
+        answer("200 OK", b'{"rows":[{"id":"store-aaa"}]}'),
+        answer("200 OK", b'{"cluster_nodes":["a@x","b@x"]}'),
+    )
+    with pytest.raises(Unavailable, match=r"2 nodes .* set \[couchdb\] uuid"):
+        fetch_uuid(link, "x")
+    assert not any(request.startswith(b"PUT /x/") for request in server.requests)
 
 
 @pytest.mark.parametrize("url", ["couch", "ftp://host", "http://", "http://host?x=1", "http:///db"])

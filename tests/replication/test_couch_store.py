@@ -144,7 +144,7 @@ def test_stores_with_different_prefixes_share_a_server(store: CouchStore, prefix
         other.close()
 
 
-def test_the_uuid_is_the_same_for_every_process_until_it_is_renewed(store: CouchStore, prefix: str) -> None:
+def test_the_uuid_is_the_same_for_every_process_until_rebirth(store: CouchStore, prefix: str) -> None:
     """Peers key checkpoints on it: stable over restarts, new after a restore."""
     first = CouchStore(ADDRESS, prefix=prefix)
     with ThreadPoolExecutor(4) as pool:  # made by whoever is first
@@ -152,9 +152,9 @@ def test_the_uuid_is_the_same_for_every_process_until_it_is_renewed(store: Couch
         uuids = set(pool.map(lambda each: each.uuid, stores))
     assert uuids == {first.uuid}
     assert len(first.uuid) == 32
-    renewed = first.renew_uuid()
-    assert renewed not in uuids
-    assert (first.uuid, store.uuid) == (renewed, renewed)
+    first.rebirth()
+    assert first.uuid not in uuids
+    assert store.uuid == first.uuid
     for each in (first, *stores):
         each.close()
 

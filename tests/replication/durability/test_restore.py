@@ -186,9 +186,25 @@ def test_a_database_put_back_in_its_place_is_noticed(tmp_path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("way", ["into the old files", "in place of the directory"])
-def test_a_folder_put_back_whole_is_noticed(tmp_path: Path, way: str) -> None:
-    """Marks, uuid and databases all from the copy, where file systems hand out the same inodes again."""
+def replaced_folder(node: Path, copy: Path) -> SqliteStore:
+    """`rm -r node; cp -a copy node`."""
+    shutil.rmtree(node)
+    shutil.copytree(copy, node)
+    return SqliteStore(node)
+
+
+def overwritten_files(node: Path, copy: Path) -> SqliteStore:
+    """`cp -a copy/. node/`: the old files, with old content. Only who does it can know, and must say so."""
+    for path in copy.iterdir():
+        shutil.copyfile(path, node / path.name)
+    store = SqliteStore(node)
+    store.rebirth()
+    return store
+
+
+@pytest.mark.parametrize("restore", [replaced_folder, overwritten_files])
+def test_a_folder_put_back_whole_is_a_new_life(tmp_path: Path, restore: Callable[[Path, Path], SqliteStore]) -> None:
+    """Marks, uuid and databases all from the copy, and on ext4 in files of the same inode numbers."""
     node, copy = tmp_path / "node", tmp_path / "copy"
     store = SqliteStore(node)
     db = store.create(NAME)
@@ -200,14 +216,8 @@ def test_a_folder_put_back_whole_is_noticed(tmp_path: Path, way: str) -> None:
     write(db, 5, 10)
     told, uuid = db.info().update_seq, store.uuid
     store.close()
-    if way == "into the old files":
-        for path in copy.iterdir():
-            shutil.copyfile(path, node / path.name)  # what `cp -a copy/. node/` does
-    else:
-        shutil.rmtree(node)
-        shutil.copytree(copy, node)
 
-    again = SqliteStore(node)
+    again = restore(node, copy)
     restored = again.open(NAME)
     write(restored, 0, 10, branch="b")
 

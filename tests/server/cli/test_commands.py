@@ -233,8 +233,8 @@ def test_an_export_stands_alone_and_shows_what_was_changed(tram, commune, key_po
     import json
     import shutil
 
-    from server.dossier.manifest import build_manifest
     from server.dossier.documents import chunk_doc, manifest_doc
+    from server.dossier.manifest import build_manifest
     from server.home import Home
     from server.intake.source import Source
     from server.node.assembly import Node

@@ -1,0 +1,211 @@
+"""The read model over a real store: what lists, counts and search say, and that it can always be computed anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from server.dossier.documents import chunk_doc, crl_doc, manifest_doc
+from server.dossier.manifest import build_manifest
+from server.filestore import FileStore
+from server.intake.source import Source
+from server.readmodel.model import ReadModel
+from server.readmodel.queries import DossierFilter, build_match
+
+PEER = Source("peer", "x")
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300
+
+
+@pytest.fixture
+def model(commune):
+    """A read model over the commune's store, not following by itself."""
+    made = ReadModel(commune.home.path / "readmodel.db", commune.store, commune.admissions, FileStore(commune.store))
+    yield made
+    made.close()
+
+
+def _file(commune, citizen, helpers, name="Nguyễn Thị Ánh", **changes):
+    event = helpers.submission(commune.home.unit, citizen, **changes)
+    event["body"]["applicant"]["name"] = name
+    doc = citizen.sign(event)
+    assert commune.put(doc) == ""
+    return event["stream"], doc.id.partition(":")[2]
+
+
+def _grant(commune, person, role="official"):
+    doc = commune.signer.sign(
+        stream="unit.h41-12-03",
+        type="role.granted",
+        at=commune.now[0] - timedelta(hours=1),
+        body={"subject": person.urn, "name": "Cán bộ", "role": role, "from": "2020-01-01T00:00:00Z"},
+    )
+    assert commune.put(doc) == ""
+
+
+def test_names_are_found_without_diacritics_and_by_their_beginnings(commune, citizen, model, helpers):
+    """What people type on phones finds what was signed; operators typed in mean nothing."""
+    stream, _ = _file(commune, citizen, helpers, "Đặng Thị Hoà")
+    _file(commune, citizen, helpers, "Lò Văn Mẫu")
+    model.follower.catch_up()
+
+    def find(text):
+        return [row.stream for row in model.queries.dossiers(DossierFilter(text=text)).rows]
+
+    assert find("dang hoa") == find("ĐẶNG") == find("đăng thi") == [stream]
+    assert find('dang" OR "lo') == []
+    assert find("0912345678 dang") == [stream]
+    assert find("***") == []
+    assert build_match("NEAR(a b)") == '"near"* "a"* "b"*'
+
+
+def test_lists_page_and_count(commune, citizen, model, helpers):
+    """Totals, pages without gaps or repeats, counts by status."""
+    for _ in range(7):
+        _file(commune, citizen, helpers)
+    model.follower.catch_up()
+
+    pages = [model.queries.dossiers(DossierFilter(unit="H41.12"), limit=3, offset=at) for at in (0, 3, 6)]
+
+    assert {page.total for page in pages} == {7}
+    assert len({row.stream for page in pages for row in page.rows}) == 7
+    assert model.queries.counts("H41.12.03") == {1: 7}
+    assert model.queries.counts("H41.13") == {}
+
+
+def test_a_grant_that_comes_late_lets_the_decision_count(commune, citizen, model, key_pool, helpers):
+    """The order of arrival does not matter: the dossier is folded again when its official's role arrives."""
+    from server.dossier.event import build_event
+
+    official = commune.enrol(key_pool)
+    stream, of = _file(commune, citizen, helpers)
+    refusal = build_event(
+        stream=stream,
+        type="dossier.refused",
+        unit=commune.home.unit,
+        actor=official.urn,
+        at=commune.now[0].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        nonce=b"0" * 16,
+        prev=[of],
+        body={"reason": "Thiếu giấy tờ"},
+    )
+    assert commune.put(official.sign(refusal)) == ""
+    model.follower.catch_up()
+    before = model.queries.dossier(stream).status
+
+    _grant(commune, official)
+    model.follower.catch_up()
+
+    assert (before, model.queries.dossier(stream).status) == (1, 3)
+
+
+def test_bytes_are_counted_whichever_comes_first(commune, citizen, model, helpers):
+    """Event, manifest and chunks in any order: progress is the same in the end and never too much."""
+    manifest, chunks = build_manifest(JPEG)
+    stream, _ = _file(commune, citizen, helpers, files=[helpers.file_reference(JPEG)])
+    model.follower.catch_up()
+    seen = [model.queries.dossier(stream).bytes_here]
+    for doc in (chunk_doc(chunks[2]), manifest_doc(manifest), chunk_doc(chunks[0]), chunk_doc(chunks[1])):
+        assert commune.put(doc, "f-h41-12-03") == ""
+        model.follower.catch_up()
+        seen.append(model.queries.dossier(stream).bytes_here)
+        assert model.queries.dossier(stream).bytes_total == len(JPEG)
+
+    tail = len(chunks[2])
+    assert seen == [0, 0, tail, tail + 32768, len(JPEG)]
+    assert model.queries.dossier(stream).files_here == 1
+
+
+def test_a_database_made_anew_is_read_from_its_start(commune, citizen, model, helpers):
+    """A store whose database was deleted and replicated again is followed from 0, and nothing old lingers."""
+    old, _ = _file(commune, citizen, helpers)
+    model.follower.catch_up()
+    commune.store.delete(commune.database)
+    commune.directory._leaves.clear()
+    commune.copier.ensure_certificate(commune.database, commune.signer.certificate)
+    commune.copier.ensure_certificate(commune.database, citizen.certificate)
+    new, _ = _file(commune, citizen, helpers)
+
+    model.follower.catch_up()
+
+    assert model.queries.dossier(old) is None
+    assert model.queries.dossier(new) is not None
+    assert [row.stream for row in model.queries.dossiers(DossierFilter(text="nguyen")).rows] == [new]
+
+
+def test_a_revocation_leaves_what_was_here_and_doubts_what_came_after(commune, citizen, model, helpers):
+    """What was seen before the revocation stays valid; what comes later is indeterminate, or refused by its date."""
+    from crypto.crl import Revocation
+
+    before, _ = _file(commune, citizen, helpers)
+    late = citizen.sign(helpers.submission(commune.home.unit, citizen))
+    revoked_at = commune.now[0] + timedelta(hours=1)
+    commune.now[0] += timedelta(hours=2)
+    crl = commune.authority.issue_crl(
+        [Revocation(citizen.certificate.serial_number, revoked_at)], number=1, now=commune.now[0]
+    )
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    assert commune.put(crl_doc(crl.public_bytes(Encoding.DER))) == ""
+    assert commune.put(late) == ""
+    after = citizen.sign(
+        helpers.submission(
+            commune.home.unit, citizen, at=(commune.now[0] - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+    )
+    refusal = commune.put(after)
+    model.follower.catch_up()
+
+    assert refusal.startswith("revoked")
+    assert model.queries.verdicts(before) == ()
+    verdict = model.queries.verdicts(late.id.partition(":")[0])[0]
+    assert (verdict.status, verdict.reason) == ("indeterminate", "revoked")
+    assert model.queries.dossier(late.id.partition(":")[0]).doubtful == 1
+
+
+def test_a_crl_that_comes_late_revises_the_verdicts(commune, citizen, model, helpers):
+    """An event that came after a revocation this node had not heard of is doubted once the list arrives."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from crypto.crl import Revocation
+
+    revoked_at = commune.now[0] - timedelta(minutes=30)
+    stream, _ = _file(commune, citizen, helpers)
+    model.follower.catch_up()
+    before = model.queries.verdicts(stream)
+    crl = commune.authority.issue_crl(
+        [Revocation(citizen.certificate.serial_number, revoked_at)], number=1, now=commune.now[0]
+    )
+
+    assert commune.put(crl_doc(crl.public_bytes(Encoding.DER))) == ""
+    model.follower.catch_up()
+
+    assert before == ()
+    assert [(v.status, v.reason) for v in model.queries.verdicts(stream)] == [("invalid", "revoked")]
+
+
+def test_the_follower_wakes_when_something_is_stored(commune, citizen, model, helpers):
+    """In its own thread it keeps up without being asked, and tells its listeners."""
+    heard = []
+    model.follower.listen(lambda streams: heard.extend(streams))
+    commune.intake._on_stored = model.follower.notice
+    model.follower.start()
+
+    stream, _ = _file(commune, citizen, helpers)
+
+    helpers.wait_until(lambda: model.queries.dossier(stream))
+    helpers.wait_until(lambda: stream in heard)
+
+
+def test_an_unreadable_document_stops_nobody_else(commune, citizen, model, helpers, caplog):
+    """Damage on the disk costs the damaged document; the feed goes on."""
+    stream, _ = _file(commune, citizen, helpers)
+    doc = citizen.sign(helpers.submission(commune.home.unit, citizen))
+    commune.store.open(commune.database).bulk_docs([replace(doc, body=b'{"event":1}')], new_edits=False)
+    later, _ = _file(commune, citizen, helpers)
+
+    model.follower.catch_up()
+
+    assert {row.stream for row in model.queries.dossiers(DossierFilter()).rows} == {stream, later}
+    assert doc.id in caplog.text
