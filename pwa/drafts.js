@@ -4,7 +4,7 @@ import { procedure as findProcedure } from "./catalogue.js";
 import { uuid7 } from "./lib/uuid7.js";
 import { cleanLine } from "./lib/normalise.js";
 import { isIndispensable, isReplacedByForm, isShown, optionsOf, papersOf } from "./lib/procedures.js";
-import { faultOf, isIdNumber, isPhone } from "./lib/validate.js";
+import { faultOf, isDoubt, isIdNumber, isPhone } from "./lib/validate.js";
 import { both, t } from "./i18n/text.js";
 import { nodeNowMs, state } from "./state.js";
 import { filesOfDraft, readDraft, saveDraft } from "./store/drafts.js";
@@ -84,25 +84,26 @@ export function partsToAttach({ draft, procedure }) {
 /** @param {Work} work @param {string} page @returns {Field[]} the fields shown on a page as the form stands now */
 export const fieldsOf = ({ draft, procedure }, page) => procedure.form.fields.filter((field) => field.page === page && isShown(field, draft.form));
 
-/** @param {Field} field @param {string} value @param {Procedure} procedure @returns {string} what is wrong with it, "" if nothing */
+/** @param {Field} field @param {string} value @param {Procedure} procedure @returns {{message: string, doubt: boolean} | null} what is wrong with it */
 export function fieldFault(field, value, procedure) {
   const options = optionsOf(procedure, field);
   const fault = faultOf(field, value, options);
-  if (!fault) return "";
-  return t(fault === "required" && options.length ? "fault.select" : `fault.${fault}`, { label: lower(both(field.label), fault === "required") });
+  if (!fault) return null;
+  const message = t(fault === "required" && options.length ? "fault.select" : `fault.${fault}`, { label: lower(both(field.label), fault === "required") });
+  return { message, doubt: isDoubt(fault) };
 }
 
 /** "Nhập họ tên" reads better than "Nhập Họ tên". @param {string} label @param {boolean} inside a sentence */
 const lower = (label, inside) => (inside && label.charAt(1) === label.charAt(1).toLowerCase() ? label.charAt(0).toLowerCase() + label.slice(1) : label);
 
-/** @param {Draft["applicant"]} applicant @returns {Partial<Record<keyof Draft["applicant"], string>>} faults by field */
-export function applicantFaults({ name, id_number, phone }) {
-  return {
-    ...(!name && { name: t("fault.required", { label: lower(t("applicant.name"), true) }) }),
-    ...(id_number && !isIdNumber(id_number) && { id_number: t("fault.id_number", { label: t("applicant.id_number") }) }),
-    ...(phone && !isPhone(phone) && { phone: t("fault.phone", { label: t("applicant.phone") }) }),
-  };
-}
+/** @param {Draft["applicant"]} applicant @returns {string} what is wrong with it, "" if nothing */
+export const applicantFault = ({ name }) => (name ? "" : t("fault.required", { label: lower(t("applicant.name"), true) }));
+
+/** @param {{id_number: string, phone: string}} given @returns {{id_number: string, phone: string}} doubts, "" where there is none */
+export const numberDoubts = ({ id_number, phone }) => ({
+  id_number: id_number && !isIdNumber(id_number) ? t("fault.id_number", { label: t("applicant.id_number") }) : "",
+  phone: phone && !isPhone(phone) ? t("fault.phone", { label: t("applicant.phone") }) : "",
+});
 
 /** @param {Work} work @returns {Part[]} in the order they are gone through */
 export function partsOf(work) {
@@ -115,14 +116,17 @@ export function partsOf(work) {
 
 /** @param {Work} work @returns {Part} */
 function applicantPart({ draft }) {
-  const faults = Object.values(applicantFaults(draft.applicant));
+  const faults = [applicantFault(draft.applicant)].filter(Boolean);
   return { path: "applicant", label: t("draft.applicant"), group: "form", faults, state: stateOf(faults, draft.visited.includes("applicant")) };
 }
 
 /** @param {Work} work @param {Procedure["form"]["pages"][number]} page @returns {Part} */
 function formPart(work, page) {
   const { draft, procedure } = work;
-  const faults = fieldsOf(work, page.id).map((field) => fieldFault(field, draft.form[field.id] ?? "", procedure)).filter(Boolean);
+  const faults = fieldsOf(work, page.id).flatMap((field) => {
+    const fault = fieldFault(field, draft.form[field.id] ?? "", procedure);
+    return fault && !fault.doubt ? [fault.message] : [];
+  });
   const path = `form/${page.id}`;
   return { path, label: both(page.title), group: "form", faults, state: stateOf(faults, draft.visited.includes(path)) };
 }

@@ -4,6 +4,7 @@ import { isSettled, progress } from "./lib/outbox.js";
 import { clock, day, known, size, t } from "./i18n/text.js";
 import { state } from "./state.js";
 import { foldWithStory } from "./stories.js";
+import { sayRefusal } from "./ui/faults.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
 /** @typedef {import("./lib/outbox.js").Entry} Entry */
@@ -52,7 +53,7 @@ function summarise(dossier, entries, names) {
 function localState(entries) {
   const open = entries.find((entry) => !isSettled(entry));
   if (!open) return null;
-  if (open.stage === "refused") return { label: t("status.not_taken"), tone: "bad", next: t("state.refused", { reason: open.trouble?.reason ?? "" }) };
+  if (open.stage === "refused") return { label: t("status.not_taken"), tone: "bad", next: t("state.refused", { reason: open.trouble ? sayRefusal(open.trouble) : "" }) };
   if (open.stage === "sent") return { label: t("status.sent"), tone: "info", next: t("state.sent_title") };
   const { sent, total } = progress(open);
   const label = state.sending && navigator.onLine ? t("status.sending") : t("status.waiting");
@@ -66,7 +67,7 @@ export function sendingText(entry) {
   const office = state.node?.name ?? t("app.office");
   if (entry.trouble?.kind === "lost") return t("state.files_lost");
   if (!navigator.onLine) return t("state.files_offline");
-  if (entry.trouble) return t("state.files_trouble", { reason: entry.trouble.reason, next });
+  if (entry.trouble) return t("state.files_trouble", { reason: sayRefusal(entry.trouble), next });
   if (state.sending) return t("state.files_sending");
   switch (state.link.outcome) {
     case "offline": return t("state.files_unreachable", { next, office });

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from replication.http import OpenAccess, create_app
+from replication.http.scripts import Scripts
+from replication.javascript import Engine, is_installed
 from replication.serving import Server
 from replication.store import Store
 
@@ -57,12 +59,14 @@ def serve(directory: Path, host: str, port: int, couchdb: str | None) -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    store = open_store(directory, couchdb)
+    store, engine = open_store(directory, couchdb), Engine()
+    wrap = Scripts(engine).wrap if is_installed() else None
     try:
-        with Server(create_app(OpenAccess(store)), host=host, port=port) as server:
+        with Server(create_app(OpenAccess(store, wrap)), host=host, port=port) as server:
             print(f"CouchDB protocol at {server.url}", flush=True)
             ended.wait()
     finally:
+        engine.close()
         store.close()
     return 0
 

@@ -23,7 +23,8 @@ from server.intake.passing import PassingDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
 from server.mine import NAME as MINE
-from server.mine import MineDatabase, MineFeed
+from server.mine import MineDatabase
+from server.minefeed import MineFeed
 from server.nodedb import NodeDb
 from server.readmodel.model import ReadModel
 from server.tokens import Principal, TokenVerifier

@@ -5,6 +5,9 @@ import { cleanLine, cleanText } from "./normalise.js";
 /** @typedef {import("./procedures.js").Field} Field */
 /** @typedef {"required" | "date" | "date_impossible" | "id_number" | "phone" | "too_long" | "option"} Fault */
 
+/** Faults that are doubts: unusual numbers are real, and the official at the desk asks (docs/decisions/0052). @param {Fault} fault */
+export const isDoubt = (fault) => fault === "id_number" || fault === "phone";
+
 const MAX_CHARACTERS = 4000;
 const PHONE = /^(?:0[35789]\d{8}|02\d{8,9})$/;
 

@@ -1,10 +1,11 @@
 // #/drafts/<id>/applicant : who files the dossier.
 
-import { applicantFaults, loadWork } from "../drafts.js";
+import { applicantFault, loadWork, numberDoubts } from "../drafts.js";
 import { both, t } from "../i18n/text.js";
 import { cleanLine } from "../lib/normalise.js";
 import { cleanIdNumber, cleanPhone } from "../lib/validate.js";
 import { notFound } from "../router.js";
+import { Doubts } from "../ui/doubts.js";
 import { textField } from "../ui/fields.js";
 import { heading } from "../ui/parts.js";
 import { questionPage } from "./question.js";
@@ -26,14 +27,17 @@ export async function applicantPage([id], query) {
     phone: make("phone", { type: "tel", inputmode: "tel", autocomplete: "tel", size: "20", maxlength: 20, required: false }),
     address: make("address", { hint: t("applicant.address_hint"), autocomplete: "street-address", maxlength: 500, required: false }),
   };
+  const doubts = new Doubts();
   const check = () => {
     Object.assign(applicant, {
       name: cleanLine(fields.name.read()), id_number: cleanIdNumber(fields.id_number.read()),
       phone: cleanPhone(fields.phone.read()), address: cleanLine(fields.address.read()),
     });
-    const faults = applicantFaults(applicant);
+    const doubted = numberDoubts(applicant);
+    const ask = (/** @type {"id_number" | "phone"} */ name) => (doubted[name] ? doubts.about(name, applicant[name], doubted[name]) : "");
+    const faults = { name: applicantFault(applicant), id_number: ask("id_number"), phone: ask("phone"), address: "" };
     return /** @type {Name[]} */ (Object.keys(fields)).flatMap((name) => {
-      fields[name].fault(faults[name] ?? "");
+      fields[name].fault(faults[name]);
       return faults[name] ? [{ message: faults[name], target: fields[name].target }] : [];
     });
   };

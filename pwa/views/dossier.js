@@ -11,7 +11,7 @@ import { readFile, saveEntry } from "../store/drafts.js";
 import { syncNow } from "../sync.js";
 import { nextText, sendingText } from "../summaries.js";
 import { h } from "../ui/dom.js";
-import { sayFault } from "../ui/faults.js";
+import { sayFault, sayRefusal } from "../ui/faults.js";
 import { backLink, button, heading, linkButton, notice, progressBar, summaryList, tag } from "../ui/parts.js";
 import { toast } from "../ui/shell.js";
 
@@ -55,7 +55,7 @@ const fileRow = (file) => h("li", null,
 
 /** @param {Entry} entry @param {import("../ui/dom.js").Child} step @param {import("../ui/dom.js").Child} since */
 const refusedPanel = (entry, step, since) => notice("bad", step, h("h2", null, t("state.refused_title")), since,
-  h("p", null, t("state.refused", { reason: entry.trouble?.reason || entry.trouble?.error || "" })), h("p", null, t("state.refused_next")),
+  h("p", null, t("state.refused", { reason: entry.trouble ? sayRefusal(entry.trouble) : "" })), h("p", null, t("state.refused_next")),
   h("p", null, button(t("state.resend"), () => resend(entry), "button--secondary")));
 
 /** Ask for it now, whatever the waiting time was. @param {Entry} entry */

@@ -6,6 +6,7 @@ import { isShown, optionsOf } from "../lib/procedures.js";
 import { cleanValue } from "../lib/validate.js";
 import { notFound } from "../router.js";
 import { h } from "../ui/dom.js";
+import { Doubts } from "../ui/doubts.js";
 import { areaField, choiceField, dateField, textField } from "../ui/fields.js";
 import { heading } from "../ui/parts.js";
 import { questionPage } from "./question.js";
@@ -22,6 +23,7 @@ export async function formPage([id, pageId], query) {
   const fields = work.procedure.form.fields.filter((field) => field.page === pageId);
   /** @type {Map<string, FieldElement>} */
   const controls = new Map();
+  const doubts = new Doubts();
   const changed = (/** @type {Field} */ field) => {
     work.draft.form[field.id] = controls.get(field.id)?.read() ?? "";
     showWhatApplies(fields, controls, work);
@@ -39,18 +41,20 @@ export async function formPage([id, pageId], query) {
       group.help && h("p", null, both(group.help)),
       ...fields.map((field) => /** @type {FieldElement} */ (controls.get(field.id)).element),
     ],
-    check: () => checkFields(work, pageId, controls),
+    check: () => checkFields(work, pageId, controls, doubts),
   });
   return made.page;
 }
 
-/** @param {Work} work @param {string} pageId @param {Map<string, FieldElement>} controls */
-function checkFields(work, pageId, controls) {
+/** @param {Work} work @param {string} pageId @param {Map<string, FieldElement>} controls @param {Doubts} doubts */
+function checkFields(work, pageId, controls, doubts) {
   const { draft, procedure } = work;
   for (const field of fieldsOf(work, pageId)) draft.form[field.id] = cleanValue(field, controls.get(field.id)?.read() ?? "");
   return fieldsOf(work, pageId).flatMap((field) => {
     const shown = /** @type {FieldElement} */ (controls.get(field.id));
-    const message = fieldFault(field, draft.form[field.id] ?? "", procedure);
+    const value = draft.form[field.id] ?? "";
+    const fault = fieldFault(field, value, procedure);
+    const message = fault?.doubt ? doubts.about(field.id, value, fault.message) : (fault?.message ?? "");
     shown.fault(message);
     return message ? [{ message, target: shown.target }] : [];
   });

@@ -1,14 +1,16 @@
 // #/register : make this phone's key, show the six digits, wait for the office.
 
+import { numberDoubts } from "../drafts.js";
 import { registerPhone } from "../enrol.js";
 import { cleanLine } from "../lib/normalise.js";
-import { cleanIdNumber, cleanPhone, isIdNumber, isPhone } from "../lib/validate.js";
+import { cleanIdNumber, cleanPhone } from "../lib/validate.js";
 import { day, t } from "../i18n/text.js";
 import { reloadKey, state, tellAll } from "../state.js";
 import { forgetKey } from "../store/keys.js";
 import { syncNow } from "../sync.js";
 import { fill, h } from "../ui/dom.js";
 import { sayFault } from "../ui/faults.js";
+import { Doubts } from "../ui/doubts.js";
 import { textField } from "../ui/fields.js";
 import { backLink, button, heading, linkButton, notice, showFaults } from "../ui/parts.js";
 
@@ -28,6 +30,7 @@ function form() {
   const title = t("register.title");
   const kept = state.record;
   const faults = h("div", null);
+  const doubts = new Doubts();
   const name = textField({ label: t("register.name"), hint: t("register.name_hint"), autocomplete: "name", maxlength: 200, value: kept?.name });
   const phone = textField({ label: t("register.phone"), hint: t("register.phone_hint"), type: "tel", inputmode: "tel", autocomplete: "tel", size: "20", maxlength: 20, required: false, value: kept?.phone });
   const idNumber = textField({ label: t("register.id_number"), inputmode: "numeric", size: "20", maxlength: 16, required: false, value: kept?.idNumber });
@@ -36,10 +39,11 @@ function form() {
   const send = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const person = { name: cleanLine(name.read()), phone: cleanPhone(phone.read()), idNumber: cleanIdNumber(idNumber.read()), activation: cleanLine(activation.read()) };
+    const doubted = numberDoubts({ phone: person.phone, id_number: person.idNumber });
     const found = [
       check(name, person.name ? "" : t("fault.required", { label: t("register.name").toLowerCase() })),
-      check(phone, !person.phone || isPhone(person.phone) ? "" : t("fault.phone", { label: t("register.phone") })),
-      check(idNumber, !person.idNumber || isIdNumber(person.idNumber) ? "" : t("fault.id_number", { label: t("register.id_number") })),
+      check(phone, doubted.phone && doubts.about("phone", person.phone, doubted.phone)),
+      check(idNumber, doubted.id_number && doubts.about("id_number", person.idNumber, doubted.id_number)),
     ].filter((one) => one !== null);
     showFaults(faults, found);
     if (!found.length) await attempt(person, submit, faults);

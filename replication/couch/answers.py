@@ -14,6 +14,9 @@ _BY_WORD = {kind.error: kind for kind in _KINDS if kind is not StoreError}
 # Where classes share a status the first in the file is the general one, except 412: a bare one is a precondition.
 _BY_STATUS = {kind.status: kind for kind in reversed(_KINDS) if kind.status not in (412, 500)}
 _TOO_LARGE_WORDS = ("document_too_large", "attachment_too_large")
+# What a second attempt may find gone: a balancer whose node died under the request, a node that lost another.
+_FAILOVER_STATUS = (502, 503)
+_FAILOVER_WORDS = ("nodedown", "all_workers_died", "no_majority", "no_quorum")
 # "timeout" and "no_majority" come with 500, "nodedown" with 412: a cluster whose other nodes do not answer.
 _UNREACHABLE_WORDS = ("timeout", "no_majority", "no_quorum", "nodedown", "all_workers_died", "too_many_requests")
 
@@ -49,12 +52,32 @@ def build_row_error(row: Mapping[str, Any]) -> StoreError:
     return build_error(0, str(row.get("error", "")), str(row.get("reason", "")))
 
 
+def is_failover(status: int, body: bytes) -> bool:
+    """Return whether an answer says that a node of the cluster went away under the request. Never raises.
+
+    A 500 that lists documents is `_bulk_docs` of a cluster in which some of them found no shard. What ran into a time
+    limit is no failover: it would run into it again.
+    """
+    if status in _FAILOVER_STATUS:
+        return True
+    value = _read(body) if status >= 400 else None
+    if isinstance(value, dict):
+        return value.get("error") in _FAILOVER_WORDS
+    return isinstance(value, list) and status == 500
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return parse_json(body)
+    except errors.BadRequest:
+        return None
+
+
 def parse_refusal(status: int, body: bytes) -> StoreError:
     """Return the error of an answer with a status from 400 up. Never raises: the body may be a proxy's page."""
-    try:
-        value = parse_json(body)
-    except errors.BadRequest:
-        value = None
+    value = _read(body)
+    if isinstance(value, list) and status >= 500:
+        return Unavailable("CouchDB's cluster could not store every document of the request now: try again")
     if not isinstance(value, dict) or "error" not in value:
         if status >= 500:
             return Unavailable(f"no answer of CouchDB came but status {status}: is something else in between?")

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from couchdb import http as couch_http
 
-from replication.couch.answers import parse_refusal
+from replication.couch.answers import is_failover, parse_refusal
 from replication.couch.pool import NoCache, Pool, Refused
 from replication.errors import BadRequest, StoreError, Unavailable
 from replication.jsontext import dump_json, parse_json
@@ -65,7 +65,8 @@ class Link:
     ) -> Answer:
         """Return the answer to one request; `path` lists segments, not yet quoted.
 
-        With `repeat` the request is sent once more when the connection breaks: only for what does no harm twice.
+        With `repeat` the request is sent once more when the connection breaks, or when what answers says that a node of
+        the cluster just went away: only for what does no harm twice.
         Raises the `StoreError` that CouchDB's refusal means, and `Unavailable` when there is no answer.
         """
         sent = {"Content-Type": JSON_TYPE, **(headers or {})} if body is not None else dict(headers or {})
@@ -77,7 +78,8 @@ class Link:
                 status, got, content = self._exchange(method, path, arguments, answer_s)
                 return Answer(status, got, content, repeated=repeat and last)
             except Refused as refused:
-                raise self._read_refusal(refused) from None
+                if last or not is_failover(refused.status, refused.body):
+                    raise self._read_refusal(refused) from None
             except TimeoutError as exc:  # whatever holds CouchDB up would hold up a second request
                 raise self._unreachable(exc) from exc
             except (OSError, HTTPException) as exc:

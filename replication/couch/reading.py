@@ -14,9 +14,10 @@ from replication.couch.docjson import parse_doc
 from replication.couch.link import Link
 from replication.couch.paths import build_doc_path
 from replication.document import Attachment, Doc, DocId, Rev, parse_rev
-from replication.errors import BadRequest, NotFound
+from replication.errors import BadRequest, NotFound, Unavailable
 from replication.store import GetRequest, JsonObject, MissingRev, RevInfo
 
+NO_ANSWER = "internal_fabric_error"
 NOBODYS_REV = "1-none"
 MAX_ID_IN_ADDRESS = 500  # characters; 6 KB when percent-encoded, and CouchDB stops reading a head at 8 KB
 ROWS_PER_REQUEST = 1000  # CouchDB takes 10,000 (max_bulk_get_count); answers stay moderate this way
@@ -90,7 +91,10 @@ class Reader:
     def _parse_found(self, request: GetRequest, entry: JsonObject) -> Found:
         if "ok" in entry:
             return parse_doc(entry["ok"], self.fetch_stored)
-        return MissingRev(request.id, request.rev, str(entry["error"].get("reason", "missing")))
+        error = entry["error"]
+        if error.get("error") == NO_ANSWER:  # no copy of its shard could be asked: it may well be there
+            raise Unavailable(f"CouchDB cannot read {request.id!r} now: try again ({error.get('reason')})")
+        return MissingRev(request.id, request.rev, str(error.get("reason", "missing")))
 
 
 def pick(found: Found) -> Doc:

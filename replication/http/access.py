@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,17 +69,22 @@ class Access(Protocol):
 
 
 class OpenAccess:
-    """Everything to everybody: for loopback, tools and tests. Any Basic credentials are accepted."""
+    """Everything to everybody: for loopback, tools and tests. Any Basic credentials are accepted.
 
-    def __init__(self, store: Store) -> None:
+    `wrap` may put something round every database that is opened, such as its JavaScript (`http.scripts`).
+    """
+
+    def __init__(self, store: Store, wrap: Callable[[Database, Session], Database] | None = None) -> None:
         self._store = store
+        self._wrap = wrap
 
     @property
     def uuid(self) -> str:
         return self._store.uuid
 
     def open(self, name: str, credentials: Credentials) -> Database:
-        return self._store.open(name)
+        database = self._store.open(name)
+        return database if self._wrap is None else self._wrap(database, self.session(credentials))
 
     def create(self, name: str, credentials: Credentials) -> Database:
         return self._store.create(name)

@@ -181,14 +181,14 @@ class Feed:
 
     def _next_page(self) -> tuple[ChangeRow, ...]:
         options = self._options
-        size: int | None = DOCS_PAGE if options.include_docs or options.filter.selector else PAGE
+        size: int | None = DOCS_PAGE if options.include_docs or options.filter.test else PAGE
         if options.descending:
             size = None  # the store ignores `since` going down, so this walk is one page
         # A filter drops rows, so a limit cannot be handed to the store with it.
-        if self._left is not None and not (options.filter.keep or options.filter.selector):
+        if self._left is not None and not options.filter.drops_rows:
             size = self._left if size is None else min(size, self._left)
         page = self._read(size)
-        rows = options.filter.apply(self._database, page.rows)
+        rows = options.filter.apply(self._database, page.rows, all_leaves=options.all_leaves)
         self._seq, self._pending = page.last_seq, page.pending
         if self._left is not None:
             if len(rows) > self._left:

@@ -131,6 +131,8 @@ def _edit(drafts: Drafts, doc: Doc) -> Rev:
     tree = draft.build_tree()
     stubs = match_stubs(doc, (drafts.read_atts(tree.held[node].body) for node in (parent,) if node in tree.held))
     node, held = _store_edit(drafts, doc, parent, stubs)
+    if node in tree.held:  # this very edit was made before, its parent was stemmed away and came back as a leaf
+        drafts.drop_bodies([held.body])
     _take_tree(drafts, draft, tree.merge((node[1], parent[1]), node[0], held)[0])
     return build_rev(node)
 

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 from server.api.bodies import member, read_json
 from server.api.drafting import draft_event
 from server.api.speaker import Speaker, Speakers
+from server.dossier import units
 from server.dossier.states import STATUSES
 from server.errors import Refused
 from server.node.assembly import Node
@@ -73,8 +74,9 @@ def story_value(node: Node, story: Story, speaker: Speaker) -> dict[str, Any]:
 def _filter(unit: str) -> DossierFilter:
     asked = request.args
     statuses = tuple(_whole(name, "status") for name in asked.getlist("status"))
+    wanted = asked.get("unit", unit)
     return DossierFilter(
-        unit=asked.get("unit", unit),
+        unit=wanted if units.is_within(wanted, unit) else unit,
         statuses=statuses,
         text=asked.get("q", ""),
         due_before=asked.get("due_before", ""),

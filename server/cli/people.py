@@ -18,6 +18,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--name", required=True, help="as in their identity card")
     parser.add_argument("--kind", choices=KINDS, default="official")
     parser.add_argument("--role", choices=ROLES, action="append", default=[], help="give this role at once")
+    parser.add_argument("--subject", default="", metavar="URN", help="somebody known who has lost their key")
     parser.set_defaults(run=_add)
     parser = users.add_parser("list", help="everybody known by name")
     add_home(parser)
@@ -43,7 +44,7 @@ def register(commands: Commands) -> None:
 
 def _add(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
-        subject, code = node.people.invite(arguments.name, arguments.kind)
+        subject, code = node.people.invite(arguments.name, arguments.kind, arguments.subject)
         for role in arguments.role:
             node.people.grant(subject, arguments.name, role)
     print(f"subject: {subject}")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Iterator
 
 from server.cli.common import Commands, add_home, open_node
 from server.home import Home
+from server.node.assembly import Node
+from server.node.lock import locked
 from server.node.publishing import publish_sample
 from server.pki.authority import RENEW_NODE_BEFORE
 from server.readmodel.tables import drop
@@ -21,6 +24,7 @@ def register(commands: Commands) -> None:
     parser.set_defaults(run=_load_sample)
     parser = commands.add_parser("doctor", help="look the node over and say what needs attention")
     add_home(parser)
+    parser.add_argument("--accept-clock", action="store_true", help="take the system's time though it is earlier")
     parser.set_defaults(run=_doctor)
     parser = commands.add_parser("rebuild", help="compute the read model anew from the store")
     add_home(parser)
@@ -36,33 +40,14 @@ def _load_sample(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     """Print one line per finding; status 1 if anything needs attention."""
-    complaints: list[str] = []
     with open_node(arguments.home) as node:
+        if arguments.accept_clock:
+            node.clock.accept_system()
         node.model.follower.catch_up()
-        now = node.clock.now()
-        if node.clock.is_behind():
-            complaints.append("the system's clock stands before a time this node has signed: set it, or no receipts")
-        left = node.signer.certificate.not_valid_after_utc - now
-        if left < RENEW_NODE_BEFORE:
-            complaints.append(
-                f"the node's certificate ends in {left.days} days; start the node with the CA key unlocked"
-            )
-        if shutil.disk_usage(arguments.home).free < _LOW_DISK_BYTES:
-            complaints.append("less than 1 GiB is free on this disk")
-        if held := node.quarantine.count():
-            complaints.append(
-                f"{held} documents are in quarantine; the newest: {node.quarantine.all(limit=1)[0].reason}"
-            )
-        complaints += [
-            f"link {status.neighbour.name}: {status.last_error} (since {status.since})"
-            for status in node.sync.status()
-            if status.last_error and not status.neighbour.paused
-        ]
-        if not node.model.catalogue().bodies:
-            complaints.append("no procedure is published; sync with the unit above, or: tram load-sample")
         print(f"{node.unit} ({node.home.settings.name}), {node.home.settings.engine.kind}")
         print(f"databases: {', '.join(node.store.names())}")
         print(f"dossiers: {sum(node.model.queries.counts().values())}")
+        complaints = list(_complaints(node))
     for complaint in complaints:
         print(f"! {complaint}")
     if not complaints:
@@ -70,12 +55,34 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 1 if complaints else 0
 
 
+def _complaints(node: Node) -> Iterator[str]:
+    """Yield what needs a person's attention, and what that person should do."""
+    if node.clock.is_behind():
+        yield (
+            "the system's clock stands before a time this node has vouched for, so it signs no receipts: set the clock;"
+            " if that earlier time was wrong, stop the node and: tram doctor DIR --accept-clock"
+        )
+    left = node.signer.certificate.not_valid_after_utc - node.clock.now()
+    if left < RENEW_NODE_BEFORE:
+        yield f"the node's certificate ends in {left.days} days; start the node with the CA key unlocked"
+    if shutil.disk_usage(node.home.path).free < _LOW_DISK_BYTES:
+        yield "less than 1 GiB is free on this disk"
+    for held in node.quarantine.all(limit=1):
+        yield f"{node.quarantine.count()} documents are in quarantine; the newest: {held.code}: {held.reason}"
+    for status in node.sync.status():
+        if status.last_error and not status.neighbour.paused:
+            yield f"link {status.neighbour.name}: {status.last_error} (since {status.since})"
+    if not node.model.catalogue().bodies:
+        yield "no procedure is published; sync with the unit above, or, at the root: tram load-sample"
+
+
 def _rebuild(arguments: argparse.Namespace) -> int:
     home = Home.open(arguments.home)
-    drop(home.path / "readmodel.db")
-    with open_node(arguments.home) as node:
-        found = node.directory.relearn()
-        node.model.follower.catch_up()
-        node.feed.catch_up()
-        print(f"{sum(node.model.queries.counts().values())} dossiers, {found} authorities")
+    with locked(home.path):
+        drop(home.path / "readmodel.db")
+        with open_node(arguments.home) as node:
+            found = node.directory.relearn()
+            node.model.follower.catch_up()
+            node.feed.catch_up()
+            print(f"{sum(node.model.queries.counts().values())} dossiers, {found} authorities")
     return 0

@@ -45,17 +45,17 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     def visit() -> Visit:
         return Visit(speakers.official(), _translator(), node.clock.now())
 
-    def show(template: str, here: str, visit: Visit, **values: Any) -> str:
+    def show(template: str, page: str, visit: Visit, **values: Any) -> str:
         waiting = len(node.people.enrolments.pending())
         menu = [
-            {"href": "/desk", "label": visit.t("menu.queue"), "here": here == "queue", "count": 0},
+            {"href": "/desk", "label": visit.t("menu.queue"), "here": page == "queue", "count": 0},
             {
                 "href": "/desk/enrolments",
                 "label": visit.t("menu.enrolments"),
-                "here": here == "enrolments",
+                "here": page == "enrolments",
                 "count": waiting,
             },
-            {"href": "/desk/links", "label": visit.t("menu.links"), "here": here == "links", "count": 0},
+            {"href": "/desk/links", "label": visit.t("menu.links"), "here": page == "links", "count": 0},
         ]
         person = {"name": node.model.queries.name_of(visit.speaker.urn) or visit.speaker.urn}
         common = _common(node, visit.t) | {"menu": menu, "person": person}

@@ -182,8 +182,10 @@ class Intake:
         """Admit what was refused only because a certificate was missing that has come now."""
         for held in self._quarantine.waiting(database, list(keys)):
             kind, _, name = held.source.partition(":")
-            self.admit(database, [parse_evidence(held)], source=Source(kind, name))  # type: ignore[arg-type]
-            self._quarantine.release(held.id)
+            source = Source(kind, name)  # type: ignore[arg-type]  # `str(source)` wrote it
+            result = self.admit(database, [parse_evidence(held)], source=source)[0]
+            if result.error is None or not result.error.reason.startswith(held.code):
+                self._quarantine.release(held.id)  # admitted, or held now for another reason
 
     # Refusing
 

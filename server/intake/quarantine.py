@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
@@ -66,7 +66,8 @@ class Quarantine:
             connection.execute(
                 "INSERT INTO quarantine (source, database, doc_id, code, reason, waiting_for, evidence, whole, arrived)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET times = times + 1, reason = excluded.reason",
+                " ON CONFLICT DO UPDATE SET times = times + 1, reason = excluded.reason,"
+                " waiting_for = excluded.waiting_for",
                 (
                     source,
                     database,
@@ -115,8 +116,12 @@ class Quarantine:
 
 
 def _evidence(doc: Doc) -> bytes:
-    """Return the document as CouchDB writes it, with history and bytes, so that it can be offered again."""
-    return render_document(doc, revs=True, data=True)
+    """Return the document as CouchDB writes it, with history and bytes, so that it can be offered again.
+
+    Attachments are kept as they came: what says it is gzip may be anything, and is not unpacked here.
+    """
+    as_it_came = {name: replace(each, encoding=None) for name, each in doc.attachments.items()}
+    return render_document(replace(doc, attachments=as_it_came), revs=True, data=True)
 
 
 def parse_evidence(held: Held) -> Doc:

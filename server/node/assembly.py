@@ -10,7 +10,6 @@ store ── directory ── intake ◄── access ◄── protocol (/db)
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable
@@ -23,16 +22,17 @@ from replication.store import Store
 from server.access import NodeAccess
 from server.dossier import units
 from server.engine import open_store
-from server.errors import NotReady, ServerError
+from server.errors import ServerError
 from server.filestore import FileStore
 from server.home import Home
 from server.intake.door import Intake
 from server.intake.places import REGISTRY
 from server.intake.quarantine import Quarantine
 from server.intake.verdict import Admissions
-from server.mine import MineFeed
+from server.minefeed import MineFeed
 from server.node.clock import NodeClock, system_now
 from server.node.links import PARENT, Links, Neighbour
+from server.node.lock import take_lock
 from server.node.numbering import Numbering
 from server.node.people import People
 from server.node.signing import NodeSigner
@@ -146,7 +146,7 @@ class Node:
 
         Raises `NotReady` if another process serves this home, `OSError` if the port is taken.
         """
-        self._take_lock()
+        self._lock = take_lock(self.home.path)
         self.model.follower.start()
         self.receipts.start()
         self._server = Server(app, host=host, port=port)
@@ -175,6 +175,8 @@ class Node:
 
     def _prepare(self) -> None:
         """See to it that the node's databases exist and hold its own certificates."""
+        if self.directory.is_empty():  # a new home, or one whose node.db was lost
+            self.directory.relearn()
         for name in (self.database, self.files_database, REGISTRY):
             self.copier.ensure_database(name)
         self.copier.ensure_certificate(self.database, self.signer.certificate)
@@ -188,13 +190,3 @@ class Node:
                 _LOG.info("the node's certificate was renewed")
         except ServerError as exc:  # the CA's key is locked or elsewhere; the present certificate still serves
             _LOG.warning("the node's certificate ends soon and could not be renewed: %s", exc)
-
-    def _take_lock(self) -> None:
-        """Hold the home for this process: two servers would issue the same receipts and race for one read model."""
-        descriptor = os.open(self.home.path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            os.close(descriptor)
-            raise NotReady(f"{self.home.path} is being served by another process; stop that one first") from exc
-        self._lock = descriptor

@@ -50,11 +50,17 @@ class NodeClock:
         with self._lock:
             return self._mark - self._now() > TOLERATED
 
+    def accept_system(self) -> None:
+        """Take the system's time as true though it is earlier: somebody looked, and the clock had run ahead."""
+        with self._lock:
+            self._mark = self._now().replace(microsecond=0)
+            self._persist()
+
     def _persist(self) -> None:
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT INTO clock (one, high_water) VALUES (1, ?)"
-                " ON CONFLICT DO UPDATE SET high_water = max(high_water, excluded.high_water)",
+                " ON CONFLICT DO UPDATE SET high_water = excluded.high_water",
                 (self._mark.isoformat(),),
             )
         self._persisted = self._mark

@@ -98,9 +98,15 @@ class People:
             "kind": found.kind,
         }
 
-    def invite(self, name: str, kind: str) -> tuple[str, str]:
-        """Return (subject URN, activation code) for somebody who is going to make a key."""
-        subject = f"{units.SUBJECT_URN}{new_subject_id()}"
+    def invite(self, name: str, kind: str, subject: str = "") -> tuple[str, str]:
+        """Return (subject URN, activation code) for somebody who is going to make a key.
+
+        `subject` is for somebody who is known already and has lost theirs; without it they become somebody new. Raises
+        `Refused("schema")` for a subject that is none.
+        """
+        subject = subject or f"{units.SUBJECT_URN}{new_subject_id()}"
+        if not units.is_subject_urn(subject):
+            raise Refused("schema", "a subject is urn:tram:subject: and 32 hexadecimal digits", member="subject")
         code = self.enrolments.make_activation(subject=subject, name=name, kind=kind, now=self._clock.now())
         return subject, code
 

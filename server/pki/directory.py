@@ -86,6 +86,10 @@ class Directory:
             self._crls[database] = self._crls.get(database, known).adding(crl)
         self.on_crl()
 
+    def is_empty(self) -> bool:
+        """Say whether no CA has ever been noted."""
+        return self._db.row("SELECT 1 FROM authorities LIMIT 1") is None
+
     def relearn(self) -> int:
         """Find the CA certificates in all databases again, for a `node.db` that was lost. Returns how many there are.
 

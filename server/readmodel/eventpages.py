@@ -7,13 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from cryptography import x509
-
 from crypto.certificates import parse_certificate
 from crypto.crl import Crl, parse_crl
 from crypto.errors import CryptoError
-from crypto.event import fingerprint_of
-from crypto.path import verify_leaf_profile
 from replication.document import Doc
 from replication.store import Database
 from server.dossier import units
@@ -21,13 +17,13 @@ from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
 from server.dossier.dossier import Dossier
 from server.dossier.event import is_dossier_stream
 from server.dossier.fold import fold
-from server.dossier.folding import fold_text
 from server.dossier.times import parse_time
 from server.errors import Refused
 from server.intake.verdict import Admissions, Verdict
 from server.pki.documents import parse_der_body
 from server.readmodel.documents import HeldEvent, parse_events, read_documents, read_events
 from server.readmodel.grants import GRANT_TYPES, GrantsCache
+from server.readmodel.rows import dossier_row, file_rows, index_text, insert_certificate
 from server.readmodel.tables import Tables
 
 _LOG = logging.getLogger(__name__)
@@ -92,7 +88,7 @@ class EventPages:
             if doc.id.startswith(CRL_PREFIX):
                 return parse_crl(parse_der_body(doc.body, "crl"))
             certificate = parse_certificate(parse_der_body(doc.body, "certificate"))
-            _insert_certificate(connection, database.name, certificate)
+            insert_certificate(connection, database.name, certificate)
         except (CryptoError, Refused) as exc:
             _LOG.error("%s in %s cannot be read, run tram verify: %s", doc.id, database.name, exc)
         return None
@@ -189,7 +185,7 @@ class EventPages:
     def _store_dossier(self, connection: sqlite3.Connection, database: str, dossier: Dossier, count: int) -> None:
         updates = connection.execute("SELECT coalesce(max(updates), 0) + 1 FROM dossiers").fetchone()[0]
         doubtful = connection.execute("SELECT count(*) FROM verdicts WHERE stream = ?", (dossier.stream,)).fetchone()[0]
-        values = _dossier_row(database, dossier) | {"updates": updates, "doubtful": doubtful}
+        values = dossier_row(database, dossier) | {"updates": updates, "doubtful": doubtful}
         names = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         changes = ", ".join(f"{name} = excluded.{name}" for name in values if name != "stream")
@@ -201,23 +197,9 @@ class EventPages:
         connection.executemany(
             "INSERT OR IGNORE INTO file_refs (stream, event, manifest, sha256, database, size, type, name)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            _file_rows(dossier),
+            file_rows(dossier),
         )
-        _index_text(connection, dossier)
-
-
-def count_files(connection: sqlite3.Connection, streams: Iterable[str]) -> None:
-    """Write into each dossier how many of its files and bytes are here."""
-    for stream in streams:
-        connection.execute(
-            "UPDATE dossiers SET (files_total, files_here, bytes_total, bytes_here) = ("
-            " SELECT count(*), coalesce(sum(coalesce(m.here, 0) >= r.size), 0), coalesce(sum(r.size), 0),"
-            " coalesce(sum(min(coalesce(m.here, 0), r.size)), 0)"
-            " FROM (SELECT DISTINCT database, manifest, size FROM file_refs WHERE stream = ?1) r"
-            " LEFT JOIN manifests m ON m.database = r.database AND m.manifest = r.manifest)"
-            ", updates = (SELECT max(updates) + 1 FROM dossiers) WHERE stream = ?1",
-            (stream,),
-        )
+        index_text(connection, dossier)
 
 
 def _event_ids(connection: sqlite3.Connection, database: str, streams: Sequence[str]) -> list[str]:
@@ -228,80 +210,3 @@ def _event_ids(connection: sqlite3.Connection, database: str, streams: Sequence[
         sql = f"SELECT doc_id FROM events WHERE stream IN ({marks}) AND database = ?"  # noqa: S608 - question marks
         found += [row[0] for row in connection.execute(sql, (*some, database))]
     return found
-
-
-def _dossier_row(database: str, dossier: Dossier) -> dict[str, object]:
-    name = dossier.applicant.get("name", "")
-    unit = dossier.unit or next((entry.stored.event.unit for entry in dossier.timeline), "")
-    return {
-        "stream": dossier.stream,
-        "database": database,
-        "unit": unit,
-        "code": dossier.code,
-        "procedure": dossier.procedure,
-        "channel": dossier.channel,
-        "owner": dossier.owner,
-        "applicant": name,
-        "folded_name": fold_text(name),
-        "status": dossier.status,
-        "handover": dossier.states.handover,
-        "due": dossier.due,
-        "submitted_at": dossier.submitted_at,
-        "accepted_at": dossier.accepted_at,
-        "updated_at": max(entry.stored.event.at for entry in dossier.timeline),
-        "received": dossier.is_received,
-        "unreceipted": len(dossier.unreceipted),
-        "conflicts": len(dossier.open_conflicts),
-        "forwarded_to": dossier.forwarded_to,
-    }
-
-
-def _file_rows(dossier: Dossier) -> list[tuple[object, ...]]:
-    """Every file any event of the dossier names, counted or not: all of them are to arrive."""
-    return [
-        (
-            dossier.stream,
-            entry.id,
-            ref.manifest,
-            ref.sha256,
-            units.files_database_name(entry.stored.event.unit),
-            ref.size,
-            ref.type,
-            ref.name,
-        )
-        for entry in dossier.timeline
-        for ref in entry.stored.event.files
-    ]
-
-
-def _index_text(connection: sqlite3.Connection, dossier: Dossier) -> None:
-    words = [dossier.code, dossier.code.replace("-", " ").replace(".", " "), dossier.procedure, dossier.stream]
-    words += [dossier.applicant.get(name, "") for name in ("name", "phone", "id_number", "address")]
-    number = connection.execute("SELECT number FROM dossiers WHERE stream = ?", (dossier.stream,)).fetchone()[0]
-    connection.execute(
-        "INSERT OR REPLACE INTO found (rowid, text) VALUES (?, ?)", (number, fold_text(" ".join(filter(None, words))))
-    )
-
-
-def _insert_certificate(connection: sqlite3.Connection, database: str, certificate: x509.Certificate) -> None:
-    kind, urn, unit = "ca", "", ""
-    try:
-        profile = verify_leaf_profile(certificate)
-        kind, urn, unit = profile.names.kind, profile.urn, profile.names.unit
-    except CryptoError:
-        _LOG.debug("%s signs certificates, not events", certificate.subject)
-    connection.execute(
-        "INSERT OR IGNORE INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            database,
-            fingerprint_of(certificate),
-            kind,
-            urn,
-            unit,
-            certificate.subject.rfc4514_string(),
-            certificate.issuer.public_bytes(),
-            str(certificate.serial_number),
-            certificate.not_valid_before_utc.isoformat(),
-            certificate.not_valid_after_utc.isoformat(),
-        ),
-    )

@@ -16,8 +16,9 @@ from replication.errors import NotFound, ReplicationError
 from replication.store import ZERO, Database, Store
 from server.dossier import units
 from server.intake.places import REGISTRY
-from server.readmodel.eventpages import EventPages, count_files
+from server.readmodel.eventpages import EventPages
 from server.readmodel.filepages import FilePages
+from server.readmodel.rows import count_files
 from server.readmodel.tables import Tables
 
 _LOG = logging.getLogger(__name__)

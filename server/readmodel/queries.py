@@ -161,7 +161,13 @@ class Queries:
 
     def units(self) -> tuple[str, ...]:
         """Return the units that have dossiers here, sorted."""
-        return tuple(row[0] for row in self._tables.rows("SELECT DISTINCT unit FROM dossiers ORDER BY unit"))
+        # From one unit to the next in the index; SELECT DISTINCT would read the index whole (100 ms at 100,000 rows).
+        rows = self._tables.rows(
+            "WITH RECURSIVE u(unit) AS (SELECT min(unit) FROM dossiers UNION ALL"
+            " SELECT (SELECT min(unit) FROM dossiers WHERE unit > u.unit) FROM u WHERE u.unit IS NOT NULL)"
+            " SELECT unit FROM u WHERE unit IS NOT NULL"
+        )
+        return tuple(row[0] for row in rows)
 
     def event_ids(self, stream: str) -> dict[str, list[str]]:
         """Return the document ids of a stream's events by database."""

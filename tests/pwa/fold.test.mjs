@@ -50,6 +50,20 @@ for (const name of files) {
   });
 }
 
+test("of two submissions the one the office built on counts, whatever their ids", () => {
+  const stream = "01937c2e-5b7a-7d1a-8f00-0123456789ab";
+  const make = (id, actor, type, prev, body) => ({ id, event: { v: 1, stream, type, unit: "H41.12.03", actor, at: "2026-11-21T07:12:09Z", prev, nonce: "", body, files: [] } });
+  const filing = { procedure: "1.001193", channel: "online", form: {} };
+  const docs = docsOf([
+    make("sha256-a", `urn:tram:subject:${"3".repeat(32)}`, "dossier.submitted", [], filing),
+    make("sha256-z", `urn:tram:subject:${"1".repeat(32)}`, "dossier.submitted", [], filing),
+    make("sha256-r", "urn:tram:node:h41-12-03", "receipt.issued", ["sha256-z"], { of: "sha256-z", files: [], bytes: 0 }),
+  ]);
+  const dossier = foldDossier(stream, docs, (event) => event.actor.startsWith("urn:tram:node:"));
+  assert.equal(dossier.submissionId, "sha256-z");
+  assert.equal(dossier.steps.find((step) => step.id === "sha256-a").state, "disputed");
+});
+
 test("a citizen's withdrawal beside an official's decision comes after it", () => {
   const stream = "01937c2e-5b7a-7d1a-8f00-0123456789ab";
   const [me, official] = ["1", "2"].map((digit) => `urn:tram:subject:${digit.repeat(32)}`);

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { inForce, isIndispensable, isShown, optionsOf, searchProcedures } from "../../pwa/lib/procedures.js";
-import { cleanPhone, cleanValue, faultOf, isDay, joinDate, splitDate } from "../../pwa/lib/validate.js";
+import { Doubts } from "../../pwa/ui/doubts.js";
+import { cleanPhone, cleanValue, faultOf, isDay, isDoubt, joinDate, splitDate } from "../../pwa/lib/validate.js";
 import { ROOT, absent, readJson } from "./support/vectors.mjs";
 
 const DATA = `${ROOT}server/data/procedures/`;
@@ -19,6 +20,15 @@ for (const [type, value, fault] of [
   ["select", "a", null], ["select", "z", "option"],
 ]) test(`a ${type} of ${JSON.stringify(value.slice(0, 20))} ${fault ? `is faulted: ${fault}` : "is taken"}`, () => {
   assert.equal(faultOf(field(type), value, [{ value: "a" }]), fault);
+});
+
+test("an unusual number is doubted once for each value, and then kept as people gave it", () => {
+  const doubts = new Doubts();
+  assert.deepEqual(["id_number", "phone", "required", "date"].map(isDoubt), [true, true, false, false]);
+  assert.ok(doubts.about("a", "123", "Lạ").startsWith("Lạ. "));
+  assert.equal(doubts.about("a", "123", "Lạ"), "");
+  assert.ok(doubts.about("a", "124", "Lạ"));
+  assert.ok(doubts.about("b", "123", "Lạ"));
 });
 
 test("what need not be answered may stay blank", () => assert.equal(faultOf(field("phone", false), ""), null));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -150,25 +151,44 @@ def ca_keys() -> dict[str, Any]:
     return {unit: keys.generate_p256() for unit in (PROVINCE, DISTRICT, COMMUNE, "H41.12.04", "H41.13")}
 
 
-@pytest.fixture
-def make_homes(tmp_path: Path, ca_keys: dict[str, Any]) -> Callable[..., dict[str, Home]]:
-    """Homes of a province, a district and a commune, each CA signed by the one above."""
+@pytest.fixture(scope="session")
+def home_templates(tmp_path_factory: Any, ca_keys: dict[str, Any]) -> Callable[..., Path]:
+    """A folder with the homes of a tree, each CA signed by the one above; made once per tree."""
+    made: dict[tuple[str, ...], Path] = {}
 
-    def make(*unit_codes: str, now: datetime | None = None) -> dict[str, Home]:
-        at = now or datetime.now(UTC)
-        homes: dict[str, Home] = {}
-        authorities: dict[str, Authority] = {}
-        for unit in unit_codes or (PROVINCE, DISTRICT, COMMUNE):
-            settings = Settings(unit, f"Đơn vị {unit}", Engine(), None, at.isoformat())
-            homes[unit] = home = Home.create(tmp_path / units.dashed(unit), settings)
-            above = next((u for u in units.path_of(unit)[1:] if u in authorities), None)
-            if above is None:
-                authorities[unit] = found_root(home, at, ca_keys[unit])
-                continue
-            home.write_ca_key(ca_keys[unit])
-            certificate = authorities[above].issue_unit(ca_keys[unit].public_key(), unit=unit, now=at)
-            authorities[unit] = install(home, [certificate, *authorities[above].chain], at)
-        return homes
+    def make(*unit_codes: str) -> Path:
+        if unit_codes not in made:
+            made[unit_codes] = tmp_path_factory.mktemp("homes")
+            _make_homes(made[unit_codes], unit_codes, ca_keys)
+        return made[unit_codes]
+
+    return make
+
+
+def _make_homes(folder: Path, unit_codes: tuple[str, ...], ca_keys: dict[str, Any]) -> None:
+    at = datetime.now(UTC)
+    authorities: dict[str, Authority] = {}
+    for unit in unit_codes:
+        home = Home.create(
+            folder / units.dashed(unit), Settings(unit, f"Đơn vị {unit}", Engine(), None, at.isoformat())
+        )
+        above = next((u for u in units.path_of(unit)[1:] if u in authorities), None)
+        if above is None:
+            authorities[unit] = found_root(home, at, ca_keys[unit])
+            continue
+        home.write_ca_key(ca_keys[unit])
+        certificate = authorities[above].issue_unit(ca_keys[unit].public_key(), unit=unit, now=at)
+        authorities[unit] = install(home, [certificate, *authorities[above].chain], at)
+
+
+@pytest.fixture
+def make_homes(tmp_path: Path, home_templates: Callable[..., Path]) -> Callable[..., dict[str, Home]]:
+    """Homes of a province, a district and a commune (or of the units named), fresh and empty, with their keys."""
+
+    def make(*unit_codes: str) -> dict[str, Home]:
+        codes = unit_codes or (PROVINCE, DISTRICT, COMMUNE)
+        shutil.copytree(home_templates(*codes), tmp_path, dirs_exist_ok=True)
+        return {unit: Home.open(tmp_path / units.dashed(unit)) for unit in codes}
 
     return make
 

@@ -64,20 +64,20 @@ class ThreeStores(RuleBasedStateMachine):
         """Change or delete any leaf, or begin the document."""
         self._edit(where, doc_id, which, number, deleted, {})
 
-    @rule(where=WHERE, doc_id=DOC, number=NUMBER, which=WHICH, data=st.sampled_from(FILES))
-    def attach(self, where: int, doc_id: str, number: int, which: int, data: bytes) -> None:
+    @rule(where=WHERE, doc_id=DOC, number=NUMBER, which=WHICH, scan=st.integers(0, 2))
+    def attach(self, where: int, doc_id: str, number: int, which: int, scan: int) -> None:
         """Edit with a new attachment, keeping the others by their stubs."""
-        self._edit(where, doc_id, which, number, False, {f"file-{number}": build_file(data)}, keep=True)
+        self._edit(where, doc_id, which, number, False, {f"file-{number}": build_file(FILES[scan])}, keep=True)
 
     @rule(where=WHERE, doc_id=DOC, number=NUMBER, which=WHICH)
     def keep_by_stub(self, where: int, doc_id: str, number: int, which: int) -> None:
         """Edit the text only; every attachment is named and not sent again."""
         self._edit(where, doc_id, which, number, False, {}, keep=True)
 
-    @rule(where=WHERE, doc_id=DOC, number=NUMBER, which=WHICH, fresh=st.integers(1, 3), data=st.sampled_from(FILES))
-    def take_in(self, where: int, doc_id: str, number: int, which: int, fresh: int, data: bytes) -> None:
+    @rule(where=WHERE, doc_id=DOC, number=NUMBER, which=WHICH, fresh=st.integers(1, 3), scan=st.integers(0, 2))
+    def take_in(self, where: int, doc_id: str, number: int, which: int, fresh: int, scan: int) -> None:
         """A revision from a store nobody here knows: on top of something, beside it, or with roots of its own."""
-        node = self.nodes[where]
+        node, data = self.nodes[where], FILES[scan]
         inner = sorted(known(node.model.docs.get(doc_id, NOTHING)))
         under = inner[number % len(inner)] if inner and which else None
         below = self._path_under(node.model, doc_id, under) if under else ()

@@ -43,6 +43,7 @@ _DER = Encoding.DER
 def test_a_filed_dossier_is_receipted_when_its_last_chunk_is_there(office, helpers):
     """The event may come before its files; the receipt comes when every byte has, and not before."""
     stream = office.file(files=[helpers.file_reference(JPEG)])
+    assert office.node.receipts.consider(stream) == []
     before = office.citizen.get(f"/api/dossiers/{stream}").json()
     assert (before["received"], before["progress"]["bytes_here"]) == (False, 0)
 
@@ -64,6 +65,29 @@ def test_one_filing_gets_one_receipt_however_often_it_is_considered(office, help
     assert office.node.receipts.consider(stream) == []
     assert office.node.receipts._issue(stream) == []
     assert len(office.citizen.get(f"/api/dossiers/{stream}").json()["receipts"]) == 1
+
+
+def test_chunks_that_do_not_make_the_file_get_no_receipt(office, helpers):
+    """A manifest whose chunks are all here and hash to something else than the event says earns nothing."""
+    from dataclasses import replace
+
+    from server.dossier.documents import chunk_doc, manifest_doc
+    from server.dossier.manifest import build_manifest
+    from server.intake.source import Source
+
+    manifest, chunks = build_manifest(JPEG)
+    wrong = replace(manifest, sha256=helpers.file_reference(JPEG[:-1])["sha256"])
+    docs = [*map(chunk_doc, chunks), manifest_doc(wrong)]
+    office.node.intake.admit(office.node.files_database, docs, source=Source("peer", "x"))
+    reference = helpers.file_reference(JPEG) | {"sha256": wrong.sha256, "manifest": wrong.id}
+
+    stream = office.file(files=[reference])
+    office.node.model.follower.catch_up(office.node.files_database)
+
+    dossier = office.citizen.get(f"/api/dossiers/{stream}").json()
+    assert dossier["progress"]["files_here"] == 1
+    assert office.node.receipts.consider(stream) == []
+    assert not dossier["received"]
 
 
 def test_the_desk_takes_a_dossier_from_acceptance_to_the_result(published, helpers):

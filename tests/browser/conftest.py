@@ -1,0 +1,59 @@
+"""A real Chromium and a real province of three nodes, for tests that see what people see."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.link import Profile
+from deploy.scenario.processes import free_port
+from deploy.scenario.tiers import Province
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Slow enough that files are seen travelling, quick enough for a test; make smoke runs over 64 kbit/s.
+LINK = Profile(up_bps=1_000_000, down_bps=1_000_000, rtt_ms=200)
+SHOTS = os.environ.get("TRAM_SHOTS")  # a folder to keep screenshots in, for looking at them
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium with a fresh profile."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is not installed; deploy/ensure-chromium installs it on Debian")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def province(tmp_path: Path) -> Iterator[Province]:
+    """Three nodes running, with links between them that the test can cut."""
+    found = Province(tmp_path / "province", port_base=free_port() // 100 * 100 + 7, profile=LINK)
+    found.make()
+    try:
+        found.start_all()
+        yield found
+    finally:
+        found.stop_all()
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the whole page where TRAM_SHOTS names a folder."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
