@@ -99,6 +99,7 @@ def run(cell: Cell) -> Result:
         weak = stack.enter_context(WeakLink((to.hostname or "", to.port or 80), cell.profile))
         link = _link(cell, store, server, names, docs, weak.port)
         figures = _run_for(link, weak, cell.seconds)
+        server.hang_up()
         there = _arrived(cell, store, server, names, docs)
     carried = sum(p.bytes_out if cell.direction == "push" else p.bytes_in for p in link.progress())
     capacity = cell.rate / 8 * figures.up_time_s

@@ -54,6 +54,12 @@ class HttpServer:
             raise RuntimeError(f"{self.name}: {method} {path}: {answer.status} {data[:300]!r}")
         return data
 
+    def hang_up(self) -> None:
+        """Forget the connection: after a long silence the server has ended it."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def json(self, method: str, path: str, value: object = None) -> object:
         """Send a JSON body (if any) and return the parsed answer."""
         body = None if value is None else json.dumps(value).encode()

@@ -22,6 +22,17 @@ Rev = NewType("Rev", str)  # "<generation>-<hash>"; compared by parse_rev, never
 Seq = NewType("Seq", str)  # opaque to peers; ours are "<n>-<epoch8>"
 
 EMPTY_BODY = b"{}"
+# Members that begin with "_" and yet are content: what replicators write into their own documents, and CouchDB keeps.
+CONTENT_MEMBERS = frozenset(
+    (
+        "_access",
+        "_replication_id",
+        "_replication_state",
+        "_replication_state_reason",
+        "_replication_state_time",
+        "_replication_stats",
+    )
+)
 
 # 15 digits: CouchDB bounds nothing here, but int() of a megabyte of digits is an attack, not a revision.
 _GENERATION = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
@@ -53,7 +64,8 @@ class Doc:
     `rev` is None only for a document not yet stored that edits nothing. `path` lists the revision hashes from
     this revision back towards its root, newest first (`_revisions.ids`); it may be shorter than the generation
     where the history was stemmed, and on input to an interactive edit it is empty: the store makes the new
-    revision from `rev` as the parent. `body` is one JSON object without members that begin with "_".
+    revision from `rev` as the parent. `body` is one JSON object; of members that begin with "_" it has none but
+    `CONTENT_MEMBERS`.
     """
 
     id: DocId

@@ -18,26 +18,15 @@ from typing import Any, cast
 
 import orjson
 
-from replication.document import EMPTY_BODY, Attachment, Doc, DocId, Rev, parse_rev
+from replication.document import CONTENT_MEMBERS, EMPTY_BODY, Attachment, Doc, DocId, Rev, parse_rev
 from replication.errors import BadRequest, DocValidation, IllegalDocId, TooLarge
-from replication.jsontext import dump_json
+from replication.jsontext import dump_json, parse_json
 
 JsonObject = dict[str, Any]
 OCTETS = "application/octet-stream"
 
 # Members CouchDB itself adds to answers; clients send them back, and they say nothing about the document.
 _IGNORED = frozenset(("_revs_info", "_local_seq", "_conflicts", "_deleted_conflicts"))
-# Members CouchDB's replicator writes into its own documents: kept as content, like members without underscore.
-_KEPT = frozenset(
-    (
-        "_access",
-        "_replication_id",
-        "_replication_state",
-        "_replication_state_reason",
-        "_replication_state_time",
-        "_replication_stats",
-    )
-)
 _NEEDS_REV = "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 
@@ -83,7 +72,7 @@ def parse_document(value: object, *, new_edits: bool = True, followed: Mapping[s
     deleted = _pop_typed(members, "_deleted", bool) or False
     attachments = _pop_typed(members, "_attachments", dict) or {}
     for name, member in members.items():
-        if name in _KEPT:
+        if name in CONTENT_MEMBERS:
             value[name] = member
         elif name not in _IGNORED:
             raise DocValidation(f"Bad special document member: {name}")
@@ -111,6 +100,19 @@ def parse_doc_id(doc_id: object) -> DocId:
         if not doc_id.startswith(("_design/", "_local/")):
             raise IllegalDocId("Only reserved document ids may start with underscore.")
     return DocId(doc_id)
+
+
+def check_body(body: bytes) -> None:
+    """Raise `DocValidation` for content with a member that begins with "_" and is none of `CONTENT_MEMBERS`.
+
+    Spliced into an answer, such a member would speak for the document. Only a text in which one may be is parsed.
+    """
+    if b'"_' not in body and b"\\u005" not in body:  # the second is how an underscore may be escaped
+        return
+    value = parse_json(body)
+    for name in value if isinstance(value, dict) else ():
+        if name[:1] == "_" and name not in CONTENT_MEMBERS:
+            raise DocValidation(f"Bad special document member: {name}")
 
 
 def _pop_typed(members: JsonObject, name: str, kind: type) -> Any:

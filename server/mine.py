@@ -1,10 +1,12 @@
 """`/db/mine`: a database that is not there. It holds, for each person, what that person may see, and nothing of others.
 
+How each part of the protocol is answered:
+
     feed    `server.minefeed`, what became visible to this person, in that order: a dossier that becomes somebody's
             later arrives whole, at the end of the feed, whatever its events' places in the real databases are
-    reads   answered by the real databases, for ids that are in the person's feed and no others
+    reads   by the real databases, for ids that are in the person's feed and no others
     writes  through the intake, for events by that person and no others
-    _local  the person's own, in `node.db`: replicators keep their checkpoints there
+    _local  from `node.db`, the person's own: replicators keep their checkpoints there
 """
 
 from __future__ import annotations

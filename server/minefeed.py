@@ -7,6 +7,7 @@ attempt to look in), each of the two sees their own events alone until an offici
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -20,6 +21,8 @@ from server.nodedb import NodeDb
 from server.pki.documents import certificate_id, certificate_rev
 from server.readmodel.documents import HeldEvent
 from server.readmodel.model import ReadModel
+
+_LOG = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS mine_meta (
@@ -77,6 +80,9 @@ class MineFeed:
         try:
             story = self._model.story(stream)
         except Missing:  # its database was removed meanwhile
+            return
+        except Exception:  # a defect that one dossier brings to light must not stop everybody's feed
+            _LOG.exception("dossier %s cannot be folded; nobody is told of its newest change", stream)
             return
         for subject, held in visible(story.dossier, story.events):
             yield subject, certificate_id(held.fingerprint), certificate_rev(held.fingerprint), story.row.database

@@ -6,6 +6,9 @@ store and the whole of each file has the hash the event names. Other tiers check
 The receipt itself is the only record that it was issued: before issuing, the stream is read from the store again, under
 one lock. So a crash before the commit leaves nothing behind, a crash after it a receipt that is found at the next
 look, and there is always a next look: when the node starts, and whenever the dossier or one of its files changes.
+
+A CouchDB cluster lists a stream from one copy of three, and that copy may be the one that was down. So a receipt, once
+signed, is remembered until the read model has seen it: what is offered to the store again is the same document.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Sequence
 
+from replication.document import Doc
 from replication.store import AllDocsQuery, Store
 from server.dossier import units
 from server.dossier.event import StoredEvent
@@ -53,6 +58,7 @@ class Receipts:
         self._model = model
         self._clock = clock
         self._issuing = threading.Lock()
+        self._signed: dict[str, Doc] = {}  # by filing, until the read model holds the receipt
         self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -81,7 +87,10 @@ class Receipts:
         A node whose clock stands before a time it has vouched for issues none.
         """
         row = self._model.queries.dossier(stream)
-        if row is None or row.unit != self._signer.unit or not row.unreceipted:
+        if row is None or row.unit != self._signer.unit:
+            return []
+        if not row.unreceipted:
+            self._forget(stream)
             return []
         if self._clock.is_behind():
             _LOG.error("no receipts: the system's clock stands before a time this node has signed; set the clock")
@@ -99,29 +108,46 @@ class Receipts:
             filing = by_id[of]
             if not self._is_whole(filing):
                 continue
-            doc = self._signer.sign(
-                stream=stream,
-                type="receipt.issued",
-                at=self._clock.now(),
-                prev=dossier.heads,
-                body={
-                    "of": of,
-                    "files": sorted({file.sha256 for file in filing.event.files}),
-                    "bytes": sum(file.size for file in filing.event.files),
-                },
-            )
+            doc = self._signed.get(of)
+            if doc is None:
+                doc = self._signed[of] = self._sign(filing, dossier.heads)
             result = self._intake.admit(database, [doc], source=Source("local", self._signer.urn))[0]
             if result.error is not None:
+                if result.error.status < 500:  # refused for what it says: the next one may say it better
+                    del self._signed[of]
                 raise result.error
             issued.append(of)
             dossier = fold([*self._events(database, stream)], self._model.grants(database))
         return issued
 
+    def _sign(self, filing: StoredEvent, heads: Sequence[str]) -> Doc:
+        return self._signer.sign(
+            stream=filing.event.stream,
+            type="receipt.issued",
+            at=self._clock.now(),
+            prev=heads,
+            body={
+                "of": filing.id,
+                "files": sorted({file.sha256 for file in filing.event.files}),
+                "bytes": sum(file.size for file in filing.event.files),
+            },
+        )
+
+    def _forget(self, stream: str) -> None:
+        with self._issuing:
+            for of in [of for of, doc in self._signed.items() if doc.id.startswith(stream + ":")]:
+                del self._signed[of]
+
     def _events(self, database: str, stream: str) -> list[StoredEvent]:
-        """Read the stream from the store: the read model may not have seen the newest receipt."""
+        """Read the stream from the store: the read model may not have seen the newest receipt.
+
+        What the read model has seen is asked for by name, because the range may come from a copy that is behind.
+        """
         opened = self._store.open(database)
         rows = opened.all_docs(AllDocsQuery(start=stream + ":", end=stream + ";", inclusive_end=False)).rows
-        return [held.stored for held in read_events(opened, [row.id for row in rows])]
+        known = self._model.queries.event_ids(stream).get(database, [])
+        ids = dict.fromkeys([*(str(row.id) for row in rows), *known])
+        return [held.stored for held in read_events(opened, list(ids))]
 
     def _is_whole(self, filing: StoredEvent) -> bool:
         """Say whether every file the event names is here, whole, with the hash and size it names."""
@@ -141,11 +167,16 @@ class Receipts:
         return True
 
     def _run(self) -> None:
+        looked = time.monotonic()
         while True:
-            try:
-                stream = self._waiting.get(timeout=LOOK_EVERY_S)
-            except queue.Empty:
+            left_s = looked + LOOK_EVERY_S - time.monotonic()
+            if left_s <= 0:  # also while others keep the queue busy
                 self._safely(self._model.queries.awaiting_receipt(self._signer.unit))
+                looked = time.monotonic()
+                continue
+            try:
+                stream = self._waiting.get(timeout=left_s)
+            except queue.Empty:
                 continue
             if stream == _STOP:
                 return

@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import Any
 
 from replication.document import Attachment, Doc, DocId, Rev, parse_rev
-from replication.errors import BadRequest, DocValidation, IllegalDocId
+from replication.errors import BadRequest, IllegalDocId
 from replication.jsontext import dump_json, parse_json
 from replication.multipart import build_boundary, build_related
-from replication.wire import JsonObject, build_digest, check_attachment_name, parse_doc_id, parse_document
+from replication.wire import JsonObject, build_digest, check_attachment_name, check_body, parse_doc_id, parse_document
 
 FetchStored = Callable[[DocId, Rev, str], bytes]  # (document, revision, name) -> the attachment's bytes as stored
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
@@ -39,12 +39,9 @@ def check_doc(doc: Doc, *, new_edits: bool) -> None:
             name.encode()
     except UnicodeEncodeError as exc:
         raise BadRequest(f"document {doc.id!r}: its id or an attachment's name is not valid UTF-8") from exc
-    body = parse_json(doc.body)
-    if not isinstance(body, dict):
+    if not isinstance(parse_json(doc.body), dict):
         raise BadRequest("Document must be a JSON object")
-    for member in body:
-        if member.startswith("_"):
-            raise DocValidation(f"Bad special document member: {member}")
+    check_body(doc.body)
     if doc.rev is None:
         if not new_edits:
             raise BadRequest("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
 
-from replication.errors import BadRequest, ReplicationError, StoreError
+from replication.errors import BadRequest, ReplicationError, StoreError, Unavailable
 from replication.http.access import Access
 from replication.http.answers import answer_error
 from replication.http.cors import NO_CORS, OPEN_CORS, Cors
@@ -91,8 +91,10 @@ def _respond(environ: dict[str, Any], root: str, access: Access, limits: Limits,
         return dispatch(exchange)
     except StoreError as error:
         return answer_error(exchange, error)
-    except (ConnectionError, TimeoutError):
-        raise  # the client is gone: nobody is left to answer
+    except (ConnectionError, TimeoutError) as error:
+        # The client is gone: nobody is left to answer, and on a weak link it is no news for the log.
+        _log.debug("%s %s: %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"), error)
+        return answer_error(exchange, Unavailable("the connection ended before the request did"))
     except ReplicationError as error:
         return answer_error(exchange, StoreError(str(error)))
     except Exception:

@@ -185,7 +185,7 @@ class Feed:
         if options.descending:
             size = None  # the store ignores `since` going down, so this walk is one page
         # A filter drops rows, so a limit cannot be handed to the store with it.
-        if self._left is not None and not options.filter.drops_rows:
+        if self._left is not None and not (options.filter.drops_rows and self._left):
             size = self._left if size is None else min(size, self._left)
         page = self._read(size)
         rows = options.filter.apply(self._database, page.rows, all_leaves=options.all_leaves)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import threading
 import time
 import zlib
@@ -21,6 +23,7 @@ PIECE = 64 * 1024
 STOPPING = "tram.stopping"
 _NEVER = threading.Event()
 TOO_LARGE = "the request entity is too large"
+JSON_MARKS = (b",", b":", b"[", b"{")
 BAD_GZIP = "Request body is not properly gzipped."
 
 
@@ -100,13 +103,30 @@ class Exchange:
         return value
 
     def body(self) -> bytes:
-        """Return the whole body, inflated where it came gzipped."""
+        """Return the whole body of a request that is JSON or a form, inflated where it came gzipped.
+
+        Raises `TooLarge` beyond `max_json`, and for a text that would swell beyond measure as values.
+        """
+        announced = self.environ.get("CONTENT_LENGTH") or ""
+        if announced.isdecimal() and int(announced) > self.limits.max_json:
+            raise TooLarge(TOO_LARGE)
         pieces = self.decoded_pieces()
         first = next(pieces, b"")
         second = next(pieces, None)
-        if second is None:
-            return first
-        return b"".join((first, second, *pieces))
+        raw = first if second is None else self._join(first, second, pieces)
+        if len(raw) > self.limits.max_json_marks and sum(map(raw.count, JSON_MARKS)) > self.limits.max_json_marks:
+            raise TooLarge(
+                f"the JSON has more than {self.limits.max_json_marks} commas, colons and brackets; send less at a time"
+            )
+        return raw
+
+    def _join(self, first: bytes, second: bytes, pieces: Iterator[bytes]) -> bytes:
+        whole = io.BytesIO()  # hands its bytes over without a second copy
+        for piece in itertools.chain((first, second), pieces):
+            if whole.tell() + len(piece) > self.limits.max_json:
+                raise TooLarge(TOO_LARGE)
+            whole.write(piece)
+        return whole.getvalue()
 
     def drop_body(self) -> None:
         """Read and forget the body, so that the next request on this connection begins where it should."""

@@ -13,10 +13,14 @@ class Limits:
     """Bounds of one request, in bytes unless the name says otherwise. What exceeds one is refused by name (413).
 
     CouchDB's own defaults are 4 GiB a request and 8 MB a document; a commune's node has less memory than that.
+    `max_json` and `max_json_marks` together bound what a JSON body may become in memory: commas, colons and brackets
+    are counted before it is read, because "[[],[],…" is thirty times as large once it is a list of lists.
     """
 
     max_body: int = 64 * MIB
-    max_inflated_body: int = 128 * MIB
+    max_inflated_body: int = 24 * MIB
+    max_json: int = 16 * MIB
+    max_json_marks: int = 500_000
     max_attachment: int = 64 * MIB
     max_docs: int = 10_000  # of one _bulk_docs, _bulk_get, _revs_diff or keys
     max_json_depth: int = 512

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
 from replication.mango.collation import compare
 from replication.mango.fields import MISSING, lookup, parse_field
+from replication.mango.regex import compile_search
 
 Match = Callable[[Any], bool]
 Compare = Callable[[Any, Any], int]
-# A value longer than this is not searched: patterns people write can take time exponential in the text.
-MAX_REGEX_TEXT = 64 * 1024
 _TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 
 
@@ -95,8 +93,8 @@ def _compile_operator(name: str, arg: Any, order: Compare) -> Match:
         case "$beginsWith":
             return lambda value: isinstance(value, str) and value.startswith(arg)
         case "$regex":
-            search = re.compile(arg).search
-            return lambda value: isinstance(value, str) and search(value[:MAX_REGEX_TEXT]) is not None
+            search = compile_search(arg)
+            return lambda value: isinstance(value, str) and search(value)
     return _compile_inner(name, _compile(arg, order))
 
 

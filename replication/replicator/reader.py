@@ -8,8 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from replication.document import Doc, DocId, Rev, Seq
-from replication.errors import BadRequest, LinkError, NotAPeer, NotFound, StoreError, TooLarge, Unauthorized
-from replication.peers import Busy, Outgoing, Peer, ReadAnswer, Refusal
+from replication.errors import (
+    BadRequest,
+    LinkError,
+    NotAPeer,
+    NotFound,
+    StoreError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from replication.peers import Outgoing, Peer, ReadAnswer, Refusal
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
 from replication.replicator.figures import Tally
@@ -276,7 +285,7 @@ class Reader:
         except LinkError as exc:
             self._wanted.extendleft(reversed(fetched.wants))
             self._heed(exc, now)
-        except (Busy, Unauthorized, NotFound) as exc:
+        except (Unavailable, Unauthorized, NotFound) as exc:
             self._wanted.extendleft(reversed(fetched.wants))
             self._pace.fault(exc, now)
         except StoreError as exc:

@@ -17,8 +17,9 @@ from replication.errors import (
     StoreError,
     TooLarge,
     Unauthorized,
+    Unavailable,
 )
-from replication.peers import Busy, Peer, Refusal, WriteAnswer
+from replication.peers import Peer, Refusal, WriteAnswer
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
 from replication.replicator.figures import Tally
@@ -165,7 +166,7 @@ class Sender:
         except LinkError as exc:
             self._outcomes.uncertain(batch.parcels)
             self._heed(exc, now)
-        except (Busy, Unauthorized, NotFound, StorageFull) as exc:
+        except (Unavailable, Unauthorized, NotFound, StorageFull) as exc:
             # It is the peer's state, not these documents.
             self._again.append(batch)
             self._pace.fault(exc, now)

@@ -14,6 +14,7 @@ from cheroot import wsgi
 
 from replication.http.errors import render_error
 from replication.http.exchange import STOPPING
+from replication.serving.headers import StrictHeaders
 from replication.serving.streams import BUFFER, ChunkedBody, CountedBody, make_file
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ STAY_MS = 1
 
 class Request(cheroot_server.HTTPRequest):
     """One request."""
+
+    header_reader = StrictHeaders()
 
     def read_request_headers(self) -> bool:
         """Read the headers; refuse framings that two servers in a row could read differently (RFC 9112 §6.3)."""

@@ -21,6 +21,7 @@ from replication.sqlite.limits import MAX_PATH, Limits
 from replication.sqlite.names import check_doc_id
 from replication.sqlite.rows import StoredAttachment
 from replication.store import WriteResult
+from replication.wire import check_body
 
 
 def store_batch(conn: sqlite3.Connection, docs: Sequence[Doc], limits: Limits, *, new_edits: bool) -> list[WriteResult]:
@@ -47,6 +48,7 @@ def _refuse(doc: Doc, limits: Limits) -> WriteResult | None:
             raise TooLarge(
                 f"{doc.id} is {len(doc.body)} bytes, the limit is {limits.body_bytes}", error="document_too_large"
             )
+        check_body(doc.body)
         if doc.attachments:
             check_attachments(doc, limits.attachment_bytes)
     except StoreError as exc:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from replication.document import DocId, Rev, parse_rev
-from replication.errors import BadRequest, Conflict, IllegalDocId, NotFound
+from replication.document import CONTENT_MEMBERS, DocId, Rev, parse_rev
+from replication.errors import BadRequest, Conflict, DocValidation, IllegalDocId, NotFound
 from replication.store import Database
 from replication.testing.base import Contract, build_doc, edit, put, read_body, read_leaves
 
@@ -152,3 +155,21 @@ class EditContract(Contract):
         assert db.get(DocId(doc_id)).id == doc_id
         assert [row.id for row in db.changes().rows] == [doc_id]
         assert list(db.revs_diff({DocId(doc_id): [Rev("9-x"), rev]})) == [doc_id]
+
+    def test_what_replicators_write_into_their_documents_is_content(self, db: Database) -> None:
+        """Edited or replicated, it comes back as it was."""
+        members: dict[str, Any] = {name: f"about {name}" for name in CONTENT_MEMBERS}
+        edit(db, build_doc("a", **members))
+        put(db, build_doc("b", "1-x", n=1, **members))
+        assert read_body(db.get(A)) == members
+        assert read_body(db.get(DocId("b"))) == {"n": 1, **members}
+
+    @pytest.mark.parametrize("body", [b'{"_id":"b"}', b'{"n":1,"_other":1}', b'{"\\u005frev":"1-x"}'])
+    def test_other_members_with_an_underscore_are_no_content(self, db: Database, body: bytes) -> None:
+        """They would speak for the document; it fails alone."""
+        good, bad = build_doc("good", "1-x"), replace(build_doc("a", "1-x"), body=body)
+        results = db.bulk_docs([good, bad], new_edits=False)
+        assert results[0].error is None
+        assert isinstance(results[1].error, DocValidation)
+        with pytest.raises(NotFound):
+            db.get(A)

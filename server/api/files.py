@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request
@@ -110,11 +111,11 @@ def _file(node: Node, use: FileUse, sha256: str) -> Response:
     first = next(chunks)
     honest = first.startswith(_BEGINNINGS.get(use.type, ()))
 
-    def body() -> object:
+    def body() -> Iterator[bytes]:
         yield first
         yield from chunks
 
-    response = Response(body(), mimetype=use.type if honest else "application/octet-stream")  # type: ignore[arg-type]
+    response = Response(body(), mimetype=use.type if honest else "application/octet-stream")
     response.content_length = manifest.size
     disposition = "inline" if honest else "attachment"
     response.headers["Content-Disposition"] = f"{disposition}; filename*=UTF-8''{quote(use.name, safe='')}"

@@ -37,17 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     if is_root and arguments.parent:
         raise Refused("bad_home", f"{unit} would be a root, which has no parent; leave out --root or --parent")
     path: Path = arguments.home
-    home = Home.create(
-        path,
-        Settings(
-            unit=unit,
-            name=arguments.name or unit,
-            engine=Engine("couchdb", arguments.couchdb, arguments.prefix) if arguments.couchdb else Engine(),
-            parent=arguments.parent.rstrip("/") if arguments.parent else None,
-            created=timestamp(now),
-            difficult_area=arguments.difficult_area,
-        ),
-    )
+    home = _unfinished(path, unit) if is_root else None
+    if home is None:
+        home = Home.create(path, _settings(arguments, unit, now))
     if is_root:
         root = found_root(home, now)
         print(f"{path}: {unit} is the root of its own tree")
@@ -57,3 +49,22 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{path}: {unit} waits for a CA certificate from {units.parent_of(unit)}")
     print(f"next: tram ca request {path} FILE, and take FILE to the unit above")
     return 0
+
+
+def _settings(arguments: argparse.Namespace, unit: str, now: datetime) -> Settings:
+    return Settings(
+        unit=unit,
+        name=arguments.name or unit,
+        engine=Engine("couchdb", arguments.couchdb, arguments.prefix) if arguments.couchdb else Engine(),
+        parent=arguments.parent.rstrip("/") if arguments.parent else None,
+        created=timestamp(now),
+        difficult_area=arguments.difficult_area,
+    )
+
+
+def _unfinished(path: Path, unit: str) -> Home | None:
+    """Return the home of a root whose `init` was cut short before it had certificates, None if there is none."""
+    if not (path / "node.json").exists():
+        return None
+    home = Home.open(path)
+    return home if home.unit == unit and not home.chain() else None

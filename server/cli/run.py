@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 from replication.replicator import Figures, Progress
@@ -25,6 +26,10 @@ def register(commands: Commands) -> None:
     add_home(parser)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="P", help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to be reached from the office's network")
+    parser.add_argument(
+        "--certificate", type=Path, metavar="PEM", help="speak TLS with this certificate and its --key:"
+    )
+    parser.add_argument("--key", type=Path, metavar="PEM", help="browsers sign only on https or on this machine itself")
     parser.add_argument("--no-sync", action="store_true", help="do not replicate with neighbours")
     parser.set_defaults(run=_serve)
     parser = commands.add_parser("sync", help="replicate with the neighbours now, with progress")
@@ -44,9 +49,18 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    if (arguments.certificate is None) != (arguments.key is None):
+        raise Refused("bad_certificate", "TLS needs both --certificate and --key")
     node = Node(Home.open(arguments.home))
     try:
-        url = node.start(create_app(node), host=arguments.host, port=arguments.port, sync=not arguments.no_sync)
+        url = node.start(
+            create_app(node),
+            host=arguments.host,
+            port=arguments.port,
+            sync=not arguments.no_sync,
+            certificate=arguments.certificate,
+            key=arguments.key,
+        )
         print(f"{node.unit} serves {url}", flush=True)
         ended.wait()
     finally:

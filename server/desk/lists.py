@@ -144,7 +144,7 @@ def _state_of(link: LinkStatus) -> tuple[str, str]:
 def _pair(progress: Progress, t: Translator) -> dict[str, Any]:
     _, _, target = progress.label.partition(" → ")
     return {
-        "database": target.rpartition("/")[2],
+        "database": target.rpartition("/")[2].rpartition(" ")[2],
         "direction": t("links.push" if "://" in target else "links.pull"),
         "queued": progress.queued_docs,
         "written": progress.docs_written,

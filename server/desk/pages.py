@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
+from server.desk.answers import build_answers
 from server.desk.translate import DEFAULT, LANGUAGES, Translator
 from server.dossier import units
 from server.dossier.times import format_time
@@ -195,7 +196,7 @@ def _known(node: Node, story: Story, t: Translator) -> view.Known:
     actors = {entry.stored.event.actor for entry in dossier.timeline}
     return view.Known(
         procedure_name=t.of(procedure.name) if procedure else dossier.procedure,
-        labels={name: t.of(text) for name, text in procedure.labels().items()} if procedure else {},
+        answers=build_answers(dossier.form, procedure, t),
         parts={each.id: t.of(each.name) for each in procedure.components} if procedure else {},
         names={actor: _name_of(node, actor) for actor in actors},
         present={f.ref.sha256: node.files.presence(dossier.unit, f.ref.manifest).bytes for f in dossier.files},

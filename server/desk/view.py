@@ -60,12 +60,12 @@ class Known:
     """What a dossier's page needs from outside its stream.
 
     `names` maps actor URNs to people's names, `present` each file's content id to the bytes that are here, `seals` each
-    event id to "valid" or "indeterminate". `procedure_name`, `labels` (form fields) and `parts` (components) are in the
-    reader's language.
+    event id to "valid" or "indeterminate". `procedure_name`, `answers` (label and value of each) and `parts` (names of
+    components) are in the reader's language.
     """
 
     procedure_name: str
-    labels: Mapping[str, str]
+    answers: Sequence[Mapping[str, str]]
     parts: Mapping[str, str]
     names: Mapping[str, str]
     present: Mapping[str, int]
@@ -84,7 +84,7 @@ def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) 
         "tag": TAGS.get(dossier.status, "tag--info"),
         "facts": _facts(dossier, t, now),
         "files": [_file(file, known, t) for file in dossier.files],
-        "form": [{"label": known.labels.get(name, name), "value": value} for name, value in dossier.form.items()],
+        "form": known.answers,
         "timeline": [_step(entry, known, t) for entry in dossier.timeline],
         "conflicts": [_conflict(conflict, dossier, known, t) for conflict in dossier.open_conflicts],
     }

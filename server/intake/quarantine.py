@@ -85,7 +85,7 @@ class Quarantine:
     def waiting(self, database: str, keys: Sequence[str]) -> list[Held]:
         """Return what waits in `database` for one of `keys` (certificate thumbprints), oldest first."""
         marks = ",".join("?" * len(keys))
-        sql = f"SELECT * FROM quarantine WHERE database = ? AND waiting_for IN ({marks}) ORDER BY id"  # noqa: S608
+        sql = f"SELECT * FROM quarantine WHERE database = ? AND waiting_for IN ({marks}) ORDER BY id"  # noqa: S608 - marks
         return [_held(row) for row in self._db.rows(sql, (database, *keys))]
 
     def all(self, *, limit: int = 100, offset: int = 0) -> list[Held]:

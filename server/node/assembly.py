@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from flask import Flask
 
@@ -141,15 +142,26 @@ class Node:
         self._lock: int | None = None
         self._prepare()
 
-    def start(self, app: Flask, *, host: str = "127.0.0.1", port: int = 0, sync: bool = True) -> str:
+    def start(
+        self,
+        app: Flask,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        sync: bool = True,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> str:
         """Serve `app` (`server.api.create_app` of this node), run everything, and return the address.
+
+        With `certificate` and `key` (PEM files, made for the name browsers use) it speaks TLS.
 
         Raises `NotReady` if another process serves this home, `OSError` if the port is taken.
         """
         self._lock = take_lock(self.home.path)
         self.model.follower.start()
         self.receipts.start()
-        self._server = Server(app, host=host, port=port)
+        self._server = Server(app, host=host, port=port, certificate=certificate, key=key)
         self._server.start()
         if sync:
             self.sync.start()

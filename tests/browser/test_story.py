@@ -131,7 +131,7 @@ def _file_offline(phone: Page, tmp_path: Path, province: Province) -> None:
     phone.reload()
     phone.locator(".tasks li").first.wait_for()
     shoot(phone, "phone-tasks")
-    fill_draft(phone, _scans(phone, tmp_path))
+    fill_draft(phone, _scans(tmp_path))
     shoot(phone, "phone-tasks-done")
     phone.get_by_role("link", name="Kiểm tra và ký").click()
     shoot(phone, "phone-check")
@@ -147,17 +147,13 @@ def _file_offline(phone: Page, tmp_path: Path, province: Province) -> None:
     assert Person("nobody", province.url(COMMUNE)).find_procedure("1.001193"), "the node itself is up all the while"
 
 
-def _scans(phone: Page, tmp_path: Path) -> dict[str, Path]:
-    """Give each paper that the task list still wants one of the sample scans."""
-    files = []
-    for scan in sample_scans():
-        path = tmp_path / scan.name
-        path.write_bytes(scan.jpeg)
-        files.append(path)
-    papers = phone.locator('.tasks li:has(a[href*="/papers/"])')
-    labels = [papers.nth(i).locator("a").inner_text() for i in range(papers.count())]
-    wanted = [label for i, label in enumerate(labels) if "Chưa làm" in papers.nth(i).inner_text()]
-    return {label: files[i % len(files)] for i, label in enumerate(wanted or labels[:2])}
+def _scans(folder: Path) -> dict[str, Path]:
+    """Write the sample scans; return them by the paper they stand for."""
+    found = {}
+    for label, scan in zip(("Giấy chứng sinh", "Giấy tờ khác"), sample_scans(), strict=True):
+        found[label] = folder / scan.name
+        found[label].write_bytes(scan.jpeg)
+    return found
 
 
 def _look_at_receipt(phone: Page) -> None:

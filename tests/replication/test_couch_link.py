@@ -13,7 +13,10 @@ import pytest
 
 from replication.couch.identity import fetch_uuid
 from replication.couch.link import Link, parse_url
+from replication.couch.reading import Reader
+from replication.document import DocId
 from replication.errors import BadRequest, Forbidden, NotFound, StorageFull, StoreError, TooLarge, Unavailable
+from replication.store import GetRequest
 
 
 class ScriptedServer:
@@ -213,6 +216,39 @@ def test_only_what_may_be_repeated_is_repeated(serve: Serve) -> None:
     repeated = link.request("POST", ("db",), b"{}", repeat=True)
     assert (repeated.repeated, repeated.json()) == (True, {"ok": True})
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("502 Bad Gateway", b"<html>the server closed the connection</html>"),
+        ("503 Service Unavailable", b"<html>no server is left</html>"),
+        ("500 Oops", b'[{"id":"a","error":"internal_server_error","reason":null}]'),
+        ("412 Precondition Failed", b'{"error":"nodedown","reason":"progress not possible"}'),
+    ],
+)
+def test_a_request_that_met_a_dying_node_of_a_cluster_is_repeated_where_that_is_harmless(
+    serve: Serve, status: str, body: bytes
+) -> None:
+    """Once; what must not be repeated, or fails again, is unavailable and never a wrong result."""
+    server, link = serve(answer(status, body), OK)
+    repeated = link.request("POST", ("db",), b"{}", repeat=True)
+    assert (repeated.repeated, repeated.json()) == (True, {"ok": True})
+    _, link = serve(answer(status, body), OK)
+    with pytest.raises(Unavailable):
+        link.json("POST", ("db",), {})
+    server, link = serve(answer(status, body))
+    with pytest.raises(Unavailable):
+        link.json("POST", ("db",), {}, repeat=True)
+    assert len(server.requests) == 2
+
+
+def test_a_document_whose_copies_cannot_be_asked_is_not_called_missing(serve: Serve) -> None:
+    """`_bulk_get` says so row by row, with status 200: taken for missing, the document would be skipped."""
+    row = b'{"error":{"id":"a","rev":"undefined","error":"internal_fabric_error","reason":"timeout"}}'
+    _, link = serve(answer("200 OK", b'{"results":[{"id":"a","docs":[' + row + b"]}]}"))
+    with pytest.raises(Unavailable, match="cannot read 'a' now"):
+        Reader(link, "db").rows([GetRequest(DocId("a"))])
 
 
 def test_an_answer_cut_in_the_middle_is_no_answer(serve: Serve) -> None:

@@ -202,7 +202,7 @@ def put_parts(target: Target, body: bytes, content_type: str = 'multipart/relate
 
 @pytest.mark.parametrize(
     "content_type",
-    ["multipart/related", 'multipart/related; boundary=""', f'multipart/related; boundary="{"b" * 5000}"', "multipart/related; boundary*=b"],
+    ["multipart/related", 'multipart/related; boundary=""', f'multipart/related; boundary="{"b" * 5000}"'],
     ids=lambda text: text[:45],
 )
 def test_multipart_without_a_boundary_is_refused(target: Target, content_type: str) -> None:

@@ -276,3 +276,53 @@ def test_an_export_stands_alone_and_shows_what_was_changed(tram, commune, key_po
             tram("init", tmp_path / "stranger", "--unit", "H41")
             shutil.copy(tmp_path / "stranger" / "certs" / "anchors.pem", copy / "root.pem")
         assert tram("verify", copy)[0] == 1, damage
+
+
+def test_an_init_that_was_cut_short_is_finished_by_the_next(tram, tmp_path):
+    """A root whose certificates were not written yet goes on with the key it had; a finished home is left alone."""
+    home = tmp_path / "p"
+    tram("init", home, "--unit", "H41")
+    key = (home / "keys" / "ca.key").read_bytes()
+    for name in ("node.pem", "chain.pem", "anchors.pem"):
+        (home / "certs" / name).unlink()
+
+    assert tram("init", home, "--unit", "H41")[0] == 0
+
+    assert (home / "keys" / "ca.key").read_bytes() == key
+    assert tram("doctor", home)[1].startswith("H41")
+    assert tram("init", home, "--unit", "H41")[0] == 1
+
+
+def test_the_node_speaks_tls_to_browsers(tram, commune, tmp_path, make_node):
+    """With a certificate for its name the node answers over https, and its cookie is marked secure."""
+    import ssl
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    from crypto.keys import generate_p256, private_to_pem
+    from server.api import create_app
+    from server.home import Home
+
+    key = generate_p256()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, key_pem = tmp_path / "tls.pem", tmp_path / "tls.key"
+    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_pem.write_bytes(private_to_pem(key))
+    assert ssl.create_default_context(cafile=pem)
+    node = make_node(Home.open(commune))
+
+    url = node.start(create_app(node), sync=False, certificate=pem, key=key_pem)
+
+    answer = requests.get(url.replace("127.0.0.1", "localhost") + "api/node", verify=str(pem), timeout=10)
+    assert answer.json()["unit"] == "H41.12.03"
+    assert url.startswith("https://")
+    assert tram("serve", commune, "--certificate", pem)[0] == 1
