@@ -6,7 +6,7 @@ from replication.couch import CouchStore
 from replication.sqlite import SqliteStore
 from replication.store import Store
 from server.errors import Refused
-from server.home import Home
+from server.home import Engine, Home
 
 
 def open_store(home: Home) -> Store:
@@ -14,7 +14,11 @@ def open_store(home: Home) -> Store:
 
     Raises `Refused("bad_home")` for a CouchDB without an address.
     """
-    engine = home.settings.engine
+    return open_engine(home, home.settings.engine)
+
+
+def open_engine(home: Home, engine: Engine) -> Store:
+    """Return the store the home has, had, or will have on an engine. Raises as `open_store`."""
     if engine.kind == "sqlite":
         return SqliteStore(home.path / "store")
     if engine.url is None:

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -56,6 +56,7 @@ class Settings:
     parent: str | None
     created: str  # RFC 3339, UTC
     difficult_area: bool = False  # "vùng khó khăn": some procedures take longer there by law
+    old_engine: Engine | None = None  # where the databases were before `tram migrate`, kept until it forgets them
 
 
 class Home:
@@ -93,6 +94,11 @@ class Home:
     def unit(self) -> str:
         """The unit's code, such as "H41.12.03"."""
         return self.settings.unit
+
+    def with_settings(self, settings: Settings) -> Home:
+        """Replace node.json, durably and in one step, and return the home as it is from now on."""
+        write_atomically(self.path / "node.json", _settings_to_json(settings))
+        return Home(self.path, settings)
 
     # Keys
 
@@ -206,19 +212,28 @@ def _read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
         raise Refused("bad_key", f"{path}: {exc}; set {PASSPHRASE_VARIABLE} if the key is encrypted") from exc
 
 
+def _engine_to_value(engine: Engine) -> dict[str, str]:
+    if engine.url is None:
+        return {"kind": engine.kind}
+    return {"kind": engine.kind, "url": engine.url, "prefix": engine.prefix}
+
+
+def _parse_engine(value: Mapping[str, Any]) -> Engine:
+    return Engine(value["kind"], value.get("url"), value.get("prefix", ""))
+
+
 def _settings_to_json(settings: Settings) -> bytes:
-    engine: dict[str, str] = {"kind": settings.engine.kind}
-    if settings.engine.url is not None:
-        engine |= {"url": settings.engine.url, "prefix": settings.engine.prefix}
     value = {
         "v": 1,
         "unit": settings.unit,
         "name": settings.name,
-        "engine": engine,
+        "engine": _engine_to_value(settings.engine),
         "parent": settings.parent,
         "created": settings.created,
         "difficult_area": settings.difficult_area,
     }
+    if settings.old_engine is not None:
+        value["old_engine"] = _engine_to_value(settings.old_engine)
     return json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8") + b"\n"
 
 
@@ -231,10 +246,11 @@ def _parse_settings(path: Path, data: bytes) -> Settings:
         return Settings(
             unit=value["unit"],
             name=value["name"],
-            engine=Engine(engine["kind"], engine.get("url"), engine.get("prefix", "")),
+            engine=_parse_engine(engine),
             parent=value["parent"],
             created=value["created"],
             difficult_area=value.get("difficult_area", False),
+            old_engine=_parse_engine(value["old_engine"]) if "old_engine" in value else None,
         )
     except (CryptoError, KeyError, TypeError) as exc:
         raise Refused("bad_home", f"{path / 'node.json'} is damaged ({exc}); restore it from a backup") from exc

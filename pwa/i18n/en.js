@@ -275,7 +275,7 @@ export const en = {
   "status.returned": "Result handed over",
 
   "next.conflict": "The office made two different decisions on this dossier and is choosing which one counts.",
-  "next.new": "An official will look at it, within 8 working hours.",
+  "next.new": "An official will look at it and tell you here that it was received, or what is missing.",
   "next.received": "It is being processed; the result is due {due}.",
   "next.processing": "It is being processed; the result is due {due}.",
   "next.waiting_papers": "The office needs something from you. The clock stands still until then.",

@@ -274,7 +274,7 @@ export const vi = {
   "status.returned": "Đã trả kết quả",
 
   "next.conflict": "Xã có hai quyết định khác nhau về hồ sơ này và đang chọn quyết định có hiệu lực.",
-  "next.new": "Cán bộ sẽ xem hồ sơ. Trong giờ làm việc, việc này không quá 8 giờ.",
+  "next.new": "Cán bộ sẽ xem hồ sơ rồi báo tiếp nhận, hoặc báo cần bổ sung gì, ngay trên trang này.",
   "next.received": "Hồ sơ đang được giải quyết, hẹn trả kết quả {due}.",
   "next.processing": "Hồ sơ đang được giải quyết, hẹn trả kết quả {due}.",
   "next.waiting_papers": "Cần anh/chị bổ sung. Thời gian giải quyết tạm dừng cho đến khi bổ sung.",

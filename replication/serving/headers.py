@@ -36,7 +36,7 @@ class StrictHeaders(cheroot_server.HeaderReader):
             if name in headers:
                 if name in _ONCE:
                     raise ValueError(f"{name.decode()} may stand in the headers once.")
-                if name in cheroot_server.comma_separated_headers:
+                if name in cheroot_server.comma_separated_headers:  # type: ignore[attr-defined]  # the stubs leave it out
                     value = b", ".join((headers[name], value))
             headers[name] = value
         raise ValueError(f"More than {MAX_FIELDS} header lines.")

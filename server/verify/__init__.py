@@ -16,10 +16,10 @@ from cryptography import x509
 
 from server.errors import Refused
 from server.verify.export import verify_export
-from server.verify.home import verify_home
+from server.verify.home import verify_home, verify_store
 from server.verify.report import Report
 
-__all__ = ["Report", "verify_export", "verify_home", "verify_path"]
+__all__ = ["Report", "verify_export", "verify_home", "verify_path", "verify_store"]
 
 
 def verify_path(path: Path, anchors: Sequence[x509.Certificate] | None = None) -> Report:

@@ -10,9 +10,10 @@ from pathlib import Path
 from cryptography import x509
 
 from replication.errors import StoreError
+from replication.store import Store
 from server.engine import open_store
 from server.errors import Refused
-from server.home import Home
+from server.home import Engine, Home
 from server.verify.database import DatabaseCheck
 from server.verify.report import Report
 
@@ -23,15 +24,20 @@ def verify_home(path: Path, anchors: Sequence[x509.Certificate] | None = None) -
     roots = list(anchors or home.anchors())
     if not roots:
         raise Refused("bad_certificate", f"{path} trusts no root yet; give one with --root")
-    report = Report()
-    if home.settings.engine.kind == "sqlite":
-        _check_files(path / "store", report)
     with closing(open_store(home)) as store:
-        for name in store.names():
-            try:
-                DatabaseCheck(store.open(name), roots, report).run()
-            except StoreError as exc:
-                report.problems.append(f"database {name} cannot be read: {exc}")
+        return verify_store(path, home.settings.engine, store, roots)
+
+
+def verify_store(path: Path, engine: Engine, store: Store, roots: Sequence[x509.Certificate]) -> Report:
+    """Return what was checked in a store of the home at `path`, which need not be the one it is on."""
+    report = Report()
+    if engine.kind == "sqlite":
+        _check_files(path / "store", report)
+    for name in store.names():
+        try:
+            DatabaseCheck(store.open(name), roots, report).run()
+        except StoreError as exc:
+            report.problems.append(f"database {name} cannot be read: {exc}")
     return report
 
 
