@@ -20,7 +20,7 @@ class Limits:
     max_body: int = 64 * MIB
     max_inflated_body: int = 24 * MIB
     max_json: int = 16 * MIB
-    max_json_marks: int = 500_000
+    max_json_marks: int = 300_000
     max_attachment: int = 64 * MIB
     max_docs: int = 10_000  # of one _bulk_docs, _bulk_get, _revs_diff or keys
     max_json_depth: int = 512

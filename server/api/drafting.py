@@ -14,6 +14,7 @@ from typing import Any, Final
 from server.api.speaker import Speaker
 from server.api.statements import Subject, build_statement
 from server.dossier import units
+from server.dossier.codes import code_prefix
 from server.dossier.dossier import Dossier
 from server.dossier.due import compute_due
 from server.dossier.event import EventId, StoredEvent, build_event, event_id, is_dossier_stream, parse_event
@@ -112,9 +113,10 @@ def _acceptance(node: Node, dossier: Dossier, fields: Mapping[str, Any]) -> dict
     if dossier.code:
         raise Clash(f"this dossier was accepted as {dossier.code}")
     now = node.clock.now()
+    signed = node.model.queries.highest_code(code_prefix(node.unit, now))
     return {
         "due": _due(node, dossier, fields),
-        "code": node.numbering.allocate(dossier.stream, node.unit, now),
+        "code": node.numbering.allocate(dossier.stream, node.unit, now, signed=signed),
     }
 
 

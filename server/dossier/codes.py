@@ -48,7 +48,12 @@ def build_dossier_code(unit: str, received_at: datetime, number: int) -> Dossier
     """
     if not 1 <= number <= _HIGHEST:
         raise ValueError(f"numbers within a day go from 1 to {_HIGHEST}, got {number}")
-    return DossierCode(f"{unit}-{received_at.astimezone(VIETNAM):%y%m%d}-{number:04d}")
+    return DossierCode(f"{code_prefix(unit, received_at)}{number:04d}")
+
+
+def code_prefix(unit: str, received_at: datetime) -> str:
+    """Return what all codes of a unit on the day of `received_at` begin with: "H41.12.03-261121-"."""
+    return f"{unit}-{received_at.astimezone(VIETNAM):%y%m%d}-"
 
 
 def parse_dossier_code(text: str) -> CodeParts:

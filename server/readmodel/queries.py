@@ -154,6 +154,15 @@ class Queries:
         rows = self._tables.rows(f"{_SELECT} WHERE code = ? AND code <> ''", (code,))
         return tuple(map(_row, rows))
 
+    def highest_code(self, prefix: str) -> str:
+        """Return the highest official code that begins with `prefix` ("H41.12.03-261121-"), "" if there is none."""
+        row = self._tables.row(
+            "SELECT code FROM dossiers WHERE code <> '' AND code >= ? AND code < ?"
+            " ORDER BY length(code) DESC, code DESC LIMIT 1",
+            (prefix, f"{prefix}~"),
+        )
+        return str(row[0]) if row else ""
+
     def counts(self, unit: str = "") -> dict[int, int]:
         """Return how many dossiers of a unit and those below it have each status."""
         where, arguments = self._where(DossierFilter(unit=unit))
