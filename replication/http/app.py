@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 
 from replication.errors import BadRequest, ReplicationError, StoreError, Unavailable
 from replication.http.access import Access
@@ -37,6 +38,12 @@ _WORDS = {
 }
 
 
+class _Lines(PathConverter):
+    """A path with line breaks in it: ids may hold any character, and werkzeug's own stops at them."""
+
+    regex = r"(?s:[^/].*?)"
+
+
 def create_app(access: Access, *, limits: Limits | None = None, cors: Cors = OPEN_CORS) -> Flask:
     """Return a WSGI application that is a CouchDB peer over `access` and nothing else."""
     app = Flask("replication.http", static_folder=None)
@@ -60,6 +67,7 @@ def protocol_blueprint(
 
     def remember_prefix(state: BlueprintSetupState) -> None:
         prefixes.append((state.url_prefix or "").rstrip("/"))
+        state.app.url_map.converters["lines"] = _Lines
 
     def view(**_: Any) -> Response:
         environ = request.environ
@@ -70,7 +78,7 @@ def protocol_blueprint(
         return response
 
     blueprint.record(remember_prefix)
-    for endpoint, rule in (("root", "/"), ("path", "/<path:path>")):
+    for endpoint, rule in (("root", "/"), ("path", "/<lines:path>")):
         # merge_slashes would answer "a//b" with a redirect; CouchDB reads it as "a/b".
         blueprint.add_url_rule(
             rule, endpoint, view, methods=METHODS, merge_slashes=False, provide_automatic_options=False

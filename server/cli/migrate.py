@@ -2,7 +2,7 @@
 
     old store ── moved ──► new store ── compared, verified ──► node.json names the new one ──► read model built anew
 
-Everything before the last arrow can be interrupted and called again. The old store stays as it was until `--forget-old`.
+All of it can be interrupted and called again. The old store stays as it was until `--forget-old`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from replication.comparing import read_pages
+from replication.couch import CouchStore
 from replication.errors import NotFound
 from replication.migrate import Figures, Progress, migrate
 from replication.store import Database, Store
@@ -172,8 +173,10 @@ def _forget(home: Home) -> int:
                 )
         for name in ours:
             _delete(before, name)
+        if isinstance(before, CouchStore) and not others:
+            before.remove()  # its identity
     if old.kind == "sqlite" and not others:
-        shutil.rmtree(home.path / "store")  # its identity goes with it
+        shutil.rmtree(home.path / "store")
         (home.path / "store").mkdir(mode=0o700)
     home.with_settings(replace(home.settings, old_engine=None))
     print(f"removed {len(ours)} databases of the old store")

@@ -205,7 +205,7 @@ def test_intake_goes_on_and_loses_nothing_while_a_couchdb_node_is_killed_and_com
     assert pause < PAUSE_LIMIT_S
 
     check_receipts(tiers, set(moments))
-    check_read_model(phones)
+    wait_until("the commune's lists lack something", partial(lists_are_whole, phones), CATCH_UP_S)
     wait_until("the province lacks dossiers", lambda: province_holds_all(tiers), CATCH_UP_S)
     tiers.stop()
     for unit in (UNIT, PARENT_UNIT):
@@ -237,13 +237,13 @@ def check_receipts(tiers: Tiers, acknowledged: set[str]) -> None:
     assert {stream: count for stream, count in receipts.items() if count != 1} == {}
 
 
-def check_read_model(phones: list[Phone]) -> None:
-    """The commune's own lists know every dossier, with its receipt and whole files."""
-    for phone in phones:
-        for stream in phone.acknowledged:
-            dossier = phone.citizen.dossier(stream)
-            assert len(dossier["receipts"]) == 1, dossier
-            assert dossier["progress"]["files_here"] == dossier["progress"]["files_total"] == 1, dossier
+def lists_are_whole(phones: list[Phone]) -> bool:
+    """Whether the commune's own lists know every dossier, with its one receipt and whole file."""
+    dossiers = [phone.citizen.dossier(stream) for phone in phones for stream in phone.acknowledged]
+    return all(
+        len(dossier["receipts"]) == 1 and dossier["progress"]["files_here"] == dossier["progress"]["files_total"] == 1
+        for dossier in dossiers
+    )
 
 
 def province_holds_all(tiers: Tiers) -> bool:
