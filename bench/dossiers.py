@@ -83,7 +83,9 @@ def _half(text: str, separator: str | None, half: int) -> Sequence[str]:
 class Town:
     """One commune's counter. `dossier` gives one dossier after another; time goes on between them."""
 
-    def __init__(self, *, seed: int, half: int, unit: str = "H41.12.03", officials: int = 3, citizens: int = 40) -> None:
+    def __init__(
+        self, *, seed: int, half: int, unit: str = "H41.12.03", officials: int = 3, citizens: int = 40
+    ) -> None:
         self._dice = random.Random(seed)
         self._unit = unit
         self._family = _half(FAMILY, None, half)

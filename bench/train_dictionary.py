@@ -32,7 +32,7 @@ def main() -> None:
     # Rows come with what stands around them: ends of one, heads of the next.
     frames = [b'{"seq":"%d-0a1b2c3d","id":"' % number for number in range(100)]
     frames += [b'{"new_edits":false,"docs":[', b'"changes":[{"rev":"1-', b'"}],"doc":{"_id":"']
-    trained = zstandard.train_dictionary(DICTIONARY_BYTES, samples + frames, level=19)
+    trained = zstandard.train_dictionary(DICTIONARY_BYTES, [*samples, *frames], level=19)
     data = trained.as_bytes()
     name = hashlib.sha256(data).hexdigest()
     folder = Path(replication.dictionaries.__file__).parent

@@ -1,7 +1,8 @@
 // Start: language and text size, what is remembered, the first page; then the network, then the service worker.
 
 import { useLanguage, t } from "./i18n/text.js";
-import { startRouter, failed } from "./router.js";
+import { failed } from "./page.js";
+import { startRouter } from "./router.js";
 import { loadState } from "./state.js";
 import { NoStorage, StorageFull, setting } from "./store/db.js";
 import { h } from "./ui/dom.js";

@@ -1,17 +1,10 @@
 // From the address's hash to a page. One page per file in views/; a page is drawn anew when something it shows changes.
 
-import { t } from "./i18n/text.js";
+import { failed, notFound } from "./page.js";
 import { onChange } from "./state.js";
-import { h } from "./ui/dom.js";
-import { backLink, button, heading } from "./ui/parts.js";
 import { drawNetwork, drawShell, showPage } from "./ui/shell.js";
 
-/**
- * @typedef {object} Page
- * @property {string} title @property {Node} content
- * @property {string[]} [refreshOn] kinds of change (state.js) after which it is drawn anew
- * @property {() => void} [leave]   called when another page takes its place
- */
+/** @typedef {import("./page.js").Page} Page */
 /** @typedef {(path: string[], query: URLSearchParams) => Promise<Page>} View */
 
 /** Pages beyond the first are loaded when they are first opened; the service worker has them by then. */
@@ -39,12 +32,6 @@ const ROUTES = /** @type {[RegExp, () => Promise<View>][]} */ ([
 let shown = null;
 let turn = 0;
 let stale = false;
-
-/** @param {string} path without "#/" @param {{replace?: boolean}} [options] */
-export function go(path, { replace = false } = {}) {
-  if (replace) location.replace(`#/${path}`);
-  else location.hash = `#/${path}`;
-}
 
 /** Draw the page the address names, and follow it from now on. */
 export async function startRouter() {
@@ -94,22 +81,4 @@ async function find(path, query) {
     if (match) return (await load())(match.slice(1).map(decodeURIComponent), query);
   }
   return notFound();
-}
-
-/** @returns {Page} */
-export function notFound() {
-  const title = t("error.not_found_title");
-  return { title, content: h("div", null, backLink("#/", t("app.home")), heading(title), h("p", null, t("error.not_found"))) };
-}
-
-/** @param {unknown} cause @returns {Page} never a blank screen, and never a lost draft */
-export function failed(cause) {
-  console.error(cause);
-  const title = t("error.unknown_title");
-  const details = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-  return {
-    title,
-    content: h("div", null, backLink("#/", t("app.home")), heading(title), h("p", null, t("error.unknown")),
-      h("p", null, h("code", null, details)), button(t("error.reload"), () => location.reload())),
-  };
 }

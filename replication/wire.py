@@ -188,11 +188,19 @@ def _parse_data(name: str, entry: JsonObject, followed: Mapping[str, bytes] | No
     if entry.get("follows") is True:
         if followed is None or name not in followed:
             raise BadRequest(f"Attachment {name!r} says that its bytes follow, and no part of the body holds them")
+        _check_length(name, entry, len(followed[name]))
         return followed[name]
     try:
         return binascii.a2b_base64(b"".join(entry["data"].encode("ascii").split()), strict_mode=True)
     except (KeyError, AttributeError, ValueError):
         raise BadRequest(f"Invalid attachment data for {name}") from None
+
+
+def _check_length(name: str, entry: JsonObject, found: int) -> None:
+    """Raise `BadRequest` where the bytes that came are not as many as were announced."""
+    member = "encoded_length" if entry.get("encoding") == "gzip" else "length"
+    if member in entry and entry[member] != found:
+        raise BadRequest(f"Attachment {name!r}: {found} bytes came, announced were {entry[member]!r}; send them again")
 
 
 def _check_digest(name: str, digest: str, data: bytes | None, is_multipart: bool) -> str:

@@ -35,7 +35,8 @@ from server.readmodel.model import ReadModel
 
 _LOG = logging.getLogger(__name__)
 _STOP = ""
-LOOK_EVERY_S = 30.0  # for what another process stored, or what failed for want of disk
+LOOK_EVERY_S = 30.0  # for what another process stored
+AGAIN_S = 2.0  # after a failure: a full disk, a CouchDB that is being restarted
 
 
 class Receipts:
@@ -167,12 +168,12 @@ class Receipts:
         return True
 
     def _run(self) -> None:
-        looked = time.monotonic()
+        due = time.monotonic() + LOOK_EVERY_S  # of the next look at everything, also while others keep the queue busy
         while True:
-            left_s = looked + LOOK_EVERY_S - time.monotonic()
-            if left_s <= 0:  # also while others keep the queue busy
-                self._safely(self._model.queries.awaiting_receipt(self._signer.unit))
-                looked = time.monotonic()
+            left_s = due - time.monotonic()
+            if left_s <= 0:
+                well = self._safely(self._model.queries.awaiting_receipt(self._signer.unit))
+                due = time.monotonic() + (LOOK_EVERY_S if well else AGAIN_S)
                 continue
             try:
                 stream = self._waiting.get(timeout=left_s)
@@ -180,11 +181,16 @@ class Receipts:
                 continue
             if stream == _STOP:
                 return
-            self._safely([stream])
+            if not self._safely([stream]):
+                due = min(due, time.monotonic() + AGAIN_S)
 
-    def _safely(self, streams: Sequence[str]) -> None:
+    def _safely(self, streams: Sequence[str]) -> bool:
+        """Consider the streams, each whatever becomes of the others. Returns whether the store answered for all."""
+        well = True
         for stream in streams:
             try:
                 self.consider(stream)
-            except Exception:  # the next change of the dossier, or the next start, tries again
-                _LOG.exception("no receipt for dossier %s this time", stream)
+            except Exception:
+                _LOG.exception("no receipt for dossier %s this time; trying again", stream)
+                well = False
+        return well

@@ -4,7 +4,7 @@ import { applicantFault, loadWork, numberDoubts } from "../drafts.js";
 import { both, t } from "../i18n/text.js";
 import { cleanLine } from "../lib/normalise.js";
 import { cleanIdNumber, cleanPhone } from "../lib/validate.js";
-import { notFound } from "../router.js";
+import { notFound } from "../page.js";
 import { Doubts } from "../ui/doubts.js";
 import { textField } from "../ui/fields.js";
 import { heading } from "../ui/parts.js";
@@ -12,7 +12,7 @@ import { questionPage } from "./question.js";
 
 /** @typedef {keyof import("../store/drafts.js").Draft["applicant"]} Name */
 
-/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../page.js").Page>} */
 export async function applicantPage([id], query) {
   const work = await loadWork(id);
   if (!work) return notFound();

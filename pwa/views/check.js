@@ -3,7 +3,7 @@
 import { bodyOf, fieldsOf, loadWork, partsOf, partsToAttach } from "../drafts.js";
 import { answerText } from "../answers.js";
 import { both, size, t } from "../i18n/text.js";
-import { notFound } from "../router.js";
+import { notFound } from "../page.js";
 import { state } from "../state.js";
 import { h } from "../ui/dom.js";
 import { backLink, heading, linkButton, summaryList } from "../ui/parts.js";
@@ -11,7 +11,7 @@ import { backLink, heading, linkButton, summaryList } from "../ui/parts.js";
 /** @typedef {import("../drafts.js").Work} Work */
 /** @typedef {[string, import("../ui/dom.js").Child, import("../ui/dom.js").Child?]} Row */
 
-/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function checkPage([id]) {
   const work = await loadWork(id);
   if (!work) return notFound();

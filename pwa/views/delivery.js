@@ -2,13 +2,13 @@
 
 import { loadWork } from "../drafts.js";
 import { t } from "../i18n/text.js";
-import { notFound } from "../router.js";
+import { notFound } from "../page.js";
 import { radioField } from "../ui/fields.js";
 import { questionPage } from "./question.js";
 
 const WAYS = /** @type {const} */ (["counter", "post", "online"]);
 
-/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../page.js").Page>} */
 export async function deliveryPage([id], query) {
   const work = await loadWork(id);
   if (!work) return notFound();

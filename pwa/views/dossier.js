@@ -5,7 +5,7 @@ import { dossierName, loadDossier } from "../dossiers.js";
 import { newSupplement } from "../drafts.js";
 import { isSettled, progress } from "../lib/outbox.js";
 import { both, dateTime, day, known, size, t } from "../i18n/text.js";
-import { go, notFound } from "../router.js";
+import { go, notFound } from "../page.js";
 import { nodeApi, state, tellAll } from "../state.js";
 import { readFile, saveEntry } from "../store/drafts.js";
 import { syncNow } from "../sync.js";
@@ -18,7 +18,7 @@ import { toast } from "../ui/shell.js";
 /** @typedef {import("../dossiers.js").Loaded} Loaded */
 /** @typedef {import("../lib/outbox.js").Entry} Entry */
 
-/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function dossierPage([stream]) {
   const loaded = await loadDossier(stream);
   if (!loaded) return { ...notFound(), refreshOn: ["events"] };

@@ -4,7 +4,7 @@ import { readDraft, markDeleted, saveDraft } from "../store/drafts.js";
 import { both, t } from "../i18n/text.js";
 import { loadWork, partsOf } from "../drafts.js";
 import { foldWithStory, readStories } from "../stories.js";
-import { go, notFound } from "../router.js";
+import { go, notFound } from "../page.js";
 import { knownEvents } from "../signing.js";
 import { tellAll } from "../state.js";
 import { h } from "../ui/dom.js";
@@ -15,7 +15,7 @@ import { toast } from "../ui/shell.js";
 /** @type {Record<Part["state"], import("../ui/parts.js").Tone>} */
 const TONES = { done: "good", todo: "info", partly: "wait", optional: "quiet" };
 
-/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function draftPage([id]) {
   const work = await loadWork(id);
   if (!work) return withoutProcedure(id);
@@ -64,7 +64,7 @@ async function remove(draft, name) {
   go(draft.type === "dossier.supplemented" ? `dossiers/${draft.stream}` : "", { replace: true });
 }
 
-/** A procedure may leave the catalogue while somebody fills in its form: the draft stays, and says so. @param {string} id @returns {Promise<import("../router.js").Page>} */
+/** A procedure may leave the catalogue while somebody fills in its form: the draft stays, and says so. @param {string} id @returns {Promise<import("../page.js").Page>} */
 async function withoutProcedure(id) {
   const draft = await readDraft(id);
   if (!draft) return notFound();

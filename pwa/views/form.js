@@ -4,7 +4,7 @@ import { both, t } from "../i18n/text.js";
 import { fieldFault, fieldsOf, loadWork } from "../drafts.js";
 import { isShown, optionsOf } from "../lib/procedures.js";
 import { cleanValue } from "../lib/validate.js";
-import { notFound } from "../router.js";
+import { notFound } from "../page.js";
 import { h } from "../ui/dom.js";
 import { Doubts } from "../ui/doubts.js";
 import { areaField, choiceField, dateField, textField } from "../ui/fields.js";
@@ -15,7 +15,7 @@ import { questionPage } from "./question.js";
 /** @typedef {import("../drafts.js").Work} Work */
 /** @typedef {import("../ui/fields.js").FieldElement} FieldElement */
 
-/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../page.js").Page>} */
 export async function formPage([id, pageId], query) {
   const work = await loadWork(id);
   const group = work?.procedure.form.pages.find((page) => page.id === pageId);

@@ -12,7 +12,7 @@ import { heading, linkButton, notice, tag } from "../ui/parts.js";
 
 /** @typedef {import("../summaries.js").Summary} Summary */
 
-/** @returns {Promise<import("../router.js").Page>} */
+/** @returns {Promise<import("../page.js").Page>} */
 export async function home() {
   const [drafts, entries, catalogue, stories] = await Promise.all([listDrafts(), listEntries(), procedures(), readStories()]);
   const names = new Map(catalogue.map((one) => [one.code, both(one.name)]));

@@ -3,11 +3,11 @@
 import { loadWork } from "../drafts.js";
 import { t } from "../i18n/text.js";
 import { cleanText } from "../lib/normalise.js";
-import { notFound } from "../router.js";
+import { notFound } from "../page.js";
 import { areaField } from "../ui/fields.js";
 import { questionPage } from "./question.js";
 
-/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../page.js").Page>} */
 export async function notePage([id], query) {
   const work = await loadWork(id);
   if (!work) return notFound();

@@ -3,7 +3,7 @@
 import { cleanFileName } from "../lib/normalise.js";
 import { MAX_FILES, backHref, loadWork, nextPath, partsToAttach } from "../drafts.js";
 import { size, t } from "../i18n/text.js";
-import { go, notFound } from "../router.js";
+import { go, notFound } from "../page.js";
 import { tellAll } from "../state.js";
 import { addFile, filesOfDraft, readFile, removeFile } from "../store/drafts.js";
 import { fill, freshId, h } from "../ui/dom.js";
@@ -16,7 +16,7 @@ import { prepareFile } from "../ui/photo.js";
 
 const PICTURES = "image/jpeg,image/png,image/webp,application/pdf";
 
-/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @param {URLSearchParams} query @returns {Promise<import("../page.js").Page>} */
 export async function paperPage([id, partId], query) {
   const work = await loadWork(id);
   const part = work && partsToAttach(work).find((one) => one.id === partId);

@@ -3,14 +3,14 @@
 import { procedure as findProcedure } from "../catalogue.js";
 import { papersOf } from "../lib/procedures.js";
 import { both, known, t } from "../i18n/text.js";
-import { go, notFound } from "../router.js";
+import { go, notFound } from "../page.js";
 import { newDraft } from "../drafts.js";
 import { h } from "../ui/dom.js";
 import { backLink, button, heading, notice, summaryList, tag } from "../ui/parts.js";
 
 /** @typedef {import("../lib/procedures.js").Procedure} Procedure */
 
-/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function procedurePage([code]) {
   const one = await findProcedure(code);
   if (!one) return { ...notFound(), refreshOn: ["catalogue"] };

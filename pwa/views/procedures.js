@@ -13,7 +13,7 @@ import { backLink, button, heading, notice } from "../ui/parts.js";
 /** What was typed last, so that "back" from a procedure finds the list as it was left. */
 const last = { query: "", field: "" };
 
-/** @returns {Promise<import("../router.js").Page>} */
+/** @returns {Promise<import("../page.js").Page>} */
 export async function procedureList() {
   const title = t("procedures.title");
   const all = await procedures();

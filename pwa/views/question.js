@@ -4,7 +4,7 @@ import { StorageFull } from "../store/db.js";
 import { saveDraft } from "../store/drafts.js";
 import { clock, t } from "../i18n/text.js";
 import { backHref, markVisited, nextPath } from "../drafts.js";
-import { go } from "../router.js";
+import { go } from "../page.js";
 import { fill, h } from "../ui/dom.js";
 import { sayFault } from "../ui/faults.js";
 import { backLink, showFaults } from "../ui/parts.js";
@@ -17,7 +17,7 @@ import { backLink, showFaults } from "../ui/parts.js";
  * @param {Work} page.work @param {string} page.path part of the draft @param {URLSearchParams} page.query @param {string} page.title
  * @param {import("../ui/dom.js").Child[]} page.questions
  * @param {() => Fault[]} page.check clean what was typed into the draft, and say what is wrong
- * @returns {{page: import("../router.js").Page, save: () => Promise<void>}} `save` after every input
+ * @returns {{page: import("../page.js").Page, save: () => Promise<void>}} `save` after every input
  */
 export function questionPage({ work, path, query, title, questions, check }) {
   const { draft } = work;

@@ -5,12 +5,12 @@ import { decode } from "../lib/base64url.js";
 import { idInDocument } from "../lib/event.js";
 import { hex } from "../lib/hashing.js";
 import { dateTime, size, t } from "../i18n/text.js";
-import { notFound } from "../router.js";
+import { notFound } from "../page.js";
 import { state } from "../state.js";
 import { h } from "../ui/dom.js";
 import { backLink, button, heading, notice, summaryList } from "../ui/parts.js";
 
-/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function receiptPage([stream]) {
   const loaded = await loadDossier(stream);
   if (!loaded) return notFound();

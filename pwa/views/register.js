@@ -14,7 +14,7 @@ import { Doubts } from "../ui/doubts.js";
 import { textField } from "../ui/fields.js";
 import { backLink, button, heading, linkButton, notice, showFaults } from "../ui/parts.js";
 
-/** @returns {Promise<import("../router.js").Page>} */
+/** @returns {Promise<import("../page.js").Page>} */
 export async function register() {
   const refreshOn = ["key", "link"];
   switch (state.record?.state) {
@@ -25,7 +25,7 @@ export async function register() {
   }
 }
 
-/** @returns {import("../router.js").Page} */
+/** @returns {import("../page.js").Page} */
 function form() {
   const title = t("register.title");
   const kept = state.record;
@@ -77,7 +77,7 @@ async function attempt(person, submit, faults) {
   }
 }
 
-/** @param {import("../store/keys.js").KeyRecord} record @returns {import("../router.js").Page} */
+/** @param {import("../store/keys.js").KeyRecord} record @returns {import("../page.js").Page} */
 function waiting(record) {
   const title = t("register.code_title");
   const code = (record.code ?? "").replace(/^(\d{3})(\d{3})$/, "$1 $2");
@@ -89,7 +89,7 @@ function waiting(record) {
   return { title, content };
 }
 
-/** @returns {import("../router.js").Page} */
+/** @returns {import("../page.js").Page} */
 function issued() {
   const { identity } = state;
   const title = t("register.done_title");
@@ -99,7 +99,7 @@ function issued() {
   return { title, content };
 }
 
-/** @returns {import("../router.js").Page} */
+/** @returns {import("../page.js").Page} */
 function refused() {
   const title = t("register.refused_title");
   return { title, content: h("div", null, backLink("#/"), heading(title), h("p", null, t("register.refused")), h("div", { class: "actions" }, button(t("register.again"), startOver))) };

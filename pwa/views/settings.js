@@ -9,7 +9,7 @@ import { radioField } from "../ui/fields.js";
 import { backLink, button, heading, linkButton, notice, summaryList } from "../ui/parts.js";
 import { toast } from "../ui/shell.js";
 
-/** @returns {Promise<import("../router.js").Page>} */
+/** @returns {Promise<import("../page.js").Page>} */
 export async function settingsPage() {
   const title = t("settings.title");
   const content = h("div", null, backLink("#/"), heading(title), languageChoice(), await textChoice(), phone(), await storage(), line(),

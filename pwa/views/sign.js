@@ -2,14 +2,14 @@
 
 import { applicantOf, loadWork, partsOf } from "../drafts.js";
 import { both, day, size, t } from "../i18n/text.js";
-import { go, notFound } from "../router.js";
+import { go, notFound } from "../page.js";
 import { signDraft } from "../signing.js";
 import { nodeNowMs, state } from "../state.js";
 import { fill, h } from "../ui/dom.js";
 import { sayFault } from "../ui/faults.js";
 import { backLink, heading, linkButton, notice, showFaults } from "../ui/parts.js";
 
-/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function signPage([id]) {
   const work = await loadWork(id);
   if (!work) return notFound();

@@ -3,7 +3,7 @@
 import { procedures } from "../catalogue.js";
 import { isSettled } from "../lib/outbox.js";
 import { both, t } from "../i18n/text.js";
-import { go } from "../router.js";
+import { go } from "../page.js";
 import { reloadKey, tellAll } from "../state.js";
 import { clearAll } from "../store/db.js";
 import { listDrafts, listEntries } from "../store/drafts.js";
@@ -12,7 +12,7 @@ import { freshId, h } from "../ui/dom.js";
 import { backLink, heading, linkButton, notice, showFaults } from "../ui/parts.js";
 import { toast } from "../ui/shell.js";
 
-/** @returns {Promise<import("../router.js").Page>} */
+/** @returns {Promise<import("../page.js").Page>} */
 export async function wipePage() {
   const title = t("wipe.title");
   const [drafts, entries, catalogue] = await Promise.all([listDrafts(), listEntries(), procedures()]);

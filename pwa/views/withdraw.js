@@ -3,7 +3,7 @@
 import { dossierName, loadDossier } from "../dossiers.js";
 import { cleanText } from "../lib/normalise.js";
 import { t } from "../i18n/text.js";
-import { go, notFound } from "../router.js";
+import { go, notFound } from "../page.js";
 import { signWithdrawal } from "../signing.js";
 import { state } from "../state.js";
 import { fill, h } from "../ui/dom.js";
@@ -11,7 +11,7 @@ import { areaField } from "../ui/fields.js";
 import { backLink, heading, showFaults } from "../ui/parts.js";
 import { confirmation } from "./sign.js";
 
-/** @param {string[]} path @returns {Promise<import("../router.js").Page>} */
+/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function withdrawPage([stream]) {
   const loaded = await loadDossier(stream);
   if (!loaded?.mayWithdraw) return notFound();

@@ -17,6 +17,8 @@ _TOO_LARGE_WORDS = ("document_too_large", "attachment_too_large")
 # What a second attempt may find gone: a balancer whose node died under the request, a node that lost another.
 _FAILOVER_STATUS = (502, 503)
 _FAILOVER_WORDS = ("nodedown", "all_workers_died", "no_majority", "no_quorum")
+# CouchDB 3.5 lets it through from Erlang's distribution: 500 badmatch "{'EXIT',noconnection}" as a node dies.
+_FAILOVER_TEXTS = ("noconnection", "nodedown")
 # "timeout" and "no_majority" come with 500, "nodedown" with 412: a cluster whose other nodes do not answer.
 _UNREACHABLE_WORDS = ("timeout", "no_majority", "no_quorum", "nodedown", "all_workers_died", "too_many_requests")
 
@@ -30,7 +32,7 @@ def build_error(status: int, word: str, reason: str) -> StoreError:
     reason = reason or word or f"CouchDB answered with status {status}"
     if status == 507 or "enospc" in f"{word} {reason}":
         return StorageFull(f"CouchDB's disk is full: free space there, then try again ({reason})")
-    if word in _UNREACHABLE_WORDS or status in (429, 502, 503, 504):
+    if word in _UNREACHABLE_WORDS or status in (429, 502, 503, 504) or _names_failover(status, word, reason):
         return Unavailable(f"CouchDB cannot answer now: try again, and look at its log ({reason})")
     kind = _BY_WORD.get(word)
     if kind is None or (status and kind.status != status):
@@ -62,8 +64,13 @@ def is_failover(status: int, body: bytes) -> bool:
         return True
     value = _read(body) if status >= 400 else None
     if isinstance(value, dict):
-        return value.get("error") in _FAILOVER_WORDS
+        return _names_failover(status, str(value.get("error", "")), str(value.get("reason", "")))
     return isinstance(value, list) and status == 500
+
+
+def _names_failover(status: int, word: str, reason: str) -> bool:
+    # Other refusals quote ids and what people wrote; a crash quotes Erlang.
+    return word in _FAILOVER_WORDS or (status == 500 and any(text in reason for text in _FAILOVER_TEXTS))
 
 
 def _read(body: bytes) -> Any:

@@ -118,6 +118,9 @@ class CouchDatabase:
     def all_docs(self, query: AllDocsQuery) -> AllDocsPage:
         answer = self._link.json("POST", (self._database, "_all_docs"), _build_range(query), repeat=True)
         rows = tuple(_read_all_docs_row(row) for row in answer["rows"])
+        rare = self._reader.find_rarely_held([row.id for row in rows if row.rev is None])
+        if rare:
+            rows = tuple(_as_held(rare[row.id]) if row.id in rare else row for row in rows)
         total = answer.get("total_rows")
         offset = None if query.keys is not None else answer.get("offset")
         return AllDocsPage(rows, self.info().doc_count if total is None else total, offset)
@@ -198,6 +201,10 @@ def _read_all_docs_row(row: JsonObject) -> AllDocsRow:
         return AllDocsRow(DocId(row["key"]), None)
     value = row["value"]
     return AllDocsRow(DocId(row["id"]), Rev(value["rev"]), value.get("deleted") is True)
+
+
+def _as_held(doc: Doc) -> AllDocsRow:
+    return AllDocsRow(doc.id, doc.rev, doc.deleted)
 
 
 def _read_diff(asked: Sequence[Rev], answer: JsonObject) -> RevsDiff:

@@ -30,6 +30,7 @@ class Reader:
     def __init__(self, link: Link, database: str) -> None:
         self._link = link
         self._database = database
+        self._copies = 0  # of each document; not asked yet
 
     def leaves(self, request: GetRequest, *, latest: bool = False, attachments: bool = False) -> list[Found]:
         """Return what one row answers: best leaf first where there are several."""
@@ -55,14 +56,36 @@ class Reader:
         """
         if doc_id.startswith("_local/"):
             raise NotFound("missing")
-        if len(doc_id) > MAX_ID_IN_ADDRESS:
-            doc = pick(self.leaves(GetRequest(doc_id), attachments=attachments)[0])
-            if doc.deleted:
-                raise NotFound("deleted")
-            return doc
-        params = {"revs": True, "att_encoding_info": True, "attachments": attachments}
-        path = (self._database, *build_doc_path(doc_id))
-        return parse_doc(self._link.json("GET", path, params=params, repeat=True), self.fetch_stored)
+        if len(doc_id) <= MAX_ID_IN_ADDRESS:
+            params = {"revs": True, "att_encoding_info": True, "attachments": attachments}
+            path = (self._database, *build_doc_path(doc_id))
+            try:
+                return parse_doc(self._link.json("GET", path, params=params, repeat=True), self.fetch_stored)
+            except NotFound as missing:
+                if missing.reason != "missing" or not self.has_copies():  # else see `find_rarely_held`
+                    raise
+        doc = pick(self.leaves(GetRequest(doc_id), attachments=attachments)[0])
+        if doc.deleted:
+            raise NotFound("deleted")
+        return doc
+
+    def find_rarely_held(self, ids: Sequence[DocId]) -> dict[DocId, Doc]:
+        """Return those of the documents CouchDB calls missing that one copy has all the same.
+
+        Two copies without a document outvote the third in a GET and in `_all_docs`. That third may hold what a change
+        feed has shown already, or what was accepted while it was alone (202). `_bulk_get` asks every copy that lives.
+        """
+        if not ids or not self.has_copies():
+            return {}
+        rows = self.rows([GetRequest(doc_id) for doc_id in ids])
+        return {found.id: found for row in rows for found in row[:1] if isinstance(found, Doc)}
+
+    def has_copies(self) -> bool:
+        """Return whether the database is kept on several nodes of a cluster. Asked once."""
+        if not self._copies:
+            info = self._link.json("GET", (self._database,), repeat=True)
+            self._copies = int(info.get("cluster", {}).get("n", 1))
+        return self._copies > 1
 
     def fetch_stored(self, doc_id: DocId, rev: Rev, name: str) -> bytes:
         """Return one attachment's bytes as stored, encoded or not. Raises `NotFound`."""

@@ -33,6 +33,7 @@ SHIPPED: tuple[str, ...] = ("ee3696cbaf0c46d7607cb1683b00da087690f4beb14271e4fcb
 # Level 19 takes 10 ms for a batch of a weak link and seconds for a megabyte.
 LEVELS = ((64 * 1024, 19), (512 * 1024, 9))
 FAST_LEVEL = 3
+STREAM_LEVEL = 12
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -62,16 +63,25 @@ class Dictionary:
         self.digest = hashlib.sha256(data).digest()
         self.name = self.digest.hex()
         self._raw = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        # Digesting it anew takes longer than packing a batch: once for each level that is asked for.
+        self._prepared: dict[int, zstandard.ZstdCompressionDict] = {}
 
     def compress(self, data: bytes) -> bytes:
         """Return `data` as one dcz body."""
         level = next((level for size, level in LEVELS if len(data) <= size), FAST_LEVEL)
-        packer = zstandard.ZstdCompressor(level=level, dict_data=self._raw, write_checksum=True)
-        return MAGIC + self.digest + packer.compress(data)
+        return MAGIC + self.digest + self._packer(level).compress(data)
+
+    def _packer(self, level: int) -> zstandard.ZstdCompressor:
+        prepared = self._prepared.get(level)
+        if prepared is None:
+            prepared = zstandard.ZstdCompressionDict(self.data, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+            prepared.precompute_compress(level=level)
+            self._prepared[level] = prepared
+        return zstandard.ZstdCompressor(level=level, dict_data=prepared, write_checksum=True)
 
     def compress_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield a dcz body piece by piece; what went in with a piece can be read when its output has arrived."""
-        packer = zstandard.ZstdCompressor(level=12, dict_data=self._raw, write_checksum=True).compressobj()
+        packer = self._packer(STREAM_LEVEL).compressobj()
         head = MAGIC + self.digest
         for piece in pieces:
             out = packer.compress(piece) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
@@ -113,6 +123,12 @@ class Shelf:
         wanted = set(others)
         with self._lock:
             return next((held for name, held in self._held.items() if name in wanted), None)
+
+
+@cache
+def default_shelf() -> Shelf:
+    """Return the shelf of this process."""
+    return Shelf()
 
 
 @cache

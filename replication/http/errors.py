@@ -30,6 +30,16 @@ class RequestTimeout(StoreError):
     error = "timeout"
 
 
+class TookTooLong(StoreError):
+    """A query read documents for longer than any client waits."""
+
+    status = 503
+    error = "timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the query was not done after {seconds:.0f} s; narrow its range of ids, or ask for less")
+
+
 class UriTooLong(StoreError):
     status = 414
     error = "too_long"

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, cast
 
+from replication import dictionaries
+from replication.dictionaries import UnknownDictionary
 from replication.errors import BadContentType, BadRequest, TooLarge
 from replication.http.access import Access, Credentials
 from replication.http.errors import RequestTimeout
@@ -138,9 +140,19 @@ class Exchange:
         coding = self.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
         if coding == "identity":
             return self.pieces()
+        if coding == dictionaries.CODING:
+            return self._unpacked_pieces()
         if coding != "gzip":
             raise BadContentType(f"{coding} is not a supported content encoding.")
         return _gunzip(self.pieces(), self.limits.max_inflated_body)
+
+    def _unpacked_pieces(self) -> Iterator[bytes]:
+        """Yield the body of a dcz request (RFC 9842 §5). Raises `BadContentType` for a dictionary we lack."""
+        body = b"".join(self.pieces())
+        try:
+            yield dictionaries.decompress(body, dictionaries.default_shelf(), self.limits.max_inflated_body)
+        except UnknownDictionary as exc:
+            raise BadContentType(f"{exc.reason}; send gzip") from exc
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body as it came over the wire, in pieces of at most 64 KiB.

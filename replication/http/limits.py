@@ -30,5 +30,6 @@ class Limits:
     max_purge_docs: int = 100  # CouchDB's
     max_purge_revs: int = 1000  # CouchDB's
     max_feed_wait_s: float = 60.0  # CouchDB's changes_timeout
+    max_query_s: float = 60.0  # of one _find
     min_body_rate: int = 100  # bytes a second a body must reach once its grace is over
     body_grace_s: float = 60.0

@@ -8,15 +8,16 @@ from urllib.parse import parse_qs
 
 from flask import Response
 
+from replication import dictionaries
 from replication.errors import BadRequest, Forbidden, NotFound, NotImplementedHere
-from replication.http.all_docs import in_range, parse_view_query
 from replication.http.answers import answer
 from replication.http.database import describe
 from replication.http.exchange import Exchange
+from replication.http.view_query import in_range, parse_view_query
 
 # The release whose protocol this is; PouchDB and others read features off it.
 COUCHDB_VERSION = "3.5.0"
-FEATURES = ("access-ready", "tram-sync/1")
+FEATURES = ("access-ready", "tram-sync/1", *(f"dcz:{name}" for name in dictionaries.SHIPPED))
 VENDOR = "Tram"
 MAX_DBS_INFO = 100  # CouchDB's max_db_number_for_dbs_info_req
 NODE_NAME = "tram@127.0.0.1"
@@ -32,6 +33,19 @@ def welcome(x: Exchange) -> Response:
         "vendor": {"name": VENDOR},
     }
     return answer(x, value)
+
+
+def dictionary(x: Exchange) -> Response:
+    """`GET /_dict/<sha256>`: a dictionary by its name, to whoever asks; it never changes."""
+    held = dictionaries.default_shelf().get(x.parts[1])
+    if held is None:
+        raise NotFound("missing")
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(len(held.data)),
+        "Cache-Control": "public, max-age=31536000, immutable",
+    }
+    return Response([held.data], 200, headers, direct_passthrough=True)
 
 
 def all_dbs(x: Exchange) -> Response:

@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from flask import Response
 
 from replication.errors import BadRequest, NotFound
-from replication.http import all_docs, attachments, bulk, changes, database, documents, find, local, node
+from replication.http import (
+    all_docs,
+    attachments,
+    bulk,
+    bulk_get,
+    changes,
+    database,
+    documents,
+    find,
+    indexes,
+    local,
+    node,
+)
 from replication.http.errors import OnlyMethods
 from replication.http.exchange import Exchange
 
@@ -29,7 +41,7 @@ DATABASE: Mapping[str, tuple[str, Mapping[str, Handler]]] = {
     "_local_docs": ("GET,HEAD,POST", {"GET": all_docs.local_docs, "POST": all_docs.local_docs}),
     "_changes": ("GET,POST,HEAD", {"GET": changes.changes, "POST": changes.changes}),
     "_bulk_docs": ("POST", {"POST": bulk.bulk_docs}),
-    "_bulk_get": ("POST", {"POST": bulk.bulk_get}),
+    "_bulk_get": ("POST", {"POST": bulk_get.bulk_get}),
     "_revs_diff": ("POST", {"POST": bulk.revs_diff}),
     "_missing_revs": ("POST", {"POST": bulk.missing_revs}),
     "_purge": ("POST", {"POST": bulk.purge}),
@@ -45,8 +57,9 @@ DATABASE: Mapping[str, tuple[str, Mapping[str, Handler]]] = {
     "_purged_infos": ("GET", {"GET": database.purged_infos}),
     "_find": ("POST", {"POST": find.find}),
     "_explain": ("POST", {"POST": find.explain}),
-    "_index": ("GET,POST", {"GET": find.list_indexes, "POST": find.create_index}),
+    "_index": ("GET,POST", {"GET": indexes.list_indexes, "POST": indexes.create_index}),
 }
+DICTIONARY = ("GET,HEAD", {"GET": node.dictionary})
 ROOT = ("GET,HEAD", {"GET": node.welcome})
 WHOLE_DATABASE = (
     "DELETE,GET,HEAD,POST",
@@ -72,6 +85,8 @@ def dispatch(x: Exchange) -> Response:
         return _call(x, ROOT)
     if len(parts) == 1:
         return _call(x, SERVER.get(parts[0], WHOLE_DATABASE))
+    if parts[0] == "_dict" and len(parts) == 2:
+        return _call(x, DICTIONARY)
     if parts[0] in SERVER:
         raise NotFound("missing")
     if parts[1][:1] == "_":
@@ -106,7 +121,7 @@ def _dispatch_special(x: Exchange) -> Response:
 
 def _dispatch_deeper(x: Exchange, noun: str) -> Response:
     if noun == "_index":
-        return find.index_by_path(x)
+        return indexes.index_by_path(x)
     if noun == "_compact" and len(x.parts) == 3:
         return _call(x, ("POST", {"POST": database.compact_views}))
     if noun in ("_all_docs", "_design_docs", "_local_docs") and x.parts[2:] == ["queries"]:

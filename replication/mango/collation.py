@@ -9,6 +9,7 @@ alphabets names here are written in (seen against CouchDB 3.5). Ties fall to the
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,16 +20,19 @@ Key = tuple[Any, ...]
 HIGHEST = "\uffff"
 
 # The root collation puts spaces, punctuation, symbols and digits before letters, in this order.
-_SPACE, _PUNCTUATION, _SYMBOL, _DIGIT, _LETTER = range(5)
+_SPACE, _PUNCTUATION, _SYMBOL, _DIGIT, _LETTER, _LAST = "012345"
+_FINENESS = 5040  # divisible by 2 to 10: halves, thirds … of Unicode's fractions stay whole
+MAX_KNOWN = 256  # characters: keys of longer texts are not kept for the next comparison
 # Punctuation and symbols of ASCII in the order of the root collation (CLDR root, allkeys_CLDR.txt).
 _ASCII_ORDER = {char: rank for rank, char in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
 # Letters that Unicode does not take apart and the root collation sorts as a letter with a mark, or as two.
 _WRITTEN_AS = str.maketrans({"đ": "d\u0335", "Đ": "D\u0335", "ø": "o\u0338", "Ø": "O\u0338", "æ": "ae", "Æ": "AE"})
 # Marks in the order of the root collation: acute, grave, breve, circumflex, … tilde, … hook above, horn, dot below.
 _MARKS = {
-    mark: place
+    mark: chr(place)
     for place, mark in enumerate(
-        "\u0301\u0300\u0306\u0302\u030c\u030a\u0308\u030b\u0303\u0307\u0335\u0338\u0327\u0328\u0304\u0309\u031b\u0323"
+        "\u0301\u0300\u0306\u0302\u030c\u030a\u0308\u030b\u0303\u0307\u0335\u0338\u0327\u0328\u0304\u0309\u031b\u0323",
+        start=1,
     )
 }
 
@@ -69,34 +73,52 @@ def compare(left: Any, right: Any, text: Callable[[str], Any] | None = None) -> 
     return (one > other) - (one < other)
 
 
-@lru_cache(maxsize=4096)
 def collate(text: str) -> Key:
     """Return the key of a string: letters, then accents, then case (lower first), then code points."""
-    primary: list[tuple[int, Any]] = []
-    secondary: list[tuple[int, ...]] = [()]  # the marks on each character; () sorts before any
-    tertiary: list[bool] = []
+    return _collate_known(text) if len(text) <= MAX_KNOWN else _collate(text)
+
+
+def _collate(text: str) -> Key:
+    """Return three texts whose characters are weights, and the text itself.
+
+    Where the first are equal, the second and third have a place for each of its letters, so the zeros at their ends
+    say nothing. Most words have no more.
+    """
+    primary: list[str] = []
+    secondary: list[str] = []
+    tertiary: list[str] = []
     for char in unicodedata.normalize("NFD", text.translate(_WRITTEN_AS)):
         if unicodedata.combining(char):
-            secondary[-1] += (_MARKS.get(char, ord(char)),)
-        elif (weight := _primary(char)) is not None:
+            secondary.append(_MARKS.get(char, char))
+        elif weight := _primary(char):
             primary.append(weight)
-            secondary.append(())
-            tertiary.append(char.isupper())
-    return (tuple(primary), tuple(secondary), tuple(tertiary), unicodedata.normalize("NFC", text))
+            secondary.append("\0")
+            tertiary.append("1" if char.isupper() else "0")
+    marks, cases = "".join(secondary).rstrip("\0"), "".join(tertiary).rstrip("0")
+    return ("".join(primary), marks, cases, unicodedata.normalize("NFC", text))
 
 
-def _primary(char: str) -> tuple[int, Any] | None:
+_collate_known = lru_cache(maxsize=4096)(_collate)
+
+
+def _primary(char: str) -> str:
+    """Return a group and a weight within it, "" for what weighs nothing."""
     if char == HIGHEST:
-        return (_LETTER + 1, 0)
+        return _LAST
     category = unicodedata.category(char)
     if category[0] == "L":
-        return (_LETTER, char.casefold())
+        return _LETTER + char.casefold()
     if category[0] == "N":
-        value = unicodedata.numeric(char, None)
-        return (_DIGIT, value if value is not None else ord(char))
+        return _DIGIT + _weigh_number(char)
     if category[0] == "C":
-        return None  # controls weigh nothing
+        return ""  # controls weigh nothing
     if category[0] == "Z" or char in "\t\n\r":
-        return (_SPACE, ord(char))
+        return _SPACE + char
     group = _PUNCTUATION if category[0] == "P" else _SYMBOL
-    return (group, _ASCII_ORDER.get(char, 64 + ord(char)))
+    return group + chr(_ASCII_ORDER.get(char, 64 + ord(char)))
+
+
+def _weigh_number(char: str) -> str:
+    """Return a character that sorts as the value of a digit or fraction does; larger values fall together."""
+    value = unicodedata.numeric(char, 0.0)
+    return chr(min(max(0, round((value + 1) * _FINENESS)), sys.maxunicode))

@@ -8,13 +8,14 @@ from replication.peers.answers import Busy
 from replication.peers.endpoint import Endpoint, EndpointOptions, Traffic, split_database_url
 from replication.peers.http import HttpPeer
 from replication.peers.local import LocalPeer
-from replication.peers.peer import NO_SEQ, Outgoing, Peer, ReadAnswer, Refusal, Summary, WriteAnswer
+from replication.peers.peer import NO_SEQ, FeedAnswer, Outgoing, Peer, ReadAnswer, Refusal, Summary, WriteAnswer
 
 __all__ = [
     "NO_SEQ",
     "Busy",
     "Endpoint",
     "EndpointOptions",
+    "FeedAnswer",
     "HttpPeer",
     "LocalPeer",
     "Outgoing",

@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from replication.dictionaries import Shelf
 from replication.errors import LinkCut, NotAPeer, TooLarge
 from replication.peers.pending import Promise
-from replication.peers.wire import MAX_ANSWER_BYTES, Answer, AnswerParser
+from replication.peers.wire import MAX_ANSWER_BYTES, NO_PART, Answer, AnswerParser, Part
 
 # Unsent bytes the kernel may hold. With megabytes there, progress, priority and goodput would be fiction.
 NOTSENT_LOWAT = 8 * 1024
@@ -35,12 +36,23 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An answer with the times of its exchange (monotonic seconds) and the size of its request."""
+    """An answer with the times of its exchange (monotonic seconds), and the size and coding of its request."""
 
     answer: Answer
     request_bytes: int
     submitted: float
     answered: float
+    coding: str = ""
+
+
+class Broken(LinkCut):
+    """The connection ended before this request was answered. `never_left`: part of the request was not even sent, so
+    it cannot have been heeded. `part` is what came of the answer."""
+
+    def __init__(self, reason: str, *, never_left: bool = False, part: Part = NO_PART) -> None:
+        super().__init__(reason)
+        self.never_left = never_left
+        self.part = part
 
 
 @dataclass(slots=True)
@@ -49,6 +61,8 @@ class _Waiting:
     request_bytes: int
     submitted: float
     alone: bool  # nothing else was under way, so its time is a round trip and not a queue
+    ends_at: int  # how many bytes the connection has sent when this is all out
+    coding: str
 
 
 class Channel:
@@ -64,9 +78,11 @@ class Channel:
         check: Callable[[Answer], None],
         connect_timeout_s: float = 15.0,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        shelf: Shelf | None = None,
     ) -> None:
         self._check = check
-        self._parser = AnswerParser(max_answer_bytes)
+        self._parser = AnswerParser(max_answer_bytes, shelf)
+        self._submitted_bytes = 0
         self._unsent: deque[memoryview] = deque()
         self._waiting: deque[_Waiting] = deque()
         self.unsent_bytes = 0
@@ -82,8 +98,8 @@ class Channel:
         """How many requests have no answer yet."""
         return len(self._waiting)
 
-    def submit(self, request: bytes) -> Promise[Exchange]:
-        """Queue a request and return the promise of its answer."""
+    def submit(self, request: bytes, coding: str = "") -> Promise[Exchange]:
+        """Queue a request and return the promise of its answer. `coding` is kept for the answer to be judged by."""
         promise: Promise[Exchange] = Promise()
         now = time.monotonic()
         if self.closed:
@@ -91,7 +107,8 @@ class Channel:
             return promise
         if not self._waiting:
             self.last_progress = now
-        self._waiting.append(_Waiting(promise, len(request), now, not self._waiting))
+        self._submitted_bytes += len(request)
+        self._waiting.append(_Waiting(promise, len(request), now, not self._waiting, self._submitted_bytes, coding))
         self._unsent.append(memoryview(request))
         self.unsent_bytes += len(request)
         return promise
@@ -122,10 +139,14 @@ class Channel:
             raise cut from exc
 
     def fail(self, error: LinkCut) -> None:
-        """Close, and break every open promise with `error`."""
+        """Close, and break every open promise with a `Broken` of the same words."""
         self.close()
+        part = self._parser.partial() if self._waiting else NO_PART
         while self._waiting:
-            self._waiting.popleft().promise.break_with(error)
+            waiting = self._waiting.popleft()
+            never_left = self.bytes_out < waiting.ends_at
+            waiting.promise.break_with(Broken(str(error), never_left=never_left, part=part))
+            part = NO_PART
 
     def close(self) -> None:
         self.closed = True
@@ -200,7 +221,7 @@ class Channel:
         if waiting.alone:
             took_s = now - waiting.submitted
             self.rtt_s = took_s if self.rtt_s is None else min(self.rtt_s, took_s)
-        exchange = Exchange(answer, waiting.request_bytes, waiting.submitted, now)
+        exchange = Exchange(answer, waiting.request_bytes, waiting.submitted, now, waiting.coding)
         waiting.promise.keep(exchange)
         if answer.closes:
             self._hang_up("the peer ended the connection after an answer")

@@ -10,13 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from replication.errors import LinkCut
+from replication import dictionaries
+from replication.dictionaries import Dictionary, Shelf
+from replication.errors import BadRequest, LinkCut
 from replication.peers.answers import check_peer
 from replication.peers.channel import Address, Channel, Exchange
 from replication.peers.pending import Pending
 from replication.peers.wire import MAX_ANSWER_BYTES, build_request
 
 HeaderSource = Callable[[], Mapping[str, str]]
+# What a server of ours names in the features of its greeting: that it is one, and the dictionaries it reads.
+SYNC_FEATURE = "tram-sync/1"
+DICTIONARY_FEATURE = "dcz:"
 # Below this a gzip header and trailer (18 bytes) eat what is won.
 MIN_GZIP_BYTES = 200
 
@@ -73,6 +78,7 @@ class Endpoint:
         tls: ssl.SSLContext | None = None,
         options: EndpointOptions | None = None,
         traffic: Traffic | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         host, port, secure, self.path, user, password = parse_server_url(url)
         self._url = url
@@ -87,6 +93,9 @@ class Endpoint:
         self.options = options or EndpointOptions()
         self.traffic = traffic or Traffic()
         self.gzip = self.options.gzip
+        self.shelf = shelf or dictionaries.default_shelf()
+        self.dictionary: Dictionary | None = None
+        self._fetching: tuple[str, Pending[Exchange]] | None = None
         self.identity: str | None = None
         self.rtt_s = 0.0  # the shortest exchange seen; 0 before the first
         self.features: frozenset[str] = frozenset()
@@ -96,7 +105,11 @@ class Endpoint:
     def sibling(self, *, stall_s: float) -> Endpoint:
         """Return another endpoint for the same server that waits longer; it counts into the same traffic."""
         options = EndpointOptions(self.options.connect_timeout_s, stall_s, self.options.max_answer_bytes, self.gzip)
-        return Endpoint(self._url, headers=self._headers, tls=self._tls, options=options, traffic=self.traffic)
+        twin = Endpoint(
+            self._url, headers=self._headers, tls=self._tls, options=options, traffic=self.traffic, shelf=self.shelf
+        )
+        twin.identity, twin.features, twin.dictionary = self.identity, self.features, self.dictionary
+        return twin
 
     @property
     def connected(self) -> bool:
@@ -124,28 +137,84 @@ class Endpoint:
             check=check_peer,
             connect_timeout_s=self.options.connect_timeout_s,
             max_answer_bytes=self.options.max_answer_bytes,
+            shelf=self.shelf,
         )
         self._counted = (0, 0)
         self.traffic.connections += 1
 
-    def request(self, method: str, target: str, body: bytes | None = None) -> Pending[Exchange]:
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        large: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Pending[Exchange]:
         """Queue one request for `target` (encoded path and query below the server root).
 
-        A JSON `body` is compressed where that pays and the server takes it. Raises `LinkCut` if not connected.
+        A JSON `body` is compressed where that pays and the server takes it. `large` says that the answer will be, so
+        that naming our dictionary pays. Raises `LinkCut` if not connected.
         """
         if self._channel is None or self._channel.closed:
             raise LinkCut(f"not connected to {self.label}")
-        headers = {"Host": self._host, "Accept": "application/json", "Accept-Encoding": "gzip"}
-        headers.update(self._basic)
+        sent = {"Host": self._host, "Accept": "application/json", "Accept-Encoding": "gzip"}
+        sent.update(self._basic)
         if self._headers is not None:
-            headers.update(self._headers())
+            sent.update(self._headers())
+        sent.update(headers or {})
+        if large and self.dictionary is not None:
+            sent["Accept-Encoding"] = f"{dictionaries.CODING}, gzip"
+            sent["Available-Dictionary"] = f":{base64.b64encode(self.dictionary.digest).decode('ascii')}:"
+        coding = ""
         if body is not None:
-            headers["Content-Type"] = "application/json"
-            if self.gzip and len(body) >= MIN_GZIP_BYTES:
-                body = gzip.compress(body, 6, mtime=0)
-                headers["Content-Encoding"] = "gzip"
+            sent["Content-Type"] = "application/json"
+            body, coding = self._pack(body)
+            if coding:
+                sent["Content-Encoding"] = coding
         self.traffic.requests += 1
-        return self._channel.submit(build_request(method, self.path + target, headers, body))
+        return self._channel.submit(build_request(method, self.path + target, sent, body), coding)
+
+    def _pack(self, body: bytes) -> tuple[bytes, str]:
+        """Return a body compressed as this server takes it, and the coding; "" where that does not pay."""
+        if len(body) < MIN_GZIP_BYTES:
+            return body, ""
+        if self.dictionary is not None:
+            return self.dictionary.compress(body), dictionaries.CODING
+        if self.gzip:
+            return gzip.compress(body, 6, mtime=0), "gzip"
+        return body, ""
+
+    def refuse_coding(self, coding: str) -> bool:
+        """Note that the server does not read `coding` (415): dcz, gzip, nothing. Tell whether there is another way."""
+        if coding == dictionaries.CODING:
+            self.dictionary = None
+        elif coding == "gzip":
+            self.gzip = False
+        return coding != ""
+
+    def learn_features(self, features: frozenset[str]) -> None:
+        """Note what the server says it can do. A dictionary it has and we lack is fetched, once, for what follows."""
+        self.features = features
+        names = [name.removeprefix(DICTIONARY_FEATURE) for name in features if name.startswith(DICTIONARY_FEATURE)]
+        names = [name for name in names if dictionaries.is_name(name)]
+        if SYNC_FEATURE not in features or not names or not self.options.gzip:
+            return
+        self.dictionary = self.shelf.common(names)
+        if self.dictionary is None and self._fetching is None and self.connected:
+            self._fetching = (names[0], self.request("GET", f"/_dict/{names[0]}"))
+
+    def _take_dictionary(self) -> None:
+        if self._fetching is None or not self._fetching[1].done:
+            return
+        name, pending = self._fetching
+        self._fetching = None
+        try:
+            answer = pending.result().answer
+            if answer.status == 200:
+                self.dictionary = self.shelf.add(answer.body, name)
+        except (LinkCut, BadRequest):
+            self.dictionary = None  # gzip does too; asked for again at the next greeting
 
     def pump(self, timeout_s: float) -> None:
         """Move bytes for up to `timeout_s`. Raises `LinkCut` or `NotAPeer` when the connection is lost."""
@@ -155,6 +224,7 @@ class Endpoint:
         try:
             channel.pump(timeout_s)
             self._notice_stall(channel)
+            self._take_dictionary()
         finally:
             self._count(channel)
             if channel.rtt_s is not None:

@@ -13,10 +13,11 @@ import orjson
 from replication.document import Doc, DocId, Rev, Seq, parse_rev
 from replication.errors import BadContentType, BadRequest, LinkCut, NotAPeer, NotFound
 from replication.peers.answers import Busy, Unreadable, parse_json
-from replication.peers.channel import Exchange
-from replication.peers.endpoint import Endpoint
-from replication.peers.peer import NO_SEQ, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
-from replication.peers.pending import Done, Mapped, Pending, Promise, T
+from replication.peers.channel import Broken, Exchange
+from replication.peers.endpoint import SYNC_FEATURE, Endpoint
+from replication.peers.peer import NO_SEQ, FeedAnswer, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
+from replication.peers.pending import Done, Mapped, Pending, Promise, Rescued, T
+from replication.peers.salvage import whole_rows
 from replication.peers.wire import build_path
 from replication.store import ChangeRow, ChangesPage, GetRequest, MissingRev, RevsDiff
 from replication.wire import parse_document
@@ -25,6 +26,9 @@ from replication.wire import parse_document
 LONGPOLL_S = 50
 LONGPOLL_GRACE_S = 20.0
 WAIT_SLICE_S = 0.5
+EARLY_ROWS = 20  # below this a page of the feed without documents is not worth naming a dictionary
+# CouchDB's seqs are 170 bytes long and it does not compress: one in four says where to go on after a cut.
+SEQ_INTERVAL = 4
 # Row errors that say something about the peer's day, not about the document.
 TRANSIENT_WORDS = frozenset({"service_unavailable", "insufficient_storage", "timeout", "internal_server_error"})
 
@@ -60,7 +64,7 @@ class HttpPeer:
             raise NotAPeer(f"{self._endpoint.label} does not greet as a CouchDB peer")
         features = value.get("features")
         if isinstance(features, list):
-            self._endpoint.features = frozenset(entry for entry in features if isinstance(entry, str))
+            self._endpoint.learn_features(frozenset(entry for entry in features if isinstance(entry, str)))
         # CouchDB always has a uuid; behind some gateways it is taken out, and then the address must do.
         uuid = value.get("uuid")
         self._endpoint.identity = uuid if isinstance(uuid, str) and uuid else self._endpoint.label
@@ -72,9 +76,21 @@ class HttpPeer:
     def create(self) -> Pending[None]:
         return self._call("PUT", self._path, lambda _value: None)
 
-    def changes(self, since: Seq, limit: int) -> Pending[ChangesPage]:
-        query = f"?style=all_docs&limit={limit}&seq_interval={limit}&since={quote(since, safe='')}"
-        return self._call("GET", f"{self._path}/_changes{query}", _parse_changes)
+    def feed(self, since: Seq, limit: int, *, docs: bool) -> Pending[FeedAnswer]:
+        query = f"?style=all_docs&limit={limit}&since={quote(since, safe='')}"
+        if not docs:
+            # A page is taken whole, so one seq is enough for all its rows: CouchDB's are 170 bytes long.
+            target = f"{self._path}/_changes{query}&seq_interval={limit}"
+            exchange = self._exchange("GET", target, large=limit > EARLY_ROWS)
+            return Mapped(exchange, self._parse_feed)
+        ours = SYNC_FEATURE in self._endpoint.features
+        interval = 1 if ours else SEQ_INTERVAL
+        target = f"{self._path}/_changes{query}&seq_interval={interval}&include_docs=true&attachments=true"
+        return Rescued(self._exchange("GET", target, large=True), self._parse_feed, Broken, _rescue_feed)
+
+    def _parse_feed(self, exchange: Exchange) -> FeedAnswer:
+        value = self._parse(exchange)
+        return FeedAnswer(_parse_changes(value), _parse_brought(value["results"]), exchange.answer.wire_bytes)
 
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
         body = orjson.dumps({doc_id: list(revs) for doc_id, revs in wanted.items()})
@@ -82,8 +98,11 @@ class HttpPeer:
 
     def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
         body = orjson.dumps({"docs": [_build_get(request) for request in requests]})
-        exchange = self._exchange("POST", f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true", body)
-        return Mapped(exchange, lambda done: self._parse_read(requests, done))
+        target = f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true"
+        exchange = self._exchange("POST", target, body, large=True)
+        return Rescued(
+            exchange, lambda done: self._parse_read(requests, done), Broken, lambda torn: _rescue_read(requests, torn)
+        )
 
     def _parse_read(self, requests: Sequence[GetRequest], exchange: Exchange) -> ReadAnswer:
         try:
@@ -131,9 +150,11 @@ class HttpPeer:
     def _call(self, method: str, target: str, convert: Callable[[Any], T], body: bytes | None = None) -> Pending[T]:
         return Mapped(self._exchange(method, target, body), lambda exchange: convert(self._parse(exchange)))
 
-    def _exchange(self, method: str, target: str, body: bytes | None = None) -> Pending[Exchange]:
+    def _exchange(
+        self, method: str, target: str, body: bytes | None = None, *, large: bool = False
+    ) -> Pending[Exchange]:
         try:
-            return self._endpoint.request(method, target, body)
+            return self._endpoint.request(method, target, body, large=large)
         except LinkCut as exc:
             promise: Promise[Exchange] = Promise()
             promise.break_with(exc)
@@ -143,10 +164,9 @@ class HttpPeer:
         try:
             return parse_json(exchange.answer)
         except BadContentType as exc:
-            if not self._endpoint.gzip:
+            if not self._endpoint.refuse_coding(exchange.coding):
                 raise
-            self._endpoint.gzip = False  # this server reads no compressed requests
-            raise Busy(f"{exc.reason}; trying again without compression", 0.0) from exc
+            raise Busy(f"{exc.reason}; trying again with another compression", 0.0) from exc
 
 
 def _parse_summary(value: Any) -> Summary:
@@ -175,6 +195,44 @@ def _parse_change(row: Any) -> ChangeRow:
     if not isinstance(doc_id, str) or not leaves:
         raise NotAPeer("a row of the feed of changes names no document")
     return ChangeRow(NO_SEQ if seq is None else Seq(str(seq)), DocId(doc_id), leaves, row.get("deleted") is True)
+
+
+def _parse_brought(rows: Sequence[Any]) -> dict[tuple[DocId, Rev], Doc]:
+    """Return the documents that came with rows of a feed: those that need no history beyond their own revision.
+
+    What cannot be read is left out; asked for by itself, it is named to whoever waits for it.
+    """
+    brought = {}
+    for row in rows:
+        value, leaves = row.get("doc"), row["changes"]
+        if not isinstance(value, dict) or len(leaves) != 1 or row.get("deleted") is True:
+            continue
+        try:
+            doc = parse_document(value, new_edits=False)
+        except BadRequest:
+            continue
+        if doc.generation == 1 and (doc.id, doc.rev) == (row["id"], leaves[0]["rev"]):
+            brought[doc.id, Rev(leaves[0]["rev"])] = doc
+    return brought
+
+
+def _rescue_feed(torn: Broken) -> FeedAnswer:
+    """Return the rows that came before the line broke, up to the last that says where the feed goes on."""
+    rows = whole_rows(torn.part.body)
+    while rows and not (isinstance(rows[-1], dict) and rows[-1].get("seq") is not None):
+        rows.pop()
+    if not rows:
+        raise torn
+    page = _parse_changes({"results": rows, "last_seq": rows[-1]["seq"], "pending": 1})
+    return FeedAnswer(page, _parse_brought(rows), torn.part.wire_bytes, torn=True)
+
+
+def _rescue_read(requests: Sequence[GetRequest], torn: Broken) -> ReadAnswer:
+    """Return the results that came before the line broke."""
+    rows = whole_rows(torn.part.body)[: len(requests)]
+    if not rows:
+        raise torn
+    return ReadAnswer(_parse_bulk_get(requests[: len(rows)], {"results": rows}), torn.part.wire_bytes)
 
 
 def _parse_revs_diff(value: Any) -> dict[DocId, RevsDiff]:

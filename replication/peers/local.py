@@ -11,9 +11,9 @@ import orjson
 from replication.document import Doc, DocId, Rev, Seq
 from replication.errors import NotFound, StoreError
 from replication.peers.endpoint import Endpoint
-from replication.peers.peer import JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
+from replication.peers.peer import FeedAnswer, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
 from replication.peers.pending import Done, Pending, T
-from replication.store import ChangesPage, Database, GetRequest, MissingRev, RevsDiff, Store
+from replication.store import Database, GetRequest, MissingRev, RevsDiff, Store
 
 # Errors of the store's state, not of the document: the same document may be stored later.
 TRANSIENT_STATUS = 500
@@ -67,8 +67,9 @@ class LocalPeer:
     def create(self) -> Pending[None]:
         return _done(lambda: None)  # it was open when this peer was made
 
-    def changes(self, since: Seq, limit: int) -> Pending[ChangesPage]:
-        return _done(lambda: self._database.changes(since, limit=limit))
+    def feed(self, since: Seq, limit: int, *, docs: bool) -> Pending[FeedAnswer]:
+        # A document costs no round trip here: it is read when it is needed.
+        return _done(lambda: FeedAnswer(self._database.changes(since, limit=limit)))
 
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
         return _done(lambda: self._database.revs_diff(wanted))

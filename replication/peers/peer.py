@@ -28,7 +28,8 @@ class Outgoing:
 
     @cached_property
     def json(self) -> bytes:
-        return render_document(self.doc, revs=True, data=True)
+        # `_rev` alone says the history of a first generation, to CouchDB as well.
+        return render_document(self.doc, revs=self.doc.generation > 1, data=True)
 
     @cached_property
     def size(self) -> int:
@@ -69,8 +70,24 @@ class WriteAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedAnswer:
+    """A stretch of the feed, with those documents that came along, and the bytes it took on the wire.
+
+    `torn`: the line broke in the middle; what is here is whole, and the feed goes on after `page.last_seq`.
+    """
+
+    page: ChangesPage
+    docs: Mapping[tuple[DocId, Rev], Doc] = field(default_factory=dict)
+    wire_bytes: int = 0
+    torn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReadAnswer:
-    """What a `bulk_get` brought, one list per request in its order, and the bytes the answer took on the wire."""
+    """What a `bulk_get` brought, one list per request in its order, and the bytes the answer took on the wire.
+
+    Where the line broke in the middle there are fewer lists than requests: the rest is to be asked for again.
+    """
 
     rows: list[list[Doc | MissingRev]]
     wire_bytes: int = 0
@@ -104,8 +121,11 @@ class Peer(Protocol):
     def create(self) -> Pending[None]:
         """Make the database. `DatabaseExists` when somebody else just did."""
 
-    def changes(self, since: Seq, limit: int) -> Pending[ChangesPage]:
-        """The feed after `since`, all leaves of each document; rows may carry `NO_SEQ`."""
+    def feed(self, since: Seq, limit: int, *, docs: bool) -> Pending[FeedAnswer]:
+        """The feed after `since`, all leaves of each document; rows may carry `NO_SEQ`.
+
+        With `docs`, documents of one leaf and one generation come along with all their attachments, where that
+        saves a round trip."""
 
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
         """What the peer lacks of `wanted`."""

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
+E = TypeVar("E", bound=Exception)
 
 
 class Pending(Protocol[T_co]):
@@ -58,6 +59,29 @@ class Mapped(Generic[S, T]):
 
     def result(self) -> T:
         return self._convert(self._source.result())
+
+
+class Rescued(Generic[S, T, E]):
+    """A `Mapped` whose `rescue` may make a value out of an error, or raise it again."""
+
+    def __init__(
+        self, source: Pending[S], convert: Callable[[S], T], catches: type[E], rescue: Callable[[E], T]
+    ) -> None:
+        self._source = source
+        self._convert = convert
+        self._catches = catches
+        self._rescue = rescue
+
+    @property
+    def done(self) -> bool:
+        return self._source.done
+
+    def result(self) -> T:
+        try:
+            value = self._source.result()
+        except self._catches as exc:
+            return self._rescue(exc)
+        return self._convert(value)
 
 
 class Done(Generic[T]):

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from replication.errors import LinkCut, NotAPeer, TooLarge
+from replication import dictionaries
+from replication.dictionaries import Shelf
+from replication.errors import BadRequest, LinkCut, NotAPeer, TooLarge
 
 MAX_HEAD_BYTES = 32 * 1024  # CouchDB's heads are below 1 KB
 MAX_CHUNK_LINE = 1024
@@ -27,6 +29,17 @@ class Answer:
     body: bytes
     wire_bytes: int
     closes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The beginning of an answer whose rest never came: decoded, and the bytes that travelled for it."""
+
+    body: bytes
+    wire_bytes: int
+
+
+NO_PART = Part(b"", 0)
 
 
 def build_request(method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
@@ -51,8 +64,9 @@ class AnswerParser:
     only be so after decompression.
     """
 
-    def __init__(self, max_bytes: int = MAX_ANSWER_BYTES) -> None:
+    def __init__(self, max_bytes: int = MAX_ANSWER_BYTES, shelf: Shelf | None = None) -> None:
         self._max_bytes = max_bytes
+        self._shelf = shelf or dictionaries.default_shelf()
         self._buffer = bytearray()
         self._head: tuple[int, dict[str, str], bool] | None = None
         self._body: _Body | None = None
@@ -62,6 +76,13 @@ class AnswerParser:
     def in_answer(self) -> bool:
         """Has part of an answer arrived that is not complete?"""
         return self._head is not None or bool(self._buffer)
+
+    def partial(self) -> Part:
+        """Return what can be read of a good answer that is still coming; nothing where there is none."""
+        if self._head is None or self._body is None or self._head[0] != 200:
+            return NO_PART
+        coding = self._head[1].get("content-encoding", "")
+        return Part(_decode_part(bytes(self._body.data), coding, self._max_bytes, self._shelf), self._wire_bytes)
 
     def feed(self, data: bytes) -> Iterator[Answer]:
         """Yield the answers that `data` completes."""
@@ -114,7 +135,7 @@ class AnswerParser:
         assert self._body is not None
         status, headers, closes = self._head
         closes = closes or isinstance(self._body, _UntilEnd)
-        body = _decode(bytes(self._body.data), headers.get("content-encoding", ""), self._max_bytes)
+        body = _decode(bytes(self._body.data), headers.get("content-encoding", ""), self._max_bytes, self._shelf)
         answer = Answer(status, headers, body, self._wire_bytes, closes)
         self._head, self._body, self._wire_bytes = None, None, 0
         return answer
@@ -228,9 +249,26 @@ def _body_for(status: int, headers: Mapping[str, str], max_bytes: int) -> _Body:
     return _Sized(int(length))
 
 
-def _decode(data: bytes, coding: str, max_bytes: int) -> bytes:
+def _decode_part(data: bytes, coding: str, max_bytes: int, shelf: Shelf) -> bytes:
+    """Return what can be read of the beginning of a body; b"" where nothing can."""
+    if coding in ("", "identity"):
+        return data
+    if coding == dictionaries.CODING:
+        return dictionaries.decompress_part(data, shelf, max_bytes)
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data, max_bytes) if coding == "gzip" else b""
+    except zlib.error:
+        return b""
+
+
+def _decode(data: bytes, coding: str, max_bytes: int, shelf: Shelf) -> bytes:
     if coding in ("", "identity") or not data:
         return data
+    if coding == dictionaries.CODING:
+        try:
+            return dictionaries.decompress(data, shelf, max_bytes)
+        except BadRequest as exc:
+            raise NotAPeer(f"the answer cannot be unpacked: {exc.reason}") from exc
     if coding != "gzip":
         raise NotAPeer(f"the answer is encoded as {coding[:20]!r}, which was not asked for")
     inflater = zlib.decompressobj(wbits=31)

@@ -1,11 +1,12 @@
-"""How long to wait before trying again: 0.4, 1, 2, 4 … 30 seconds, spread so that peers do not march in step."""
+"""How long to wait before trying again: soon and often for ten seconds, then 1, 2, 4 … 30, spread so that peers do not
+march in step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-# The first try comes soon: most cuts of a weak link are short, and every second of waiting is capacity lost.
-STEPS_S = (0.4, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+# Most cuts of a weak link last seconds, and every second of waiting is capacity lost; a try costs 60 bytes.
+STEPS_S = (0.3, *[0.5] * 20, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 SPREAD = 0.25
 
 

@@ -22,7 +22,7 @@ from replication.replicator.identity import Direction
 from replication.replicator.journal import Journal
 from replication.replicator.ledger import Item, Ledger, Parcel
 from replication.replicator.opening import Opened, Opening
-from replication.replicator.reader import Reader
+from replication.replicator.reader import LEAST_STRETCH_S, STRETCH_S, Reader
 from replication.replicator.sender import Sender
 from replication.replicator.state import CheckpointState
 from replication.replicator.wire import Pace, Wire
@@ -71,6 +71,7 @@ class Job:
         self._reader = Reader(
             pair.source, pair.target, wires, self._sender, self._ledger, self.pace, self.tally, self._refuse
         )
+        self._reader.stretch_s = max(LEAST_STRETCH_S, STRETCH_S / (1 + max(0, pair.priority)))
         self._opening = Opening(pair.source, pair.target, pair.state, pair.direction, create_target=pair.create_target)
         self._journal: Journal | None = None
         self._refused_openings = 0

@@ -206,7 +206,7 @@ class Link:
         wait_s = self._backoff.next_s()
         for wire in self._wires.values():
             if self._heard:
-                wire.meter.cut(now, lost_batch=bool(wire.reads or wire.writes))
+                wire.meter.cut(now, lost_batch=bool(wire.writes))  # what was read is kept
             wire.endpoint.close()
         self._cuts += 1 if self._heard else 0  # a line that was never up was not cut
         self._heard = False

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from replication.document import Seq
 from replication.errors import DatabaseExists, NotFound
-from replication.peers import Peer, Summary
+from replication.peers import FeedAnswer, Peer, Summary
 from replication.peers.pending import Pending
 from replication.replicator.checkpoint import Log, common_seq, parse_log_doc
 from replication.replicator.identity import Direction, build_replication_id
 from replication.replicator.state import CheckpointState, Resume
-from replication.store import ZERO, ChangesPage, JsonObject
+from replication.store import ZERO, JsonObject
 
 # Rows that may have been under way when the process died: three batches of small documents.
 UNCLEAN_ROWS = 200
@@ -34,7 +34,7 @@ class Opened:
     log: Log
     session_id: str | None
     published: Seq | None
-    page: Pending[ChangesPage] | None
+    page: Pending[FeedAnswer] | None
 
 
 class Opening:
@@ -52,7 +52,7 @@ class Opening:
         self._logs: tuple[Pending[JsonObject | None], Pending[JsonObject | None]] | None = None
         self._made: Pending[None] | None = None
         self._counted: Pending[Summary] | None = None
-        self._page: Pending[ChangesPage] | None = None
+        self._page: Pending[FeedAnswer] | None = None
         self._id = ""
         self._resume: Resume | None = None
 
@@ -78,7 +78,7 @@ class Opening:
         self._resume = self._state.load(self._id)
         self._logs = (self._source.get_local(self._id), self._target.get_local(self._id))
         if self._resume is not None and self._source.endpoint is not None:
-            self._page = self._source.changes(self._resume.since, EARLY_FEED_LIMIT)
+            self._page = self._source.feed(self._resume.since, EARLY_FEED_LIMIT, docs=False)
 
     def _decide(self) -> Opened | None:
         assert self._logs is not None

@@ -18,16 +18,24 @@ from replication.errors import (
     Unauthorized,
     Unavailable,
 )
-from replication.peers import Outgoing, Peer, ReadAnswer, Refusal
+from replication.peers import FeedAnswer, Outgoing, Peer, ReadAnswer, Refusal
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
 from replication.replicator.figures import Tally
 from replication.replicator.ledger import Item, Ledger, Parcel, Want
 from replication.replicator.sender import Sender
 from replication.replicator.wire import Pace, Wire
-from replication.store import ChangesPage, GetRequest, MissingRev, RevsDiff
+from replication.store import GetRequest, MissingRev, RevsDiff
 
 LOCAL_FEED_LIMIT = 200
+# A stretch of the feed with its documents: so much of the line's time, less where others are more urgent. What has come
+# is kept when the line breaks, so a long one costs nothing but the patience of those behind it.
+STRETCH_S = 20.0
+LEAST_STRETCH_S = 4.0
+FIRST_STRETCH_DOCS = 4
+MAX_STRETCH_DOCS = 2000
+# Above this share of documents that are here already, the feed is read without them.
+KNOWN_SHARE_TO_ASK = 0.2
 FEED_ROW_BYTES = 120  # of a row without a seq
 MAX_ROWS_ASKED = 100  # ~44 bytes a row when compressed
 MAX_FETCH_DOCS = 200
@@ -46,6 +54,13 @@ GONE = frozenset({"missing", "not_found", "deleted"})
 class _Asked:
     pending: Pending[dict[DocId, RevsDiff]]
     items: list[tuple[Item, list[Rev]]]
+
+
+@dataclass(slots=True, eq=False)
+class _Feed:
+    pending: Pending[FeedAnswer]
+    begun: float
+    with_docs: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +94,11 @@ class Reader:
         self._refused = refused
         self._unsorted: deque[Item] = deque()
         self._wanted: deque[Want] = deque()
-        self._feed: Pending[ChangesPage] | None = None
+        self._feed: _Feed | None = None
+        self._brought: dict[tuple[DocId, Rev], Doc] = {}
+        self._known_share = Ratio(0.0)
+        self._stretch_limit = FIRST_STRETCH_DOCS
+        self.stretch_s = STRETCH_S
         self._asked: deque[_Asked] = deque()
         self._fetched: deque[_Fetched] = deque()
         self._held: dict[tuple[DocId, Rev], Parcel] = {}
@@ -92,11 +111,11 @@ class Reader:
         self.at_end = False
         self.pending_rows = 0
 
-    def begin(self, since: Seq, *, doubtful_rows: int, page: Pending[ChangesPage] | None = None) -> None:
+    def begin(self, since: Seq, *, doubtful_rows: int, page: Pending[FeedAnswer] | None = None) -> None:
         """Read on from `since`. The first `doubtful_rows` may be over there already. `page` was asked for earlier."""
         self.feed_seq = since
         self._doubtful_rows = doubtful_rows
-        self._feed = page
+        self._feed = _Feed(page, time.monotonic(), with_docs=False) if page is not None else None
 
     @property
     def is_empty(self) -> bool:
@@ -130,8 +149,29 @@ class Reader:
     def _read_feed(self, now: float) -> bool:
         if self.at_end or self._feed is not None or len(self._unsorted) + len(self._wanted) >= self._fetch_docs(now):
             return False
-        self._feed = self._source.changes(self.feed_seq, self._feed_limit(now))
+        with_docs = self._takes_docs()
+        if with_docs and not self._room_for_stretch():
+            return False
+        limit = self._stretch_docs() if with_docs else self._feed_limit(now)
+        self._feed = _Feed(self._source.feed(self.feed_seq, limit, docs=with_docs), now, with_docs)
+        if with_docs and self._source_wire is not None:
+            self._source_wire.reads += 1
         return True
+
+    def _takes_docs(self) -> bool:
+        """Are the documents to come with the feed, because they are surely missing at the target?"""
+        if self._source_wire is None or self._doubtful_rows > 0:
+            return False
+        return self._known_share.value <= KNOWN_SHARE_TO_ASK
+
+    def _room_for_stretch(self) -> bool:
+        """One stretch travels while the next pair's waits: the line is never idle, and priority keeps its meaning."""
+        return self._source_wire is None or self._source_wire.reads < 2
+
+    def _stretch_docs(self) -> int:
+        assert self._source_wire is not None
+        fitting = self._source_wire.meter.down.value * self.stretch_s / max(1.0, self._doc_bytes.value)
+        return int(max(1, min(fitting, self._stretch_limit, MAX_STRETCH_DOCS)))
 
     def _feed_limit(self, now: float) -> int:
         if self._source_wire is None:
@@ -175,8 +215,11 @@ class Reader:
     def _want(self, item: Item, revs: list[Rev], ancestors: tuple[Rev, ...]) -> None:
         for rev in revs:
             held = self._held.pop((item.id, rev), None)
+            brought = self._brought.pop((item.id, rev), None)
             if held is not None:
                 self._sender.offer([held], first=True)
+            elif brought is not None:
+                self._sender.offer([Parcel(Want(item, rev), Outgoing(brought))])
             else:
                 self._wanted.append(Want(item, rev, ancestors))
 
@@ -206,8 +249,10 @@ class Reader:
     def reap(self, now: float) -> bool:
         """Take the answers that have come. Tell whether there were any."""
         reaped = False
-        if self._feed is not None and self._feed.done:
+        if self._feed is not None and self._feed.pending.done:
             feed, self._feed = self._feed, None
+            if feed.with_docs and self._source_wire is not None:
+                self._source_wire.reads -= 1
             self._take_page(feed, now)
             reaped = True
         while self._asked and self._asked[0].pending.done:
@@ -221,9 +266,9 @@ class Reader:
             reaped = True
         return reaped
 
-    def _take_page(self, feed: Pending[ChangesPage], now: float) -> None:
+    def _take_page(self, feed: _Feed, now: float) -> None:
         try:
-            page = feed.result()
+            answer = feed.pending.result()
         except LinkError as exc:
             self._heed(exc, now)  # asked for again on the next connection
             return
@@ -231,6 +276,9 @@ class Reader:
             self._pace.fault(exc, now)
             return
         self._pace.success()
+        page = answer.page
+        if feed.with_docs:
+            self._measure_feed(feed, answer)
         items = self._ledger.add(page, doubtful=self._doubtful_rows > 0)
         self._doubtful_rows = max(0, self._doubtful_rows - len(items))
         self._unsorted.extend(items)
@@ -238,6 +286,17 @@ class Reader:
         self.feed_seq = page.last_seq
         self.pending_rows = page.pending
         self.at_end = page.pending == 0 or not items
+
+    def _measure_feed(self, feed: _Feed, answer: FeedAnswer) -> None:
+        self._brought.update(answer.docs)
+        self._tally.wire_in += answer.wire_bytes
+        if self._source_wire is None or not answer.page.rows:
+            return
+        self._doc_bytes.observe(answer.wire_bytes / len(answer.page.rows))
+        if not answer.torn:
+            self._source_wire.meter.down.observe(answer.wire_bytes, feed.begun, time.monotonic())
+            self._source_wire.meter.acknowledged()
+            self._stretch_limit = min(MAX_STRETCH_DOCS, self._stretch_limit * 4)
 
     def _heed(self, error: LinkError, now: float) -> None:
         """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
@@ -268,8 +327,11 @@ class Reader:
         self._rows_asked += 1
         self._missing_share.observe(len(missing) / max(1, len(revs)))
         for rev in revs:
+            if (item.id, rev) in self._brought:
+                self._known_share.observe(0.0 if rev in missing else 1.0)
             if rev not in missing:
                 self._held.pop((item.id, rev), None)
+                self._brought.pop((item.id, rev), None)
                 self._ledger.settle(item, rev)
         self._want(item, missing, diff.possible_ancestors)
 
@@ -293,8 +355,10 @@ class Reader:
         else:
             self._measure(fetched, answer)
             self._fetch_limit = min(MAX_FETCH_DOCS, self._fetch_limit * 2)
-            for want, docs in zip(fetched.wants, answer.rows, strict=True):
+            came = len(answer.rows)
+            for want, docs in zip(fetched.wants[:came], answer.rows, strict=True):
                 self._take_revisions(want, docs)
+            self._wanted.extendleft(reversed(fetched.wants[came:]))
 
     def _isolate(self, wants: list[Want], error: StoreError, now: float) -> None:
         """Fetch fewer at a time until the one that cannot be read stands alone."""
@@ -311,7 +375,7 @@ class Reader:
         self._pace.success()
         if self._source_wire is not None:
             self._tally.wire_in += answer.wire_bytes
-            self._doc_bytes.observe(answer.wire_bytes / len(fetched.wants))
+            self._doc_bytes.observe(answer.wire_bytes / len(answer.rows))
             self._source_wire.meter.down.observe(answer.wire_bytes, fetched.begun, time.monotonic())
             self._source_wire.meter.acknowledged()
 

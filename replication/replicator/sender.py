@@ -20,6 +20,7 @@ from replication.errors import (
     Unavailable,
 )
 from replication.peers import Peer, Refusal, WriteAnswer
+from replication.peers.channel import Broken
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
 from replication.replicator.figures import Tally
@@ -164,7 +165,10 @@ class Sender:
         try:
             answer = sent.pending.result()
         except LinkError as exc:
-            self._outcomes.uncertain(batch.parcels)
+            if isinstance(exc, Broken) and exc.never_left:
+                self.offer(batch.parcels, first=True)  # not all of it was sent, so none of it is there
+            else:
+                self._outcomes.uncertain(batch.parcels)
             self._heed(exc, now)
         except (Unavailable, Unauthorized, NotFound, StorageFull) as exc:
             # It is the peer's state, not these documents.

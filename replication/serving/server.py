@@ -12,6 +12,7 @@ from typing import Any
 from cheroot import wsgi
 
 from replication.serving.connections import Connection, Gateway
+from replication.serving.memory import bound_arenas
 from replication.serving.pool import Pool
 from replication.serving.tls import LazyTls
 
@@ -83,6 +84,7 @@ class Server:
 
     def start(self) -> None:
         """Bind and serve in a thread of its own; connections are taken when this returns. Raises `OSError`."""
+        bound_arenas()
         self._server.prepare()
         self._thread = threading.Thread(target=self._server.serve, name="http-accept", daemon=True)
         self._thread.start()

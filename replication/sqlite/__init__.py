@@ -2,7 +2,7 @@
 
 names, seqs, limits     what is legal
 schema, rows            the tables and their rows as values
-connections             one writer that groups commits, many readers
+connections, roster     one writer that groups commits, many readers; not too many files open
 reading, feed           queries inside a read transaction
 drafts, blobs, writing  changes inside a write transaction
 upkeep                  purge, compaction, local documents, the check of a file

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from replication.errors import NotFound, StorageFull, StoreError, Unavailable
+from replication.sqlite.roster import Roster
 from replication.sqlite.schema import connect
 
 T = TypeVar("T")
 GROUP = 64  # bounds how long the first caller of a group waits for the last
+IDLE_READERS = 4  # kept open of one database; the others close with the crowd that needed them
 
 
 @dataclass
@@ -32,12 +34,13 @@ class _Job(Generic[T]):
     done: bool = False
 
 
-@dataclass
+@dataclass(eq=False)  # told apart by being another, as the roster must
 class Connections:
     """The connections to one database file. `gone` says why there are none any more."""
 
     path: Path
     after_commit: Callable[[sqlite3.Connection], None] = lambda conn: None
+    roster: Roster = field(default_factory=Roster)
     gone: StoreError | None = None
     _readers: list[sqlite3.Connection] = field(default_factory=list)
     _lent: int = 0
@@ -52,7 +55,7 @@ class Connections:
         with translated(self.path):
             conn = self._take_reader()
             try:
-                conn = conn or connect(self.path, writer=False)
+                conn = conn or self._connect(writer=False)
                 conn.execute("BEGIN")
                 yield conn
             finally:
@@ -78,21 +81,38 @@ class Connections:
         with self._lock, translated(self.path):
             return run(self._open_writer())
 
+    def rest(self) -> None:
+        """Close what nobody uses at the moment. The next call opens what it needs."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close_writer()
+            finally:
+                self._lock.release()
+        with self._returned:
+            self._close_readers(0)
+
     def close(self, reason: StoreError) -> None:
         """Close everything, once the calls under way have finished; later ones raise `reason`.
 
         After that this process has the file open nowhere. That matters to a deletion: a connection that is just being
         opened would otherwise join the old file with the WAL of a new one of the same name.
         """
+        self.roster.forget(self)
         with self._lock:
             self.gone = reason
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+            self._close_writer()
         with self._returned:
             self._returned.wait_for(lambda: not self._lent)
-            while self._readers:
-                self._readers.pop().close()
+            self._close_readers(0)
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _close_readers(self, kept: int) -> None:
+        while len(self._readers) > kept:
+            self._readers.pop().close()
 
     def _take_reader(self) -> sqlite3.Connection | None:
         """Return an idle connection, None where the caller has to open one; either way it is to be returned."""
@@ -110,6 +130,7 @@ class Connections:
                 self._lent -= 1
                 if conn is not None:
                     self._readers.append(conn)
+                self._close_readers(IDLE_READERS)
                 self._returned.notify_all()
 
     def _check_open(self) -> None:
@@ -119,8 +140,13 @@ class Connections:
     def _open_writer(self) -> sqlite3.Connection:
         self._check_open()
         if self._writer is None:
-            self._writer = connect(self.path, writer=True)
+            self._writer = self._connect(writer=True)
         return self._writer
+
+    def _connect(self, *, writer: bool) -> sqlite3.Connection:
+        for other in self.roster.note(self):
+            other.rest()
+        return connect(self.path, writer=writer)
 
     def _carry_out(self) -> None:
         """Run what is waiting in one transaction. The lock is held."""

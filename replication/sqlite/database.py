@@ -17,6 +17,7 @@ from replication.sqlite import feed, reading, upkeep, writing
 from replication.sqlite.connections import Connections
 from replication.sqlite.identity import Mark
 from replication.sqlite.limits import Limits
+from replication.sqlite.roster import Roster
 from replication.sqlite.rows import read_state
 from replication.sqlite.schema import begin_epoch
 from replication.sqlite.seqs import build_seq, parse_seq
@@ -42,11 +43,11 @@ POLL_S = 0.25  # how soon a change made by another process is seen
 class SqliteDatabase:
     """`replication.store.Database` over one SQLite file. `SqliteStore` makes these."""
 
-    def __init__(self, name: str, path: Path, limits: Limits) -> None:
+    def __init__(self, name: str, path: Path, limits: Limits, roster: Roster | None = None) -> None:
         self._name = name
         self._limits = limits
         self._mark = Mark(path.with_name(path.name + ".mark"))
-        self._connections = Connections(path, self._note_commit)
+        self._connections = Connections(path, self._note_commit, roster or Roster())
         self._changed = threading.Condition()
         self._commits = 0
 

@@ -19,6 +19,7 @@ from replication.sqlite.files import sync_directory
 from replication.sqlite.identity import Claim, Identity, build_uuid
 from replication.sqlite.limits import Limits
 from replication.sqlite.names import build_file_name, check_database_name, is_database_name, parse_file_name
+from replication.sqlite.roster import Roster
 from replication.sqlite.schema import create_database
 
 _BESIDE = ("-wal", "-shm", "-journal", ".mark")
@@ -32,6 +33,7 @@ class SqliteStore:
         self._limits = limits or Limits()
         self._lock = threading.RLock()
         self._open: dict[str, tuple[int, SqliteDatabase]] = {}
+        self._roster = Roster()
         self._closed = False
         with translated(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -79,7 +81,7 @@ class SqliteStore:
                 self._forget(name)
             if inode is None:
                 raise NotFound("Database does not exist.")
-            database = SqliteDatabase(name, path, self._limits)
+            database = SqliteDatabase(name, path, self._limits, self._roster)
             if database.is_rolled_back():
                 with self._identity.claim() as claim:
                     database.begin_epoch()

@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from replication.couch.database import CouchDatabase
 from replication.couch.identity import fetch_uuid
 from replication.couch.link import Link, parse_url
 from replication.couch.reading import Reader
-from replication.document import DocId
+from replication.document import DocId, Rev
 from replication.errors import BadRequest, Forbidden, NotFound, StorageFull, StoreError, TooLarge, Unavailable
-from replication.store import GetRequest
+from replication.store import AllDocsQuery, AllDocsRow, GetRequest
 
 
 class ScriptedServer:
@@ -224,6 +225,7 @@ def test_only_what_may_be_repeated_is_repeated(serve: Serve) -> None:
         ("502 Bad Gateway", b"<html>the server closed the connection</html>"),
         ("503 Service Unavailable", b"<html>no server is left</html>"),
         ("500 Oops", b'[{"id":"a","error":"internal_server_error","reason":null}]'),
+        ("500 Oops", b"""{"error":"badmatch","reason":"{'EXIT',noconnection}"}"""),
         ("412 Precondition Failed", b'{"error":"nodedown","reason":"progress not possible"}'),
     ],
 )
@@ -249,6 +251,33 @@ def test_a_document_whose_copies_cannot_be_asked_is_not_called_missing(serve: Se
     _, link = serve(answer("200 OK", b'{"results":[{"id":"a","docs":[' + row + b"]}]}"))
     with pytest.raises(Unavailable, match="cannot read 'a' now"):
         Reader(link, "db").rows([GetRequest(DocId("a"))])
+
+
+GREETING = answer("200 OK", b'{"cluster":{"q":2,"n":3,"w":2,"r":2}}')
+HELD = answer("200 OK", b'{"results":[{"id":"a","docs":[{"ok":{"_id":"a","_rev":"1-b"}}]}]}')
+
+
+def test_two_copies_without_a_document_do_not_outvote_the_third(serve: Serve) -> None:
+    """A cluster reads two of three: what one copy alone holds, and a feed has shown, is asked of all of them."""
+    missing = answer("404 Object Not Found", b'{"error":"not_found","reason":"missing"}')
+    _, link = serve(missing, GREETING, HELD)
+    assert CouchDatabase(link, "db", "db").get(DocId("a")).rev == "1-b"
+    rows = answer("200 OK", b'{"total_rows":7,"rows":[{"key":"a","error":"not_found"}]}')
+    _, link = serve(rows, GREETING, HELD)
+    page = CouchDatabase(link, "db", "db").all_docs(AllDocsQuery(keys=("a",)))
+    assert page.rows == (AllDocsRow(DocId("a"), Rev("1-b")),)
+
+
+def test_on_a_single_node_missing_is_missing(serve: Serve) -> None:
+    """There is nobody else to ask, and it is asked once whether there is."""
+    missing = answer("404 Object Not Found", b'{"error":"not_found","reason":"missing"}')
+    alone = answer("200 OK", b'{"cluster":{"q":2,"n":1,"w":1,"r":1}}')
+    server, link = serve(missing, alone, missing)
+    database = CouchDatabase(link, "db", "db")
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            database.get(DocId("a"))
+    assert len(server.requests) == 3
 
 
 def test_an_answer_cut_in_the_middle_is_no_answer(serve: Serve) -> None:

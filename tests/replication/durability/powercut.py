@@ -131,10 +131,8 @@ def check_files(root: Path) -> None:
 def compare(found: StoreState, history: History, done: int | None, tally: Tally) -> None:
     """What is found is the state after the last acknowledged call, or after the one that was under way: nothing
     between, nothing older, nothing else. Seqs too: a database goes back behind no seq it told."""
-    if done is None:  # before the store was open there was nothing to acknowledge but what the last life left
-        states = history.states[:1]
-    else:
-        states = history.states[done : done + 2]
+    # Before the store was open there was nothing to acknowledge but what the last life left.
+    states = history.states[:1] if done is None else history.states[done : done + 2]
     if any(found == state for state in states):
         return
     bare = {name: state.without_identity() for name, state in found.items()}
@@ -154,7 +152,7 @@ def describe(found: dict[str, DatabaseState], wanted: list[dict[str, DatabaseSta
                 for part in mine.__dataclass_fields__
                 if part != "leaves" and getattr(mine, part) != getattr(theirs, part)
             ]
-            ids = {key for key in mine.leaves.keys() | theirs.leaves.keys()}
+            ids = mine.leaves.keys() | theirs.leaves.keys()
             wrong = sorted(key for key in ids if mine.leaves.get(key) != theirs.leaves.get(key))
             lines += [f"{name}: documents that differ: {wrong}"] if wrong else []
     return "\n".join(lines)

@@ -47,8 +47,8 @@ class Recorder:
     @contextmanager
     def recording(self, library: ctypes.CDLL) -> Iterator[None]:
         """Record inside the block."""
-        patches = {name: _Wrapped(self, getattr(os, name), note) for name, note in _NOTES.items()}
-        refused = {name: _Refused(self, name, getattr(os, name)) for name in _REFUSED}
+        patches: dict[str, Any] = {name: _Wrapped(self, getattr(os, name), note) for name, note in _NOTES.items()}
+        refused: dict[str, Any] = {name: _Refused(self, name, getattr(os, name)) for name in _REFUSED}
         with (
             mock.patch.multiple(os, **patches, **refused),
             mock.patch.object(io, "open", self._open_for_python(io.open)),
@@ -112,7 +112,7 @@ class Recorder:
 
     def found(self, path: str) -> int:
         """Return the inode of a file, noting its name if that is new."""
-        inode = os.stat(path).st_ino
+        inode = Path(path).stat().st_ino
         with self._lock:
             if inode not in self._known:
                 self._keep(Path(path))
@@ -151,7 +151,7 @@ class Recorder:
 
     def linked(self, source: Any, target: Any) -> None:
         if self.holds(target):
-            self._note(Name(self._name(target), os.stat(target).st_ino))
+            self._note(Name(self._name(target), Path(target).stat().st_ino))
 
     def renamed(self, source: Any, target: Any) -> None:
         if self.holds(source) or self.holds(target):

@@ -184,7 +184,9 @@ class Tap:
     def _write(self, file: int, data: int, size: int, offset: int) -> int:
         of, base = self._files[file]
         code = int(base.write(file, data, size, offset))
-        return self._tell(lambda: self._listener.wrote(of, offset, ctypes.string_at(data, size))) if code == OK else code
+        return (
+            self._tell(lambda: self._listener.wrote(of, offset, ctypes.string_at(data, size))) if code == OK else code
+        )
 
     def _truncate(self, file: int, size: int) -> int:
         of, base = self._files[file]

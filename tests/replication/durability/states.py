@@ -60,6 +60,7 @@ def read_database(db: SqliteDatabase) -> DatabaseState:
     info = db.info()
     rows = db.changes().rows
     assert len({row.id for row in rows}) == len(rows), "a document stands in the feed twice"
+    leaves: dict[str, tuple[LeafState, ...]]
     leaves = {row.id: tuple(map(_read_leaf, db.open_revs(row.id, None, attachments=True))) for row in rows}
     for row in rows:
         assert row.leaves == tuple(leaf.rev for leaf in leaves[row.id]), row.id

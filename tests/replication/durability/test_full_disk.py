@@ -66,7 +66,9 @@ def fill(server: ServerProcess, url: str) -> list[str]:
     for number in range(1000):
         doc_id = f"scan-{number:03d}"
         data = number.to_bytes(4, "big") + SCAN
-        answer = server.session.put(f"{url}/{doc_id}/scan", data=data, headers={"Content-Type": "image/jpeg"}, timeout=20)
+        answer = server.session.put(
+            f"{url}/{doc_id}/scan", data=data, headers={"Content-Type": "image/jpeg"}, timeout=20
+        )
         if answer.status_code == 507:
             assert answer.json()["error"] == "insufficient_storage"
             return stored

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from replication.document import Doc, DocId, Seq
+from replication.document import Seq
 from replication.peers import LocalPeer
 from replication.replicator import DatabaseState, MemoryState, Pair, replicate
 from replication.replicator.checkpoint import build_log_doc, common_seq, parse_log_doc

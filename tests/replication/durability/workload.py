@@ -91,9 +91,7 @@ class Workload:
     def _store(self, name: str, docs: Sequence[Doc], *, new_edits: bool) -> None:
         expected = [(doc.body, doc.deleted, {n: a.data or b"" for n, a in doc.attachments.items()}) for doc in docs]
         if not new_edits:  # their names are known before anything answers
-            self.history.sent.update(
-                {(doc.id, str(doc.rev)): sent for doc, sent in zip(docs, expected, strict=True)}
-            )
+            self.history.sent.update({(doc.id, str(doc.rev)): sent for doc, sent in zip(docs, expected, strict=True)})
         results = self.store.open(name).bulk_docs(docs, new_edits=new_edits)
         for doc, sent, result in zip(docs, expected, results, strict=True):
             if result.error is not None:

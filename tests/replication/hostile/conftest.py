@@ -116,7 +116,12 @@ def read_answer(sock: socket.socket) -> tuple[int, bytes]:
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
         length = next(
-            (int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+            (
+                int(line.partition(b":")[2])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length")
+            ),
+            0,
         )
         while len(body) < length:
             piece = sock.recv(65536)

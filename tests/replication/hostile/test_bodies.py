@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import zlib
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -42,7 +43,7 @@ def test_a_body_of_100_megabytes_is_refused_before_it_is_read(target: Target) ->
 def test_a_body_of_100_megabytes_in_chunks_is_cut_off(target: Target) -> None:
     """Not announced: 413 once it has passed the limit."""
 
-    def pieces() -> object:
+    def pieces() -> Iterator[bytes]:
         for _ in range(100):
             yield b" " * MIB
 
@@ -103,7 +104,10 @@ def test_a_gzip_bomb_as_an_attachment_stays_as_small_as_it_came(target: Target) 
     bomb = zeros_gzipped(200 * MIB)
     with target.withstands():
         put = requests.put(
-            f"{target.url}/bomb/zeros", data=bomb, headers={"Content-Encoding": "gzip", "Content-Type": "text/plain"}, timeout=30
+            f"{target.url}/bomb/zeros",
+            data=bomb,
+            headers={"Content-Encoding": "gzip", "Content-Type": "text/plain"},
+            timeout=30,
         )
         if put.status_code != 201:
             assert_refused(put.status_code, put.content)

@@ -61,7 +61,11 @@ def test_an_ambiguous_length_smuggles_nothing(target: Target, framing: bytes) ->
 )
 def test_chunks_that_are_none_are_refused(target: Target, chunks: bytes) -> None:
     """Sizes with signs, sizes that lie, extensions and trailers without end."""
-    head = b"POST /" + DATABASE.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"POST /"
+        + DATABASE.encode()
+        + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     with target.withstands():
         status, body = target.send_raw(head + chunks, half_close=True)
         assert_refused(status, body, *range(400, 500), 501)
@@ -97,11 +101,17 @@ def test_what_is_no_honest_request_is_refused_in_json(target: Target, raw: bytes
         assert_refused(status, body, *range(400, 500), 501, 505)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "x\x00y", "a" * 5000, "[::1", "x:99999", "x/../y", "x y", "<script>"], ids=ascii)
+@pytest.mark.parametrize(
+    "host", ["evil.example", "x\x00y", "a" * 5000, "[::1", "x:99999", "x/../y", "x y", "<script>"], ids=ascii
+)
 def test_a_bad_host_gets_no_further_than_its_own_answer(target: Target, host: str) -> None:
     """Never a crash, never a line of its own in the headers."""
     with target.withstands(), target.connect() as sock:
-        sock.sendall(b"POST /honest HTTP/1.1\r\nHost: " + host.encode() + b"\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        sock.sendall(
+            b"POST /honest HTTP/1.1\r\nHost: "
+            + host.encode()
+            + b"\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        )
         status, body = read_answer(sock)
     assert status == 0 or status == 201 or 400 <= status < 500, (status, body)
     if status:

@@ -18,7 +18,16 @@ def find(target: Target, selector: Any) -> requests.Response:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(a+)+$", "(a|a)*$", "(a|aa)+$", "(a*)*$", "^(([a-z])+.)+[A-Z]([a-z])+$", "(.*a){20}$", "a*a*a*a*a*a*a*c", "(?:a?){40}a{40}"],
+    [
+        "(a+)+$",
+        "(a|a)*$",
+        "(a|aa)+$",
+        "(a*)*$",
+        "^(([a-z])+.)+[A-Z]([a-z])+$",
+        "(.*a){20}$",
+        "a*a*a*a*a*a*a*c",
+        "(?:a?){40}a{40}",
+    ],
 )
 def test_a_regular_expression_bomb_burns_no_processor(target: Target, pattern: str) -> None:
     """Patterns that take a backtracking engine years on forty letters: refused, or answered in time."""
@@ -39,7 +48,11 @@ def test_a_harmless_pattern_on_a_long_text_burns_no_processor(target: Target) ->
 def test_a_selector_nested_deep_is_refused(target: Target) -> None:
     """By operators, by fields and by `$elemMatch`."""
     with target.withstands():
-        for wrap in (lambda inner: {"$not": inner}, lambda inner: {"a": inner}, lambda inner: {"a": {"$elemMatch": inner}}):
+        for wrap in (
+            lambda inner: {"$not": inner},
+            lambda inner: {"a": inner},
+            lambda inner: {"a": {"$elemMatch": inner}},
+        ):
             for depth in (60, 400):
                 selector: Any = {"a": 1}
                 for _ in range(depth):

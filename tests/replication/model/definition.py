@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 Node = tuple[int, str]  # generation and hash
@@ -44,7 +45,7 @@ def build_path(rev: str, hashes: Iterable[str]) -> Path:
 
 def add(paths: Paths, path: Path) -> Paths:
     """Return the paths with one more, each as long as all of them together know it."""
-    edges = {child: parent for known in (*paths, path) for child, parent in zip(known, known[1:], strict=False)}
+    edges = {child: parent for known in (*paths, path) for child, parent in pairwise(known)}
     nodes = {node for known in (*paths, path) for node in known}
     return frozenset(_walk(leaf, edges) for leaf in nodes - set(edges.values()))
 

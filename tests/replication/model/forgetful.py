@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
@@ -90,9 +92,11 @@ class ForgetfulStores(ThreeStores):
     def _note(self, where: int, doc_id: str, rev: str, hashes: tuple[str, ...], content: Content) -> None:
         path = build_path(rev, hashes)
         self.world.tell(doc_id, path[0], content)
-        for child, parent in zip(path, path[1:], strict=False):
+        for child, parent in pairwise(path):
             assert self.parents.setdefault((doc_id, child), parent) == parent
-        known_before = path[0] in {node for known in self.nodes[where].model.docs.get(doc_id, NOTHING) for node in known}
+        known_before = path[0] in {
+            node for known in self.nodes[where].model.docs.get(doc_id, NOTHING) for node in known
+        }
         self._check(where)
         leaves = {known[0]: known for known in self.nodes[where].model.docs[doc_id]}
         assert path[0] in leaves or known_before

@@ -145,7 +145,7 @@ class ThreeStores(RuleBasedStateMachine):
         """A store holds exactly the model's paths, ranks them as the definition does, and every leaf says its words."""
         node = self.nodes[where]
         assert node.db.check() == []
-        rows = {row.id: row for row in node.db.changes().rows}
+        rows = {str(row.id): row for row in node.db.changes().rows}
         assert rows.keys() == node.model.docs.keys()
         for doc_id, paths in node.model.docs.items():
             leaves = node.read_leaves(doc_id)
@@ -225,5 +225,3 @@ class ThreeStores(RuleBasedStateMachine):
 
 def _body(number: int) -> bytes:
     return json.dumps({"n": number, "name": "Nguyễn Thị Hồng"}).encode()
-
-

@@ -123,4 +123,3 @@ def push(source: StoreUnderTest, target: StoreUnderTest, cut_after: int | None =
         return run_replicator(Pair(near, LocalPeer(target.db, target.store.uuid), DatabaseState(source.db)))
     far = WeakPeer(target, cut_after)
     return run_replicator(Pair(near, far, DatabaseState(source.db)), stop=far.dead)
-

@@ -13,6 +13,7 @@ from cheroot.wsgi import Server
 from bench.link import Link as WeakLink
 from bench.link import Profile
 from replication.document import Attachment, Doc, DocId, Rev
+from replication.errors import Unavailable
 from replication.peers import Endpoint, HttpPeer, LocalPeer
 from replication.replicator import DatabaseState, Link, MemoryState, Pair, replicate
 from replication.sqlite import SqliteStore
@@ -131,6 +132,29 @@ def test_a_busy_peer_is_given_time_and_gets_everything(
     figures = replicate(Pair(near_peer, serve(picky), MemoryState()))
 
     assert (figures.docs_written, figures.refused, len(picky.stored)) == (10, 0, 10)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_store_of_ours_that_does_not_answer_for_a_while_costs_no_document(
+    near: Database, store: SqliteStore, events: Events, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """A CouchDB cluster that loses a node answers "not now" to a few calls: that is no fault of the documents in them,
+    which must be neither refused nor passed by."""
+    near.bulk_docs(events(40), new_edits=False)
+    far = store.create("far")
+    database, call = (near, "bulk_get") if side == "source" else (far, "bulk_docs")
+    whole, down = getattr(database, call), iter(range(4))
+
+    def sometimes(*args: object, **options: object) -> object:
+        if next(down, None) is not None:
+            raise Unavailable("CouchDB cannot answer now")
+        return whole(*args, **options)
+
+    monkeypatch.setattr(database, call, sometimes)
+
+    figures = replicate(Pair(LocalPeer(near, "1" * 32), LocalPeer(far, "2" * 32), MemoryState()))
+
+    assert (figures.docs_written, figures.refused, far.info().doc_count) == (40, 0, 40)
 
 
 def test_one_pair_without_a_database_does_not_hold_up_the_other(
