@@ -19,6 +19,7 @@ from replication.http import (
     indexes,
     local,
     node,
+    seqs,
 )
 from replication.http.errors import OnlyMethods
 from replication.http.exchange import Exchange
@@ -59,6 +60,7 @@ DATABASE: Mapping[str, tuple[str, Mapping[str, Handler]]] = {
     "_explain": ("POST", {"POST": find.explain}),
     "_index": ("GET,POST", {"GET": indexes.list_indexes, "POST": indexes.create_index}),
 }
+SEQS = ("GET,HEAD", {"GET": seqs.seqs})
 DICTIONARY = ("GET,HEAD", {"GET": node.dictionary})
 ROOT = ("GET,HEAD", {"GET": node.welcome})
 WHOLE_DATABASE = (
@@ -87,6 +89,8 @@ def dispatch(x: Exchange) -> Response:
         return _call(x, SERVER.get(parts[0], WHOLE_DATABASE))
     if parts[0] == "_dict" and len(parts) == 2:
         return _call(x, DICTIONARY)
+    if parts == ["_tram", "seqs"]:
+        return _call(x, SEQS)
     if parts[0] in SERVER:
         raise NotFound("missing")
     if parts[1][:1] == "_":

@@ -116,6 +116,20 @@ class Job:
         if self._journal is None:
             self._opening.restart()
 
+    @property
+    def is_opening(self) -> bool:
+        """Is it not known yet how far both sides got?"""
+        return self._journal is None
+
+    @property
+    def activity(self) -> int:
+        """A number that stays the same while nothing is read or written."""
+        return self.tally.docs + self.tally.docs_written + self.tally.refused
+
+    def vouch(self, seq: Seq | None) -> None:
+        """Say how far the database over there has got, if it is certain that it is as our last note left it."""
+        self._opening.vouch(seq)
+
     def poke(self) -> None:
         """Say that the source has news."""
         self._reader.at_end = False
@@ -180,7 +194,7 @@ class Job:
 
     def _begin(self, opened: Opened) -> None:
         self._journal = Journal(self.pair.source, self.pair.target, self.pair.state, opened, self.tally)
-        self._reader.begin(opened.since, doubtful_rows=opened.doubtful_rows, page=opened.page)
+        self._reader.begin(opened.since, doubtful_rows=opened.doubtful_rows, page=opened.page, at_end=opened.at_end)
 
     def _reap(self, now: float) -> bool:
         assert self._journal is not None

@@ -22,6 +22,7 @@ from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 from replication.replicator.figures import Figures, Progress
 from replication.replicator.job import Job, Pair, Turn
+from replication.replicator.vouching import Vouching
 from replication.replicator.watcher import Watcher
 from replication.replicator.wire import Wire, explain
 
@@ -49,6 +50,8 @@ class Link:
         self._backoff = Backoff(random)
         self._wires: dict[int, Wire] = {}
         self._jobs = [Job(pair, self._wires_of(pair), random) for pair in pairs]
+        self._vouchings = {key: self._vouching(wire) for key, wire in self._wires.items()}
+        self._noted_activity: int | None = None
         self._data_turns = 0
         self._cuts = 0
         self._told_at = 0.0
@@ -65,6 +68,10 @@ class Link:
         if endpoint is None:
             return None
         return self._wires.setdefault(id(endpoint), Wire(endpoint, LinkMeter(time.monotonic())))
+
+    def _vouching(self, wire: Wire) -> Vouching:
+        states = [job.pair.state for job in self._jobs if wire.endpoint in job.endpoints]
+        return Vouching(wire.endpoint, states[0])
 
     # Called from any thread
 
@@ -120,7 +127,40 @@ class Link:
         return self.figures()
 
     def _is_over(self, continuous: bool) -> bool:
-        return not continuous and all(job.is_settled or job.fatal is not None for job in self._jobs)
+        settled = all(job.is_settled or job.fatal is not None for job in self._jobs)
+        # Taking the note of a quiet moment may take a round trip; a run that is over waits for it, once.
+        return not continuous and settled and (self._noted_activity == self._activity() or not self._wires)
+
+    def _activity(self) -> int:
+        return sum(job.activity for job in self._jobs)
+
+    def _take_note(self) -> bool:
+        """With all quiet, note how far the servers' databases are. Tell whether something was asked or noted."""
+        if self._noted_activity == self._activity() or not all(job.is_settled for job in self._jobs):
+            return False
+        if not all([vouching.close() for vouching in self._vouchings.values()]):
+            return False
+        self._noted_activity = self._activity()
+        return True
+
+    def _open(self) -> bool:
+        """Ask each server once about all its databases. Tell whether something was asked or answered."""
+        for key, vouching in self._vouchings.items():
+            if not vouching.is_open and vouching.turn():
+                if vouching.is_open:
+                    self._vouch(self._wires[key].endpoint, vouching)
+                return True
+        return False
+
+    def _vouch(self, endpoint: Endpoint, vouching: Vouching) -> None:
+        jobs = [job for job in self._jobs if endpoint in job.endpoints]
+        for job in jobs:
+            job.vouch(vouching.seq(self._far(job, endpoint)))
+        if jobs and all(vouching.seq(self._far(job, endpoint)) is not None for job in jobs):
+            self._noted_activity = 0  # the note we have is as good as a new one
+
+    def _far(self, job: Job, endpoint: Endpoint) -> str:
+        return (job.pair.source if job.pair.source.endpoint is endpoint else job.pair.target).name
 
     def _raise_fatal(self, continuous: bool) -> None:
         for job in self._jobs:
@@ -161,14 +201,18 @@ class Link:
     def _turn(self) -> bool:
         """Give one job one turn. Tell whether it did something."""
         now = time.monotonic()
+        if self._open():
+            return True
         for job in self._order():
+            if any(not self._vouchings[id(endpoint)].is_open for endpoint in job.endpoints):
+                continue
             turn = job.turn(now)
             if turn is Turn.DATA:
                 self._data_turns += 1
                 job.last_turn = self._data_turns
             if turn is not Turn.NOTHING:
                 return True
-        return False
+        return self._take_note()
 
     def _order(self) -> list[Job]:
         """By priority, those served longest ago first among equals; each eighth time the other way round."""
@@ -208,6 +252,10 @@ class Link:
             if self._heard:
                 wire.meter.cut(now, lost_batch=bool(wire.writes))  # what was read is kept
             wire.endpoint.close()
+        for vouching in self._vouchings.values():
+            vouching.restart()
+        if all(job.is_settled for job in self._jobs):
+            self._noted_activity = self._activity()  # all is over there; the note is not worth another connection
         self._cuts += 1 if self._heard else 0  # a line that was never up was not cut
         self._heard = False
         for job in self._jobs:

@@ -6,7 +6,7 @@ say where it will go on, so that a pull with nothing new is over after it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replication.document import Seq
 from replication.errors import DatabaseExists, NotFound
@@ -26,7 +26,7 @@ EARLY_FEED_LIMIT = 20
 @dataclass(frozen=True, slots=True)
 class Opened:
     """Where to read on. The first `doubtful_rows` rows may be at the target already. `published` is the seq both
-    logs have; `page` a stretch of the feed after `since` that is on its way."""
+    logs have; `page` a stretch of the feed after `since` that is on its way. `at_end`: the source has nothing after `since`."""
 
     replication_id: str
     since: Seq
@@ -35,6 +35,7 @@ class Opened:
     session_id: str | None
     published: Seq | None
     page: Pending[FeedAnswer] | None
+    at_end: bool = False
 
 
 class Opening:
@@ -55,6 +56,11 @@ class Opening:
         self._page: Pending[FeedAnswer] | None = None
         self._id = ""
         self._resume: Resume | None = None
+        self._vouched: Seq | None = None
+
+    def vouch(self, seq: Seq | None) -> None:
+        """Say how far the database over there has got, if it is certain that it is as our last note left it."""
+        self._vouched = seq
 
     def restart(self) -> None:
         """Ask everything again: the connection was lost, and the answers with it."""
@@ -67,15 +73,37 @@ class Opening:
         if self._logs is None:
             if not all(name.done for name in self._names):
                 return None
-            self._ask_logs(self._names[0].result(), self._names[1].result())
+            uuids = self._names[0].result(), self._names[1].result()
+            if self._vouched is not None and (opened := self._open_from_notes(*uuids, self._vouched)) is not None:
+                return opened
+            self._ask_logs(*uuids)
         assert self._logs is not None
         if not all(log.done for log in self._logs):
             return None
         return self._decide()
 
-    def _ask_logs(self, source_uuid: str, target_uuid: str) -> None:
+    def _open_from_notes(self, source_uuid: str, target_uuid: str, seq: Seq) -> Opened | None:
+        """Return where to go on without asking the other side, None if our notes do not suffice.
+
+        The log on our side must be the one our note belongs to: we may have been set back to a backup ourselves.
+        """
+        self._identify(source_uuid, target_uuid)
+        resume, pulls = self._resume, self._target.endpoint is None
+        near = self._target if pulls else self._source
+        if resume is None or not resume.clean or near.endpoint is not None or (pulls and seq != resume.since):
+            return None
+        log = parse_log_doc(near.get_local(self._id).result())
+        if (log.session_id, log.recorded_seq) != (resume.session_id, resume.published):
+            return None
+        opened = self._opened(log, resume.since, 0, log)
+        return replace(opened, at_end=pulls)
+
+    def _identify(self, source_uuid: str, target_uuid: str) -> None:
         self._id = build_replication_id(source_uuid, self._source.name, target_uuid, self._target.name, self._direction)
         self._resume = self._state.load(self._id)
+
+    def _ask_logs(self, source_uuid: str, target_uuid: str) -> None:
+        self._identify(source_uuid, target_uuid)
         self._logs = (self._source.get_local(self._id), self._target.get_local(self._id))
         if self._resume is not None and self._source.endpoint is not None:
             self._page = self._source.feed(self._resume.since, EARLY_FEED_LIMIT, docs=False)

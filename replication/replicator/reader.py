@@ -111,11 +111,14 @@ class Reader:
         self.at_end = False
         self.pending_rows = 0
 
-    def begin(self, since: Seq, *, doubtful_rows: int, page: Pending[FeedAnswer] | None = None) -> None:
+    def begin(
+        self, since: Seq, *, doubtful_rows: int, page: Pending[FeedAnswer] | None = None, at_end: bool = False
+    ) -> None:
         """Read on from `since`. The first `doubtful_rows` may be over there already. `page` was asked for earlier."""
         self.feed_seq = since
         self._doubtful_rows = doubtful_rows
         self._feed = _Feed(page, time.monotonic(), with_docs=False) if page is not None else None
+        self.at_end = at_end
 
     @property
     def is_empty(self) -> bool:

@@ -9,7 +9,7 @@ import orjson
 
 from replication.document import Seq
 from replication.errors import NotFound
-from replication.store import Database
+from replication.store import Database, JsonObject
 
 LOCAL_PREFIX = "tram-state-"
 
@@ -34,18 +34,31 @@ class CheckpointState(Protocol):
 
     def save(self, replication_id: str, resume: Resume) -> None: ...
 
+    def load_listing(self, key: str) -> JsonObject | None:
+        """Return what `save_listing` kept, None if nothing."""
+
+    def save_listing(self, key: str, listing: JsonObject) -> None:
+        """Keep what a server said of all its databases, durably or not: losing it costs questions."""
+
 
 class MemoryState:
     """Forgets with the process; the `_local` documents then are all there is."""
 
     def __init__(self) -> None:
         self._resumes: dict[str, Resume] = {}
+        self._listings: dict[str, JsonObject] = {}
 
     def load(self, replication_id: str) -> Resume | None:
         return self._resumes.get(replication_id)
 
     def save(self, replication_id: str, resume: Resume) -> None:
         self._resumes[replication_id] = resume
+
+    def load_listing(self, key: str) -> JsonObject | None:
+        return self._listings.get(key)
+
+    def save_listing(self, key: str, listing: JsonObject) -> None:
+        self._listings[key] = listing
 
 
 class DatabaseState:
@@ -63,3 +76,13 @@ class DatabaseState:
 
     def save(self, replication_id: str, resume: Resume) -> None:
         self._database.put_local(LOCAL_PREFIX + replication_id, orjson.dumps(asdict(resume)))
+
+    def load_listing(self, key: str) -> JsonObject | None:
+        try:
+            value = orjson.loads(self._database.get_local(LOCAL_PREFIX + key).body)
+        except (NotFound, orjson.JSONDecodeError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def save_listing(self, key: str, listing: JsonObject) -> None:
+        self._database.put_local(LOCAL_PREFIX + key, orjson.dumps(listing))

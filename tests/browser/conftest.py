@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from bench.link import Profile
 from deploy.scenario.processes import free_port
@@ -25,6 +25,7 @@ FLAGS = [
 ]
 # Slow enough that files are seen travelling, quick enough for a test; make smoke runs over 64 kbit/s.
 LINK = Profile(up_bps=1_000_000, down_bps=1_000_000, rtt_ms=200)
+PHONE = ViewportSize(width=360, height=740)
 SHOTS = os.environ.get("TRAM_SHOTS")  # a folder to keep screenshots in, for looking at them
 
 
@@ -53,8 +54,18 @@ def province(tmp_path: Path) -> Iterator[Province]:
 
 
 def shoot(page: Page, name: str) -> None:
-    """Keep a picture of the whole page where TRAM_SHOTS names a folder."""
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        # caret="initial": to hide the caret Playwright would add a style that our policy refuses, rightly.
-        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True, caret="initial")
+    """Keep pictures of the whole page where TRAM_SHOTS names a folder; a desk page also as wide as a phone."""
+    if not SHOTS:
+        return
+    Path(SHOTS).mkdir(parents=True, exist_ok=True)
+    _picture(page, f"{name}.png")
+    size = page.viewport_size
+    if size is not None and size["width"] > PHONE["width"]:
+        page.set_viewport_size(PHONE)
+        _picture(page, f"{name}-narrow.png")
+        page.set_viewport_size(size)
+
+
+def _picture(page: Page, name: str) -> None:
+    # caret="initial": to hide the caret Playwright would add a style that our policy refuses, rightly.
+    page.screenshot(path=Path(SHOTS or ".") / name, full_page=True, caret="initial")
