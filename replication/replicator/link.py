@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from replication.errors import LinkError
-from replication.peers import Endpoint
+from replication.peers import Endpoint, Refusal
 from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 from replication.replicator.figures import Figures, Progress
 from replication.replicator.job import Job, Pair, Turn
 from replication.replicator.vouching import Vouching
-from replication.replicator.watcher import Watcher
+from replication.replicator.watcher import ServerWatcher, Watcher
 from replication.replicator.wire import Wire, explain
 
 # 1 in 8: an eighth of the line is enough to see photos move, and costs events 14 %.
@@ -31,6 +31,8 @@ FLOOR_EVERY = 8
 MAX_NAP_S = 1.0
 PROGRESS_EVERY_S = 0.5
 
+# Told each refused revision once, with the pair it was to go through, in the thread of the run: there it may be kept.
+RefusalCallback = Callable[[Pair, Refusal], None]
 ProgressCallback = Callable[[list[Progress]], None]
 
 
@@ -42,11 +44,14 @@ class Link:
         pairs: Sequence[Pair],
         *,
         on_progress: ProgressCallback | None = None,
+        on_refusal: RefusalCallback | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         if not pairs:
             raise ValueError("a link needs at least one pair")
         self._on_progress = on_progress
+        self._on_refusal = on_refusal
+        self._refusals_told = [0] * len(pairs)
         self._backoff = Backoff(random)
         self._wires: dict[int, Wire] = {}
         self._jobs = [Job(pair, self._wires_of(pair), random) for pair in pairs]
@@ -111,7 +116,7 @@ class Link:
         """
         begun = time.monotonic()
         self._alarm.open()
-        watchers = [Watcher(job, self.wake, stop) for job in self._jobs] if continuous else []
+        watchers = self._watchers(stop) if continuous else []
         for job in self._jobs:
             job.continuous = continuous
         for watcher in watchers:
@@ -126,6 +131,16 @@ class Link:
         self._raise_fatal(continuous)
         return self.figures()
 
+    def _watchers(self, stop: threading.Event) -> list[threading.Thread]:
+        watchers: list[threading.Thread] = [
+            Watcher(job, self.wake, stop) for job in self._jobs if job.pair.source.endpoint is None
+        ]
+        for wire in self._wires.values():
+            jobs = [job for job in self._jobs if job.pair.source.endpoint is wire.endpoint]
+            if jobs:
+                watchers.append(ServerWatcher(wire.endpoint, jobs, self.wake, stop))
+        return watchers
+
     def _is_over(self, continuous: bool) -> bool:
         settled = all(job.is_settled or job.fatal is not None for job in self._jobs)
         # Taking the note of a quiet moment may take a round trip; a run that is over waits for it, once.
@@ -138,7 +153,8 @@ class Link:
         """With all quiet, note how far the servers' databases are. Tell whether something was asked or noted."""
         if self._noted_activity == self._activity() or not all(job.is_settled for job in self._jobs):
             return False
-        if not all([vouching.close() for vouching in self._vouchings.values()]):
+        closed = [vouching.close() for vouching in self._vouchings.values()]  # each is asked, none waits for another
+        if not all(closed):
             return False
         self._noted_activity = self._activity()
         return True
@@ -167,7 +183,7 @@ class Link:
             if job.fatal is not None and not continuous:
                 raise job.fatal
 
-    def _close(self, watchers: list[Watcher], stop: threading.Event, continuous: bool) -> None:
+    def _close(self, watchers: list[threading.Thread], stop: threading.Event, continuous: bool) -> None:
         if continuous:
             stop.set()
         for watcher in watchers:
@@ -269,9 +285,19 @@ class Link:
         if not force and now - self._told_at < PROGRESS_EVERY_S:
             return
         self._told_at = now
+        self._tell_refusals()
         self._progress = [job.progress(now) for job in self._jobs]
         if self._on_progress is not None:
             self._on_progress(self._progress)
+
+    def _tell_refusals(self) -> None:
+        """Hand on what was refused since the last time."""
+        for index, job in enumerate(self._jobs):
+            told, refusals = self._refusals_told[index], job.tally.refusals
+            self._refusals_told[index] = len(refusals)
+            if self._on_refusal is not None:
+                for refusal in refusals[told:]:
+                    self._on_refusal(job.pair, refusal)
 
 
 def replicate(

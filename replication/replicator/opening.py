@@ -26,7 +26,8 @@ EARLY_FEED_LIMIT = 20
 @dataclass(frozen=True, slots=True)
 class Opened:
     """Where to read on. The first `doubtful_rows` rows may be at the target already. `published` is the seq both
-    logs have; `page` a stretch of the feed after `since` that is on its way. `at_end`: the source has nothing after `since`."""
+    logs have; `page` a stretch of the feed after `since` that is on its way. `at_end`: the source has nothing after
+    `since`."""
 
     replication_id: str
     since: Seq

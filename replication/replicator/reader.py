@@ -25,7 +25,7 @@ from replication.replicator.figures import Tally
 from replication.replicator.ledger import Item, Ledger, Parcel, Want
 from replication.replicator.sender import Sender
 from replication.replicator.wire import Pace, Wire
-from replication.store import GetRequest, MissingRev, RevsDiff
+from replication.store import ZERO, GetRequest, MissingRev, RevsDiff
 
 LOCAL_FEED_LIMIT = 200
 # A stretch of the feed with its documents: so much of the line's time, less where others are more urgent. What has come
@@ -119,6 +119,8 @@ class Reader:
         self._doubtful_rows = doubtful_rows
         self._feed = _Feed(page, time.monotonic(), with_docs=False) if page is not None else None
         self.at_end = at_end
+        # Later on much of the news is our own, come back: whether it is shows in the first rows.
+        self._known_share = Ratio(0.0 if since == ZERO else 1.0)
 
     @property
     def is_empty(self) -> bool:
@@ -330,8 +332,7 @@ class Reader:
         self._rows_asked += 1
         self._missing_share.observe(len(missing) / max(1, len(revs)))
         for rev in revs:
-            if (item.id, rev) in self._brought:
-                self._known_share.observe(0.0 if rev in missing else 1.0)
+            self._known_share.observe(0.0 if rev in missing else 1.0)
             if rev not in missing:
                 self._held.pop((item.id, rev), None)
                 self._brought.pop((item.id, rev), None)

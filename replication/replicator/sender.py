@@ -166,7 +166,7 @@ class Sender:
             answer = sent.pending.result()
         except LinkError as exc:
             if isinstance(exc, Broken) and exc.never_left:
-                self.offer(batch.parcels, first=True)  # not all of it was sent, so none of it is there
+                self._again.append(batch)  # not all of it was sent, so none of it is there
             else:
                 self._outcomes.uncertain(batch.parcels)
             self._heed(exc, now)

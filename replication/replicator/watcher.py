@@ -1,17 +1,28 @@
-"""Waiting for news of a source that has been read to its end, so that the run need not ask."""
+"""Waiting for news of sources that have been read to their end, so that the run need not ask.
+
+A source in this process has a thread of its own. All sources behind one server of ours share one thread and one
+connection, on which `/_tram/seqs` is asked to wait; behind a plain CouchDB each has a longpoll of its own.
+"""
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
-from replication.errors import ReplicationError
+from replication.errors import LinkCut, NotFound, ReplicationError
+from replication.peers import Endpoint
+from replication.peers.endpoint import SYNC_FEATURE
+from replication.peers.listing import Listing, ask_listing
 from replication.replicator.backoff import Backoff
 from replication.replicator.job import Job
 
 WAIT_S = 50.0
+GRACE_S = 20.0
 POLL_S = 0.5
+# News that is announced and not in the feed: a page may have been on its way, so it is looked for twice, then let be.
+LOOKS = 2
 
 
 class Watcher(threading.Thread):
@@ -41,3 +52,78 @@ class Watcher(threading.Thread):
         except ReplicationError:
             # The run meets the same fault on its own connection and tells it there; here it only means: no news.
             self._stopping.wait(self._backoff.next_s())
+
+
+class ServerWatcher(threading.Thread):
+    """Pokes those of the jobs whose source, all behind one server, has moved."""
+
+    def __init__(
+        self, endpoint: Endpoint, jobs: Sequence[Job], wake: Callable[[], None], stop: threading.Event
+    ) -> None:
+        super().__init__(name=f"watch {endpoint.label}", daemon=True)
+        self._endpoint = endpoint
+        self._jobs = jobs
+        self._wake = wake
+        self._stopping = stop
+        self._backoff = Backoff(random.random)
+        self._mark: str | None = None
+
+    def run(self) -> None:
+        while not self._stopping.is_set() and not any(job.is_waiting_for_news for job in self._jobs):
+            self._stopping.wait(POLL_S)
+        if SYNC_FEATURE in self._endpoint.features and self._share():
+            return
+        watchers = [Watcher(job, self._wake, self._stopping) for job in self._jobs]
+        for watcher in watchers:
+            watcher.start()
+        for watcher in watchers:
+            watcher.join()
+
+    def _share(self) -> bool:
+        """Watch all at once until told to stop. False where the server turns out not to offer that."""
+        line = self._endpoint.sibling(stall_s=WAIT_S + GRACE_S)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._ask(line)
+                    self._backoff.reset()
+                except NotFound:
+                    return False
+                except ReplicationError:
+                    line.close()
+                    self._stopping.wait(self._backoff.next_s())
+        finally:
+            line.close()
+        return True
+
+    def _ask(self, line: Endpoint) -> None:
+        line.connect()
+        asked = ask_listing(line, self._mark, wait_s=int(WAIT_S))
+        until = time.monotonic() + WAIT_S + GRACE_S
+        while not asked.done and not self._stopping.is_set():
+            if time.monotonic() > until:
+                raise LinkCut("no answer came to a question that was to wait")
+            line.pump(POLL_S)
+        if not asked.done:
+            return
+        listing = asked.result()
+        if listing is not None:
+            self._mark = listing.mark
+            self._tell(listing)
+
+    def _tell(self, listing: Listing) -> None:
+        """Poke each job that is behind, again if what it then reads does not bring it there."""
+        behind = [job for job in self._jobs if self._is_behind(job, listing)]
+        for _ in range(LOOKS):
+            for job in behind:
+                job.poke()
+            if not behind:
+                return
+            self._wake()
+            while not self._stopping.is_set() and not all(job.is_waiting_for_news for job in behind):
+                self._stopping.wait(POLL_S)
+            behind = [job for job in behind if self._is_behind(job, listing)]
+
+    def _is_behind(self, job: Job, listing: Listing) -> bool:
+        seq = listing.seqs.get(job.pair.source.name)
+        return seq is not None and seq != job.feed_seq

@@ -8,7 +8,7 @@ from tests.replication.model.forgetful import ForgetfulStores
 from tests.replication.model.machine import ThreeStores
 
 SETTINGS = settings(
-    max_examples=50,
+    max_examples=30,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,

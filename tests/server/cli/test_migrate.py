@@ -112,6 +112,14 @@ class Commune:
         finally:
             node.close()
 
+    def birth(self) -> str:
+        """Return what tells one computation of the read model from another."""
+        node = Node(Home.open(self.path))
+        try:
+            return node.model.queries.birth()
+        finally:
+            node.close()
+
     def content(self, engine: Engine | None = None) -> dict[str, dict[str, tuple[Any, ...]]]:
         """Return every document of a store of the home: its leaves, path, body, and attachments with their bytes."""
         home = Home.open(self.path)
@@ -156,11 +164,13 @@ def test_a_node_moves_to_couchdb_and_back_and_its_neighbour_misses_nothing(
     for move in (to_couch, ("migrate", commune.path, "--to", "sqlite")):
         before, old = commune.content(), Home.open(commune.path).settings.engine
         uuids.add(_uuid(commune.path))
+        birth = commune.birth()
         status, out, err = tram(*move)
 
         assert (status, "verified:" in out, f"{EVENTS}: moving" in err) == (0, True, True), (out, err)
         assert commune.content() == before == commune.content(old)
         assert commune.dossiers() == streams
+        assert commune.birth() != birth
         assert verify_path(commune.path).holds
         assert commune.meet(url) == 0  # everything was there already; nothing is sent twice
         streams |= set(commune.file(2))

@@ -1,0 +1,76 @@
+// A PouchDB of npm that does what it is told: one JSON command a line on standard input, one JSON answer a line.
+//
+//   {"op": "put", "docs": […], "new_edits": false}     → []                       failures, as bulkDocs lists them
+//   {"op": "push" | "pull", "url": …, "options": {…}}  → {"docs_read": …, …}      when a one-shot replication is done
+//   {"op": "live", "url": …}                           → {"live": true}           both ways, trying again for ever
+//   {"op": "seen"}                                     → {"changes": n}           documents live replication has moved
+//   {"op": "stop"}                                     → {"stopped": true}
+//   {"op": "dump"}                                     → {"id": {"winner": rev, "leaves": {rev: {…}}}}
+
+import { createHash } from "node:crypto";
+import { createInterface } from "node:readline";
+import PouchDB from "pouchdb";
+
+const db = new PouchDB(process.argv[2], { revs_limit: 1000 });
+let sync = null;
+let moved = 0;
+
+function describeFiles(attachments = {}) {
+  return Object.fromEntries(Object.entries(attachments).map(([name, file]) => {
+    const sha256 = createHash("sha256").update(Buffer.from(file.data, "base64")).digest("hex");
+    return [name, { content_type: file.content_type, sha256 }];
+  }));
+}
+
+function describeLeaf(doc) {
+  const { _id, _rev, _revisions, _attachments, _deleted, ...body } = doc;
+  return { path: _revisions.ids, deleted: Boolean(_deleted), body, files: describeFiles(_attachments) };
+}
+
+async function dump() {
+  const { results } = await db.changes({ style: "all_docs" });
+  const rows = await Promise.all(results.map(async ({ id, changes }) => {
+    const revs = changes.map((change) => change.rev);
+    const found = await db.get(id, { open_revs: revs, revs: true, attachments: true });
+    const leaves = found.map(({ ok }) => [ok._rev, describeLeaf(ok)]);
+    return [id, { winner: revs[0], leaves: Object.fromEntries(leaves) }];
+  }));
+  return Object.fromEntries(rows);
+}
+
+function summarize({ docs_read, docs_written, doc_write_failures, ok }) {
+  return { ok, docs_read, docs_written, doc_write_failures };
+}
+
+const operations = {
+  put: ({ docs, new_edits }) => db.bulkDocs(docs, { new_edits }),
+  push: async ({ url, options }) => summarize(await db.replicate.to(url, options)),
+  pull: async ({ url, options }) => summarize(await db.replicate.from(url, options)),
+  live: ({ url }) => {
+    sync = db.sync(url, { live: true, retry: true, back_off_function: () => 200 });
+    sync.on("change", ({ change }) => { moved += change.docs.length; });
+    sync.catch((error) => process.stderr.write(`${error.stack ?? error}\n`));
+    return { live: true };
+  },
+  seen: () => ({ changes: moved }),
+  stop: async () => {
+    const ended = new Promise((resolve) => { sync.on("complete", resolve); });
+    sync.cancel();
+    await ended;
+    return { stopped: true };
+  },
+  dump,
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  let answer;
+  try {
+    answer = { ok: await operations[command.op](command) };
+  } catch (error) {
+    answer = { error: String(error.stack ?? error) };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+await db.close();
+process.exit(0);

@@ -1,0 +1,99 @@
+"""The processes under test: our server, which may be killed and come back at its address, and a PouchDB in Node."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("pouch.mjs")
+
+
+class OurServer:
+    """`python -m replication serve`. `kill` and `start` keep directory and port."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = 0
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "replication", "serve", "--dir", str(self._directory)]
+        command += ["--port", str(self._port)]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[-1].rstrip("/")
+        self._port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """As a power cut would: nothing is said goodbye to."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        self._process.wait(timeout=20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+class Pouch:
+    """One PouchDB database in a directory. `ask` sends a command of pouch.mjs; `kill` ends it where it stands."""
+
+    def __init__(self, directory: Path) -> None:
+        require_pouchdb()
+        self._directory = directory
+        self.start()
+
+    def start(self) -> None:
+        node = shutil.which("node")
+        assert node is not None
+        self._process = subprocess.Popen(
+            [node, str(SCRIPT), str(self._directory)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, op: str, **arguments: Any) -> Any:
+        """Return what the command answered."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"op": op, **arguments}) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline() or '{"error": "Node has ended"}')
+        assert "error" not in answer, answer["error"]
+        return answer["ok"]
+
+    def stop(self) -> None:
+        """Close the database and end Node."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        try:
+            process.wait(timeout=20)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def require_pouchdb() -> None:
+    """Skip where Node.js or the npm package is missing."""
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not here; PouchDB runs in it")
+    if not (ROOT / "node_modules" / "pouchdb" / "package.json").exists():
+        pytest.skip("node_modules has no pouchdb: `make setup-js` (npm ci) installs it")
