@@ -142,9 +142,11 @@ class Link:
         return watchers
 
     def _is_over(self, continuous: bool) -> bool:
-        settled = all(job.is_settled or job.fatal is not None for job in self._jobs)
+        if continuous or not all(job.is_settled or job.fatal is not None for job in self._jobs):
+            return False
         # Taking the note of a quiet moment may take a round trip; a run that is over waits for it, once.
-        return not continuous and settled and (self._noted_activity == self._activity() or not self._wires)
+        noted = self._noted_activity == self._activity() or not self._wires
+        return noted or any(job.fatal is not None for job in self._jobs)
 
     def _activity(self) -> int:
         return sum(job.activity for job in self._jobs)

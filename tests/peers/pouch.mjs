@@ -11,6 +11,9 @@ import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import PouchDB from "pouchdb";
 
+// A peer that is gone leaves a rejected promise behind in PouchDB; a page logs that, Node would end.
+process.on("unhandledRejection", (error) => process.stderr.write(`${error.message}\n`));
+
 const db = new PouchDB(process.argv[2], { revs_limit: 1000 });
 let sync = null;
 let moved = 0;
@@ -29,11 +32,13 @@ function describeLeaf(doc) {
 
 async function dump() {
   const { results } = await db.changes({ style: "all_docs" });
-  const rows = await Promise.all(results.map(async ({ id, changes }) => {
+  // Its feed lists leaves in an order of its own; which one wins it tells by key, tombstones too.
+  const winners = await db.allDocs({ keys: results.map(({ id }) => id) });
+  const rows = await Promise.all(results.map(async ({ id, changes }, place) => {
     const revs = changes.map((change) => change.rev);
     const found = await db.get(id, { open_revs: revs, revs: true, attachments: true });
     const leaves = found.map(({ ok }) => [ok._rev, describeLeaf(ok)]);
-    return [id, { winner: revs[0], leaves: Object.fromEntries(leaves) }];
+    return [id, { winner: winners.rows[place].value.rev, leaves: Object.fromEntries(leaves) }];
   }));
   return Object.fromEntries(rows);
 }

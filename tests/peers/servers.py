@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,7 @@ class OurServer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._port = 0
+        self._port = find_port()
         self.start()
 
     def start(self) -> None:
@@ -30,7 +32,6 @@ class OurServer:
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[-1].rstrip("/")
-        self._port = int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:
         """As a power cut would: nothing is said goodbye to."""
@@ -89,6 +90,21 @@ class Pouch:
             process.kill()
             process.wait()
             process.stdout.close()
+
+
+def find_port() -> int:
+    """Return a free port below those the system gives away by itself.
+
+    One of those could go to another socket while its server is down: even to a client that keeps knocking at it.
+    """
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def require_pouchdb() -> None:

@@ -1,0 +1,139 @@
+"""A link with nothing new says so in one request, however many databases it has."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from replication.document import Doc
+from replication.http import OpenAccess, create_app
+from replication.peers import Endpoint, HttpPeer, LocalPeer
+from replication.replicator import DatabaseState, Link, Pair
+from replication.serving import Server
+from replication.sqlite import SqliteStore
+
+Events = Callable[..., list[Doc]]
+NAMES = [f"u-h41-12-{number:02d}" for number in range(1, 6)]
+
+
+def build_link(store: SqliteStore, url: str) -> Link:
+    """Return a link with every database both ways, as a district has with its province."""
+    endpoint, pairs = Endpoint(url), []
+    for name in NAMES:
+        database = store.open(name) if name in store.names() else store.create(name)
+        near, far = LocalPeer(database, store.uuid), HttpPeer(endpoint, name)
+        pairs.append(Pair(near, far, DatabaseState(database)))
+        pairs.append(Pair(far, near, DatabaseState(database), priority=1, create_target=False))
+    return Link(pairs)
+
+
+def run(link: Link) -> tuple[int, int, int]:
+    """Run to the end; return (documents written, requests, bytes both ways)."""
+    figures = link.run(threading.Event())
+    return figures.docs_written, figures.requests, figures.bytes_out + figures.bytes_in
+
+
+def settle(store: SqliteStore, url: str, events: Events) -> None:
+    """Fill and replicate until both sides have said everything."""
+    run(build_link(store, url))
+    for number, name in enumerate(NAMES):
+        store.open(name).bulk_docs(events(3, first=10 * number), new_edits=False)
+    while run(build_link(store, url))[1] > 1:
+        pass
+
+
+def test_nothing_new_on_many_databases_is_one_request(store: SqliteStore, our_server: str, events: Events) -> None:
+    """Both directions of all of them: one round trip after the greeting of TCP, far below 2 KB."""
+    settle(store, our_server, events)
+
+    written, asked, size = run(build_link(store, our_server))
+
+    assert (written, asked) == (0, 1)
+    assert size <= 400
+
+
+def test_only_what_moved_is_asked_about(
+    store: SqliteStore, far_store: SqliteStore, our_server: str, events: Events
+) -> None:
+    """A document over there and one here: two databases are opened, the others are not."""
+    settle(store, our_server, events)
+    far_store.open(NAMES[3]).bulk_docs(events(1, first=900), new_edits=False)
+    store.open(NAMES[4]).bulk_docs(events(1, first=901), new_edits=False)
+
+    written, asked, _size = run(build_link(store, our_server))
+
+    assert written == 2
+    assert asked <= 14
+    assert store.open(NAMES[3]).info().doc_count == far_store.open(NAMES[4]).info().doc_count == 4
+
+
+def test_a_database_made_anew_over_there_gets_everything_again(
+    store: SqliteStore, far_store: SqliteStore, our_server: str, events: Events
+) -> None:
+    """Its seq is another one: nobody vouches for it, and our note is not believed."""
+    settle(store, our_server, events)
+    far_store.delete(NAMES[0])
+    far_store.create(NAMES[0])
+
+    run(build_link(store, our_server))
+
+    assert far_store.open(NAMES[0]).info().doc_count == 3
+
+
+def test_our_own_side_set_back_to_a_backup_asks_again(
+    store: SqliteStore, far_store: SqliteStore, our_server: str, tmp_path: Path, events: Events
+) -> None:
+    """The note went back with the database: what it says of the other side no longer holds, and all comes again."""
+    settle(store, our_server, events)
+    shutil.copytree(tmp_path / "here", tmp_path / "copy")
+    far_store.open(NAMES[2]).bulk_docs(events(2, first=700), new_edits=False)
+    run(build_link(store, our_server))
+    assert store.open(NAMES[2]).info().doc_count == 5
+
+    older = SqliteStore(tmp_path / "copy")
+    run(build_link(older, our_server))
+
+    assert older.open(NAMES[2]).info().doc_count == 5
+    older.close()
+
+
+def test_another_store_behind_the_same_address_is_met_as_a_stranger(
+    store: SqliteStore, our_server: str, tmp_path: Path, events: Events
+) -> None:
+    """The mark covers the uuid: a fresh store answers no 304, and gets everything."""
+    settle(store, our_server, events)
+    port = int(our_server.rpartition(":")[2])
+    other = SqliteStore(tmp_path / "other")
+    with Server(create_app(OpenAccess(other)), host="127.0.0.1", port=0) as second:
+        link = build_link(store, second.url.rstrip("/"))
+        written, _asked, _size = run(link)
+
+    assert port
+    assert written == 3 * len(NAMES)
+    other.close()
+
+
+def test_news_of_many_databases_comes_over_one_waiting_connection(
+    store: SqliteStore, far_store: SqliteStore, our_server: str, events: Events
+) -> None:
+    """Continuous: one connection carries documents, one waits; what is written over there appears here."""
+    settle(store, our_server, events)
+    link, stop = build_link(store, our_server), threading.Event()
+    thread = threading.Thread(target=link.run, args=(stop,), kwargs={"continuous": True})
+    thread.start()
+    try:
+        for number in (0, 4):
+            here = store.open(NAMES[number])
+            seen = here.info().update_seq
+            far_store.open(NAMES[number]).bulk_docs(events(1, first=800 + number), new_edits=False)
+            assert here.wait_for_change(seen, 20)
+    finally:
+        stop.set()
+        link.wake()
+        thread.join(10)
+
+    assert not thread.is_alive()
+    traffic = {id(job.pair.target.endpoint): job.pair.target.endpoint for job in link._jobs}.values()
+    assert max(endpoint.traffic.connections for endpoint in traffic if endpoint is not None) <= 3
