@@ -32,6 +32,7 @@ from replication.wire import render_document
 
 CUT_EVERY_S = 30.0
 RTT_MS = 600
+SETTLE_S = 2.0
 CHUNK_JSON_BYTES = 43_900
 EVENT_JSON_BYTES = 1025
 # Documents enough that no line of the table ever runs dry, compressed four times over.
@@ -175,6 +176,9 @@ def _run_for(link: Link, weak: WeakLink, seconds: float) -> LinkFigures:
     thread.start()
     stop.wait(seconds)
     figures = weak.figures()
+    # What is half there counts as after any cut: a pull keeps the rows that came, a push loses its last batch.
+    weak.cut()
+    threading.Event().wait(SETTLE_S)
     stop.set()
     link.wake()
     thread.join()

@@ -162,6 +162,10 @@ class Channel:
             return True
         return not select.select([self._socket], [], [], 0)[0]
 
+    def ends_within(self, seconds: float) -> bool:
+        """Tell whether a fresh connection is ended within so short a time: a server never speaks first."""
+        return self.closed or bool(select.select([self._socket], [], [], seconds)[0])
+
     def fileno(self) -> int:
         """The socket's number for `select`, -1 when closed."""
         return self._socket.fileno()

@@ -22,6 +22,7 @@ HeaderSource = Callable[[], Mapping[str, str]]
 # What a server of ours names in the features of its greeting: that it is one, and the dictionaries it reads.
 SYNC_FEATURE = "tram-sync/1"
 DICTIONARY_FEATURE = "dcz:"
+FRESH_S = 0.05
 # Below this a gzip header and trailer (18 bytes) eat what is won.
 MIN_GZIP_BYTES = 200
 
@@ -141,6 +142,14 @@ class Endpoint:
         )
         self._counted = (0, 0)
         self.traffic.connections += 1
+
+    def check_fresh(self) -> None:
+        """Raise `LinkCut` if the connection just made is ended at once, as by a box that accepts for a dead line.
+
+        What was sent on it would all be uncertain, for nothing."""
+        if self._channel is not None and self._channel.ends_within(FRESH_S):
+            self.close()
+            raise LinkCut(f"{self.label} accepted the connection and ended it")
 
     def request(
         self,

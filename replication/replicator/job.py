@@ -116,10 +116,15 @@ class Job:
         if self._journal is None:
             self._opening.restart()
 
-    @property
-    def is_opening(self) -> bool:
-        """Is it not known yet how far both sides got?"""
-        return self._journal is None
+    def take_back(self, now: float) -> None:
+        """After a cut: take what had come, and store it where that needs no line, before another is tried."""
+        if self._journal is None:
+            return
+        self._reap(now)
+        if self._wires[1] is None:
+            while self._reader.sort_rows() or self._sender.send(now, flush=True):
+                self._reap(now)
+        self._note()
 
     @property
     def activity(self) -> int:

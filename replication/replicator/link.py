@@ -62,6 +62,7 @@ class Link:
         self._told_at = 0.0
         self._answered = 0
         self._heard = False
+        self._was_cut = False
         self._seconds = 0.0
         self._progress = [job.progress(time.monotonic()) for job in self._jobs]
         self._alarm = Alarm()
@@ -209,6 +210,8 @@ class Link:
         for wire in self._wires.values():
             if not wire.endpoint.connected and not self._is_quiet(wire):
                 wire.endpoint.connect()
+                if self._was_cut:
+                    wire.endpoint.check_fresh()
                 wire.meter.connected(time.monotonic())
                 self._answered = self._bytes_in()
                 self._heard = False
@@ -256,6 +259,7 @@ class Link:
             self._backoff.reset()
             self._answered = self._bytes_in()
             self._heard = True
+            self._was_cut = False
             for job in self._jobs:
                 job.link_error = None
 
@@ -276,8 +280,10 @@ class Link:
             self._noted_activity = self._activity()  # all is over there; the note is not worth another connection
         self._cuts += 1 if self._heard else 0  # a line that was never up was not cut
         self._heard = False
+        self._was_cut = True
         for job in self._jobs:
             job.cut(explain(error))
+            job.take_back(now)
         self._tell(force=True)
         if not stop.is_set():
             self._alarm.wait(wait_s)

@@ -106,6 +106,8 @@ class Opening:
     def _ask_logs(self, source_uuid: str, target_uuid: str) -> None:
         self._identify(source_uuid, target_uuid)
         self._logs = (self._source.get_local(self._id), self._target.get_local(self._id))
+        if self._resume is None:
+            self._counted = self._target.summary()  # most likely wanted, and a round trip is 600 ms
         if self._resume is not None and self._source.endpoint is not None:
             self._page = self._source.feed(self._resume.since, EARLY_FEED_LIMIT, docs=False)
 
@@ -146,6 +148,7 @@ class Opening:
         try:
             self._made.result()
         except DatabaseExists:
+            self._counted = None  # asked when it was not there yet
             return self._look_for_doubt(mine)  # somebody else was quicker and may have written there
         return self._opened(mine, ZERO, 0)
 

@@ -149,7 +149,11 @@ class Reader:
 
     def turn(self, now: float) -> bool:
         """Start one call if there is need and room. Tell whether one was started, or rows were sorted."""
-        return self._sort() or self._ask() or self._fetch(now) or self._read_feed(now)
+        return self.sort_rows() or self._fetch(now) or self._read_feed(now)
+
+    def sort_rows(self) -> bool:
+        """Find out what of the rows read is missing at the target, or start to. Tell whether anything was done."""
+        return self._sort() or self._ask()
 
     def _read_feed(self, now: float) -> bool:
         if self.at_end or self._feed is not None or len(self._unsorted) + len(self._wanted) >= self._fetch_docs(now):

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import orjson
 import pytest
 from cheroot.wsgi import Server
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from bench.link import Link as WeakLink
-from bench.link import Profile
+from bench.link import Mode, Profile
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.errors import Unavailable
-from replication.peers import Endpoint, HttpPeer, LocalPeer
-from replication.replicator import DatabaseState, Link, MemoryState, Pair, replicate
+from replication.http import OpenAccess, create_app
+from replication.peers import Endpoint, HttpPeer, LocalPeer, Refusal
+from replication.replicator import DatabaseState, JobState, Link, MemoryState, Pair, Progress, replicate
+from replication.serving import Server as OurServer
 from replication.sqlite import SqliteStore
 from replication.store import Database
 
@@ -27,16 +38,22 @@ class PickyPeer:
     """A WSGI peer that greets, creates, and takes documents, but fails batches with `poison` whole, as CouchDB does
     with an illegal id; `busy` 503 answers come first."""
 
-    def __init__(self, poison: set[str], busy: int = 0) -> None:
+    def __init__(self, poison: set[str], busy: int = 0, full: int = 0, retry_after: str = "0") -> None:
         self.poison = poison
         self.busy = busy
+        self.full = full
+        self.retry_after = retry_after
         self.stored: dict[str, int] = {}
         self.batches: list[int] = []
 
     def __call__(self, environ: dict[str, object], start: Callable[..., object]) -> list[bytes]:
         status, value = self.answer(str(environ["REQUEST_METHOD"]), str(environ["PATH_INFO"]), environ)
         body = orjson.dumps(value)
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Retry-After", "0")]
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Retry-After", self.retry_after),
+        ]
         start(f"{status} x", headers)
         return [body]
 
@@ -54,6 +71,9 @@ class PickyPeer:
         if self.busy:
             self.busy -= 1
             return 503, {"error": "service_unavailable", "reason": "compacting"}
+        if self.full:
+            self.full -= 1
+            return 507, {"error": "insufficient_storage", "reason": "the disk is full"}
         if self.poison & {doc["_id"] for doc in docs}:
             return 400, {"error": "illegal_docid", "reason": "cannot be stored"}
         for doc in docs:
@@ -225,3 +245,124 @@ def test_events_go_first_and_chunks_still_move(
     during = order[: last_event + 1]
     assert "chunk" in during
     assert during.count("event") > 2 * during.count("chunk")
+
+
+def test_each_refusal_is_told_once_to_whoever_keeps_them(
+    near: Database, near_peer: LocalPeer, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+) -> None:
+    """The hook hears document, revision, word and reason, with the pair it was to go through."""
+    near.bulk_docs(events(12), new_edits=False)
+    told: list[tuple[str, str | None, str, str]] = []
+    pair = Pair(near_peer, serve(PickyPeer({"event-00003", "event-00008"})), DatabaseState(near))
+
+    def keep(through: Pair, refusal: Refusal) -> None:
+        assert through is pair
+        told.append((refusal.id, refusal.rev, refusal.error, refusal.reason))
+
+    figures = Link([pair], on_refusal=keep).run(threading.Event())
+
+    revs = {row.id: row.leaves[0] for row in near.changes().rows}
+    wanted = [(name, revs[DocId(name)], "illegal_docid", "cannot be stored") for name in ("event-00003", "event-00008")]
+    assert sorted(told) == wanted
+    assert figures.docs_written == 10
+
+
+def test_a_full_peer_is_asked_again_and_refuses_no_document(
+    near: Database, near_peer: LocalPeer, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+) -> None:
+    """507 says something about its disk, nothing about these documents: they go out when there is room."""
+    near.bulk_docs(events(5), new_edits=False)
+    picky = PickyPeer(set(), full=2)
+
+    figures = replicate(Pair(near_peer, serve(picky), DatabaseState(near)))
+
+    assert (figures.docs_written, figures.refused) == (5, 0)
+    assert picky.batches == [5, 5, 5]
+
+
+def test_retry_after_is_kept_to(
+    near: Database, near_peer: LocalPeer, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+) -> None:
+    """A peer that asks for two seconds gets two seconds, though a first retry would come after 0.3."""
+    near.bulk_docs(events(5), new_edits=False)
+
+    figures = replicate(Pair(near_peer, serve(PickyPeer(set(), busy=1, retry_after="2")), DatabaseState(near)))
+
+    assert figures.docs_written == 5
+    assert figures.seconds >= 2
+
+
+@pytest.mark.parametrize("mode", [Mode.HALF_OPEN, Mode.REDIRECT])
+def test_a_line_that_fails_in_its_own_way_costs_no_document(
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events, mode: Mode
+) -> None:
+    """The server side reset and ours never told; a login page of the network instead of the peer."""
+    near.bulk_docs(events(60), new_edits=False)
+    with WeakLink(address, Profile(up_bps=200_000, rtt_ms=20)) as weak:
+        pair = Pair(near_peer, far_peer(weak.port, stall_s=1.0), DatabaseState(near))
+        seen: list[str] = []
+        started, met = threading.Event(), threading.Event()
+
+        def watch(progress: list[Progress]) -> None:
+            if progress[0].docs_written:
+                started.set()
+            if progress[0].state is JobState.CUT:
+                seen.append(progress[0].last_error or "")
+                met.set()
+
+        link = Link([pair], on_progress=watch)
+        thread = threading.Thread(target=link.run, args=(threading.Event(),), daemon=True)
+        thread.start()
+        assert started.wait(20)
+        weak.cut(mode)
+        assert met.wait(20)
+        weak.restore()
+        thread.join(30)
+
+    assert not thread.is_alive()
+    assert seen
+    assert (link.progress()[0].state, link.figures().refused) == (JobState.DONE, 0)
+
+
+def test_over_tls_the_peer_must_be_who_it_says(
+    near: Database, near_peer: LocalPeer, far_store: SqliteStore, tmp_path: Path, events: Events
+) -> None:
+    """With its certificate trusted everything arrives; with another's it is no peer, and nothing is sent."""
+    near.bulk_docs(events(5), new_edits=False)
+    certificate, key = write_certificate(tmp_path, "right")
+    other, _key = write_certificate(tmp_path, "wrong")
+    app = create_app(OpenAccess(far_store))
+    with OurServer(app, host="127.0.0.1", port=0, certificate=certificate, key=key) as server:
+        url = f"https://127.0.0.1:{server.url.rstrip('/').rpartition(':')[2]}"
+        trusting = HttpPeer(Endpoint(url, tls=ssl.create_default_context(cafile=str(certificate))), "far")
+        doubting = HttpPeer(Endpoint(url, tls=ssl.create_default_context(cafile=str(other))), "far")
+        stop = threading.Event()
+        link = Link([Pair(near_peer, doubting, MemoryState())])
+        threading.Timer(0.8, lambda: (stop.set(), link.wake())).start()
+        refused = link.run(stop)
+        taken = replicate(Pair(near_peer, trusting, DatabaseState(near)))
+
+    assert "does not prove to be the peer" in (link.progress()[0].last_error or "")
+    assert (refused.docs_written, taken.docs_written) == (0, 5)
+
+
+def write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a self-signed certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    cert_path, key_path = folder / f"{name}.pem", folder / f"{name}.key"
+    cert_path.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return cert_path, key_path
