@@ -100,18 +100,18 @@ def test_our_own_side_set_back_to_a_backup_asks_again(
 
 
 def test_another_store_behind_the_same_address_is_met_as_a_stranger(
-    store: SqliteStore, our_server: str, tmp_path: Path, events: Events
+    store: SqliteStore, far_store: SqliteStore, tmp_path: Path, events: Events
 ) -> None:
-    """The mark covers the uuid: a fresh store answers no 304, and gets everything."""
-    settle(store, our_server, events)
-    port = int(our_server.rpartition(":")[2])
+    """The mark covers the uuid: a clone with the same seqs under a new uuid answers no 304, and is asked everything."""
+    with Server(create_app(OpenAccess(far_store)), host="127.0.0.1", port=0) as first:
+        url = first.url.rstrip("/")
+        settle(store, url, events)
     other = SqliteStore(tmp_path / "other")
-    with Server(create_app(OpenAccess(other)), host="127.0.0.1", port=0) as second:
-        link = build_link(store, second.url.rstrip("/"))
-        written, _asked, _size = run(link)
+    with Server(create_app(OpenAccess(other)), host="127.0.0.1", port=int(url.rpartition(":")[2])):
+        written, asked, _size = run(build_link(store, url))
 
-    assert port
     assert written == 3 * len(NAMES)
+    assert asked > 2
     other.close()
 
 
