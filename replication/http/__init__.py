@@ -6,7 +6,8 @@
 
 `create_app` is the whole server; `protocol_blueprint` is its database routes for an application that has other
 pages too, at any prefix. Who may open which database is the business of an `Access`; this package asks it first
-and holds no state of its own. Every refusal, of any route, is `{"error", "reason"}` with CouchDB's words.
+and holds no state of its own. Every refusal, of any route, is `{"error", "reason"}` with CouchDB's words. JavaScript
+in design documents runs only where an Access opens databases through `scripts.Scripts`.
 """
 
 from replication.http.access import Access, Credentials, OpenAccess, Session

@@ -76,7 +76,7 @@ ATTACHMENT = (
     "DELETE,GET,HEAD,PUT",
     {"GET": attachments.get, "PUT": attachments.put, "DELETE": attachments.delete},
 )
-NO_JAVASCRIPT = "missing: this server runs no JavaScript, so there are no views, shows, lists, updates or filters"
+NO_VIEWS = "missing: this server has no views, shows, lists, updates or rewrites; query with _find"
 _VIEWISH = frozenset(("_view", "_show", "_list", "_update", "_rewrite", "_info", "_search", "_nouveau"))
 
 
@@ -116,7 +116,7 @@ def _dispatch_special(x: Exchange) -> Response:
             return _call(x, DOCUMENT)
         if parts[2] in _VIEWISH:
             documents.require(x)
-            raise NotFound(NO_JAVASCRIPT)
+            raise NotFound(NO_VIEWS)
         return _call(x, ATTACHMENT)
     if len(parts) > 2:
         return _call(x, ATTACHMENT)

@@ -29,6 +29,7 @@ WAIT_SLICE_S = 0.5
 EARLY_ROWS = 20  # below this a page of the feed without documents is not worth naming a dictionary
 # CouchDB's seqs are 170 bytes long and it does not compress: one in four says where to go on after a cut.
 SEQ_INTERVAL = 4
+MANY_ROWS = 32  # fewer in a stretch means that they are large: a file chunk lost costs more than all the seqs
 # Row errors that say something about the peer's day, not about the document.
 TRANSIENT_WORDS = frozenset({"service_unavailable", "insufficient_storage", "timeout", "internal_server_error"})
 
@@ -84,7 +85,7 @@ class HttpPeer:
             exchange = self._exchange("GET", target, large=limit > EARLY_ROWS)
             return Mapped(exchange, self._parse_feed)
         ours = SYNC_FEATURE in self._endpoint.features
-        interval = 1 if ours else SEQ_INTERVAL
+        interval = 1 if ours or limit < MANY_ROWS else SEQ_INTERVAL
         target = f"{self._path}/_changes{query}&seq_interval={interval}&include_docs=true&attachments=true"
         return Rescued(self._exchange("GET", target, large=True), self._parse_feed, Broken, _rescue_feed)
 

@@ -30,6 +30,7 @@ class Pool:
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self._free = 0  # workers at the queue, less what already lies in it
+        self.served = 0  # turns of a connection at a worker
         self._stopped = False
 
     @property
@@ -77,6 +78,7 @@ class Pool:
         """Count a worker that is done with its connection as free again."""
         with self._lock:
             self._free += 1
+            self.served += 1
 
     def forget(self, worker: threading.Thread) -> None:
         """Count a worker that has ended no more."""

@@ -12,7 +12,7 @@ from typing import Any
 from cheroot import wsgi
 
 from replication.serving.connections import Connection, Gateway
-from replication.serving.memory import bound_arenas
+from replication.serving.memory import Trimmer, bound_arenas, is_glibc
 from replication.serving.pool import Pool
 from replication.serving.tls import LazyTls
 
@@ -88,6 +88,8 @@ class Server:
         self._server.prepare()
         self._thread = threading.Thread(target=self._server.serve, name="http-accept", daemon=True)
         self._thread.start()
+        if is_glibc():
+            Trimmer(self._stopping, lambda: self._server.requests.served).start()
 
     def stop(self) -> None:
         """Take no more connections, let running requests and feeds end, close. Again is no fault."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.replication.http.conftest import Client
+from replication.http import Limits
+from tests.replication.http.conftest import Client, Serve
 
 
 @pytest.fixture
@@ -134,3 +135,25 @@ def test_explain_tells_the_index_the_range_and_the_others(filled: Client) -> Non
     assert plan["selector"] == {"$and": [{"a": {"$gt": 2}}, {"b": {"$eq": "x"}}]}
     assert (plan["mrargs"]["start_key"], plan["mrargs"]["end_key"]) == ([2], ["<MAX>"])
     assert [entry["index"]["name"] for entry in plan["index_candidates"]] == ["_all_docs"]
+
+
+@pytest.mark.parametrize("sort", [None, [{"a": "asc"}]])
+def test_a_large_answer_comes_whole(client: Client, sort: list[dict[str, str]] | None) -> None:
+    """More than one page of documents, by id and by an index."""
+    client.graft(*({"_id": f"d{n:04}", "_rev": "1-a", "a": 1000 - n} for n in range(1000)))
+    client.json("POST", "_index", {"index": {"fields": ["a"]}})
+    options: dict[str, Any] = {"sort": sort} if sort else {"use_index": []}
+
+    answer = find(client, {"_id": {"$gt": None}, "a": {"$gt": 0}}, limit=5000, fields=["a"], **options)
+
+    found = [doc["a"] for doc in answer["docs"]]
+    assert found == list(range(1, 1001)) if sort else sorted(found) == list(range(1, 1001))
+    assert answer["bookmark"] != "nil"
+
+
+def test_a_query_that_takes_too_long_ends(serve: Serve) -> None:
+    """And says so, instead of keeping a worker for ever."""
+    client = serve(limits=Limits(max_query_s=0.0))
+    client.put("a")
+
+    assert client.json("POST", "_find", {"selector": {}}, status=503)["error"] == "timeout"

@@ -99,6 +99,22 @@ def test_our_own_side_set_back_to_a_backup_asks_again(
     older.close()
 
 
+def test_a_note_without_the_log_it_belongs_to_is_not_believed(
+    store: SqliteStore, our_server: str, events: Events
+) -> None:
+    """The logs of one database are gone on our side: its pairs ask, the others do not, and nothing is sent twice."""
+    settle(store, our_server, events)
+    database = store.open(NAMES[1])
+    for local in list(database.local_docs()):
+        if not local.id.startswith("tram-state-"):
+            database.delete_local(local.id)
+
+    written, asked, _size = run(build_link(store, our_server))
+
+    assert written == 0
+    assert 3 <= asked <= 12
+
+
 def test_another_store_behind_the_same_address_is_met_as_a_stranger(
     store: SqliteStore, far_store: SqliteStore, tmp_path: Path, events: Events
 ) -> None:
