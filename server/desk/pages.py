@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
-from server.desk.translate import DEFAULT, LANGUAGES, Translator
+from server.desk.translate import DEFAULT, LANGUAGES, Translator, time_text
 from server.dossier import units
 from server.dossier.times import format_time
 from server.errors import Missing, NotAllowed, NotSignedIn
@@ -124,9 +124,14 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         )
 
     @desk.get("/links")
-    def links() -> str:
+    def show_links() -> str:
         who = visit()
-        return show("desk/links.html", "links", who, links=lists.build_links(node.sync.status(), who.t))
+        refusals = [
+            {"when": time_text(kept.at), "document": kept.doc_id, "pair": kept.pair, "reason": kept.reason}
+            for kept in node.sync.refusals.newest()
+        ]
+        links = lists.build_links(node.sync.status(), who.t)
+        return show("desk/links.html", "links", who, links=links, refusals=refusals)
 
     @desk.get("/login")
     def login() -> str:

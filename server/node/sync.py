@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from replication.errors import LinkError, ReplicationError, StoreError
-from replication.peers import Endpoint, HttpPeer, LocalPeer
+from replication.peers import Endpoint, HttpPeer, LocalPeer, Refusal
 from replication.replicator import DatabaseState, Figures, JobState, Link, Pair, Progress
 from replication.store import Database, Store
 from server.dossier import units
@@ -28,6 +28,7 @@ from server.intake.source import Source
 from server.node.clock import NodeClock
 from server.node.links import Links, Neighbour
 from server.node.neighbour import Acquaintance, Tokens, fetch_acquaintance
+from server.node.refusals import Refusals
 from server.node.signing import NodeSigner
 from server.nodedb import NodeDb
 
@@ -109,6 +110,7 @@ class NeighbourLink:
         self._pairing = pairing
         self._meet = meet
         self._db = db
+        self._refusals = Refusals(db)
         self._stop = threading.Event()
         self._end = threading.Event()  # of the present run only
         self._link: Link | None = None
@@ -189,7 +191,12 @@ class NeighbourLink:
     def _build(self, there: Acquaintance, tokens: Tokens, on_progress: Callable[[list[Progress]], None] | None) -> Link:
         endpoint = Endpoint(f"{self.neighbour.url}/db", headers=tokens.headers)
         self._wanted = self._pairing.wanted(there)
-        return Link(self._pairing.build(self._wanted, there, endpoint), on_progress=on_progress)
+        pairs = self._pairing.build(self._wanted, there, endpoint)
+        return Link(pairs, on_progress=on_progress, on_refusal=self._note_refusal)
+
+    def _note_refusal(self, pair: Pair, refusal: Refusal) -> None:
+        _LOG.warning("link %s: %s refused %s: %s", self.neighbour.name, pair.label, refusal.id, refusal.reason)
+        self._refusals.note(self.neighbour.name, pair.label, refusal, datetime.now(UTC))
 
     def _end_run(self) -> None:
         self._end.set()
@@ -242,6 +249,7 @@ class Sync:
         self._chain = chain
         self._clock = clock
         self._db = db
+        self.refusals = Refusals(db)
         self._running: dict[str, NeighbourLink] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
