@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from replication.document import Doc, DocId, Rev
 from replication.errors import Forbidden, Unauthorized
 from replication.http import Credentials, Session
+from replication.passing import PassingDatabase
 from replication.store import Database, JsonObject, PurgeResult, Store, WriteResult
 from server.dossier import units
 from server.errors import NotSignedIn
 from server.intake.door import Intake
 from server.intake.guard import GuardedDatabase
-from server.intake.passing import PassingDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
 from server.mine import NAME as MINE

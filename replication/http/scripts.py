@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 from replication.document import Doc, DocId, Rev, parse_rev
 from replication.errors import BadRequest, Forbidden, NotFound, StoreError, Unauthorized
 from replication.http.access import Session
-from replication.http.passing import PassingDatabase
 from replication.javascript import Design, Engine, FunctionFailed, Thrown
 from replication.jsontext import dump_json, parse_json
+from replication.passing import PassingDatabase
 from replication.store import AllDocsQuery, AllDocsRow, Database, GetRequest, JsonObject, WriteResult
 from replication.wire import render_document
 

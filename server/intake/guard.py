@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from replication.document import Doc, DocId, Rev
 from replication.errors import Forbidden
+from replication.passing import PassingDatabase
 from replication.store import Database, JsonObject, PurgeResult, WriteResult
 from server.intake.door import Intake
-from server.intake.passing import PassingDatabase
 from server.intake.source import Source
 
 
