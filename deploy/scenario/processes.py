@@ -66,7 +66,9 @@ def wait_until_answering(child: Child, url: str) -> None:
         except requests.ConnectionError:
             time.sleep(0.05)  # nothing listens yet; the deadline above bounds the asking
     tail = child.log.read_text(errors="replace")[-2000:]
-    raise DidNotStart(f"{child.name} did not answer at {url} within {READY_LIMIT_S:.0f} s; the end of its log:\n{tail}")
+    ended = child.process.poll()
+    what = f"did not answer at {url} within {READY_LIMIT_S:.0f} s" if ended is None else f"ended with status {ended}"
+    raise DidNotStart(f"{child.name} {what}; the end of its log:\n{tail}")
 
 
 def run_tram(*arguments: str | Path) -> str:
