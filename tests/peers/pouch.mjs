@@ -1,7 +1,8 @@
 // A PouchDB of npm that does what it is told: one JSON command a line on standard input, one JSON answer a line.
 //
 //   {"op": "put", "docs": […], "new_edits": false}     → []                       failures, as bulkDocs lists them
-//   {"op": "push" | "pull", "url": …, "options": {…}}  → {"docs_read": …, …}      when a one-shot replication is done
+//   {"op": "push" | "pull", "url": …}                  → {"docs_read": …, …}      when a one-shot replication is done;
+//                                                        "asked": ids in _revs_diff, "since": of each _changes
 //   {"op": "live", "url": …}                           → {"live": true}           both ways, trying again for ever
 //   {"op": "seen"}                                     → {"changes": n}           documents live replication has moved
 //   {"op": "stop"}                                     → {"stopped": true}
@@ -43,14 +44,24 @@ async function dump() {
   return Object.fromEntries(rows);
 }
 
-function summarize({ docs_read, docs_written, doc_write_failures, ok }) {
-  return { ok, docs_read, docs_written, doc_write_failures };
+async function replicate(direction, url) {
+  const seen = { asked: 0, since: [] };
+  const watched = new PouchDB(url, {
+    fetch(address, options) {
+      const { pathname, searchParams } = new URL(address);
+      if (pathname.endsWith("/_changes")) seen.since.push(searchParams.get("since") ?? "0");
+      if (pathname.endsWith("/_revs_diff")) seen.asked += Object.keys(JSON.parse(options.body)).length;
+      return PouchDB.fetch(address, options);
+    },
+  });
+  const { docs_read, docs_written, doc_write_failures } = await db.replicate[direction](watched);
+  return { docs_read, docs_written, doc_write_failures, ...seen };
 }
 
 const operations = {
   put: ({ docs, new_edits }) => db.bulkDocs(docs, { new_edits }),
-  push: async ({ url, options }) => summarize(await db.replicate.to(url, options)),
-  pull: async ({ url, options }) => summarize(await db.replicate.from(url, options)),
+  push: ({ url }) => replicate("to", url),
+  pull: ({ url }) => replicate("from", url),
   live: ({ url }) => {
     sync = db.sync(url, { live: true, retry: true, back_off_function: () => 200 });
     sync.on("change", ({ change }) => { moved += change.docs.length; });

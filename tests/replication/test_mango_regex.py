@@ -49,6 +49,17 @@ def test_no_pattern_takes_longer_than_its_text(pattern: str) -> None:
 
 
 @needs_engine
+def test_a_large_pattern_is_searched_in_less_of_a_text() -> None:
+    """Steps are text times pattern, and their number is bounded; a small one reaches 64 KiB."""
+    value = " " * 40_000 + "zz"
+
+    assert matches("zz", value)
+    assert not matches("[0-9]{1,900}q|zz", value)
+    assert matches("[0-9]{1,900}q|zz", value[39_000:])
+    assert not matches("zz", " " * 70_000 + "zz")
+
+
+@needs_engine
 @pytest.mark.parametrize("pattern", ["(", "a{5000}", "(?=x)", "(a)\\1", "((a{100}){100}){100}", "x" * 200_000])
 def test_a_pattern_the_engine_does_not_take_is_refused(pattern: str) -> None:
     """With its reason, and shortened where it is long."""
