@@ -32,7 +32,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m replication", description="The bare CouchDB-compatible server.")
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser(
-        "serve", help="serve databases over the CouchDB protocol: no accounts, CORS open, loopback unless --host"
+        "serve",
+        help="serve databases over the CouchDB protocol: no accounts, CORS open, loopback unless --host",
+        epilog="Validation and filter functions of design documents run where the package quickjs-ng is installed, "
+        "$regex of queries where google-re2 is.",
     )
     serving.add_argument("--dir", type=Path, required=True, help="directory of the embedded store; made if absent")
     serving.add_argument("--port", type=int, required=True, help="TCP port; 0 takes any free one")
