@@ -41,6 +41,9 @@ class DatabaseCheck:
         self._manifests: list[Manifest] = []
         self._chunks: set[str] = set()
         self._bad_chunks: set[str] = set()
+        self.whole: set[str] = set()  # ids of manifests whose files were read whole
+        self.files: dict[str, tuple[str, tuple[str, ...]]] = {}  # event id → document id, manifests it names
+        self.receipted: set[str] = set()  # ids of events for whose files a receipt was issued
 
     def run(self) -> None:
         """Check everything, into the report. Raises `StoreError` if the database cannot be read at all."""
@@ -147,6 +150,10 @@ class DatabaseCheck:
         owner = units.unit_of_database(self._database.name)
         if owner is not None and not units.is_within(owner, event.unit):
             raise Refused("wrong_database", f"an event of {event.unit}")
+        if event.files:
+            self.files[signed.id] = (doc.id, tuple(file.manifest for file in event.files))
+        if event.type == "receipt.issued":
+            self.receipted.add(event.body["of"])
         self._report.checked["events"] += 1
 
     def _check_manifest(self, doc: Doc) -> None:
@@ -188,6 +195,7 @@ class DatabaseCheck:
             size += len(found.data)
         if "sha256-" + base64url.encode(digest.digest()) != manifest.sha256 or size != manifest.size:
             raise Refused("bad_hash", f"the chunks do not make the file {manifest.sha256}")
+        self.whole.add(manifest.id)
         self._report.checked["whole files"] += 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from cryptography import x509
 
 from replication.errors import StoreError
 from replication.store import Store
+from server.dossier import units
 from server.engine import open_store
 from server.errors import Refused
 from server.home import Engine, Home
@@ -33,12 +34,27 @@ def verify_store(path: Path, engine: Engine, store: Store, roots: Sequence[x509.
     report = Report()
     if engine.kind == "sqlite":
         _check_files(path / "store", report)
+    checks: dict[str, DatabaseCheck] = {}
     for name in store.names():
         try:
-            DatabaseCheck(store.open(name), roots, report).run()
+            checks[name] = DatabaseCheck(store.open(name), roots, report)
+            checks[name].run()
         except StoreError as exc:
             report.problems.append(f"database {name} cannot be read: {exc}")
+    _check_receipts(Home.open(path).unit, checks, report)
     return report
+
+
+def _check_receipts(unit: str, checks: Mapping[str, DatabaseCheck], report: Report) -> None:
+    """What this unit's own node has signed for must be here. In a tier above, files may still be on their way."""
+    events, files = checks.get(units.database_name(unit)), checks.get(units.files_database_name(unit))
+    if events is None:
+        return
+    whole = files.whole if files is not None else set()
+    for event_id in sorted(events.receipted & events.files.keys()):
+        doc_id, manifests = events.files[event_id]
+        if absent := sorted(set(manifests) - whole):
+            report.problems.append(f"{doc_id}: this node signed a receipt, and {', '.join(absent)} is not here whole")
 
 
 def _check_files(folder: Path, report: Report) -> None:
