@@ -5,7 +5,8 @@ Answers are bounded and checked before they are believed: HTML or a redirect is 
 """
 
 from replication.peers.answers import Busy
-from replication.peers.endpoint import Endpoint, EndpointOptions, Traffic, split_database_url
+from replication.peers.channel import Traffic
+from replication.peers.endpoint import Endpoint, EndpointOptions, split_database_url
 from replication.peers.http import HttpPeer
 from replication.peers.local import LocalPeer
 from replication.peers.peer import NO_SEQ, FeedAnswer, Outgoing, Peer, ReadAnswer, Refusal, Summary, WriteAnswer

@@ -45,6 +45,16 @@ class Exchange:
     coding: str = ""
 
 
+@dataclass(slots=True)
+class Traffic:
+    """Bytes on the sockets and requests made, over all connections to one server, or for one purpose."""
+
+    bytes_out: int = 0
+    bytes_in: int = 0
+    requests: int = 0
+    connections: int = 0
+
+
 class Broken(LinkCut):
     """The connection ended before this request was answered. `never_left`: part of the request was not even sent, so
     it cannot have been heeded. `part` is what came of the answer."""
@@ -63,6 +73,7 @@ class _Waiting:
     alone: bool  # nothing else was under way, so its time is a round trip and not a queue
     ends_at: int  # how many bytes the connection has sent when this is all out
     coding: str
+    account: Traffic | None
 
 
 class Channel:
@@ -83,7 +94,7 @@ class Channel:
         self._check = check
         self._parser = AnswerParser(max_answer_bytes, shelf)
         self._submitted_bytes = 0
-        self._unsent: deque[memoryview] = deque()
+        self._unsent: deque[tuple[memoryview, Traffic | None]] = deque()
         self._waiting: deque[_Waiting] = deque()
         self.unsent_bytes = 0
         self.bytes_out = 0
@@ -98,8 +109,11 @@ class Channel:
         """How many requests have no answer yet."""
         return len(self._waiting)
 
-    def submit(self, request: bytes, coding: str = "") -> Promise[Exchange]:
-        """Queue a request and return the promise of its answer. `coding` is kept for the answer to be judged by."""
+    def submit(self, request: bytes, coding: str = "", account: Traffic | None = None) -> Promise[Exchange]:
+        """Queue a request and return the promise of its answer. `coding` is kept for the answer to be judged by.
+
+        What travels of both is added to `account`, also of those a cut has torn.
+        """
         promise: Promise[Exchange] = Promise()
         now = time.monotonic()
         if self.closed:
@@ -108,8 +122,9 @@ class Channel:
         if not self._waiting:
             self.last_progress = now
         self._submitted_bytes += len(request)
-        self._waiting.append(_Waiting(promise, len(request), now, not self._waiting, self._submitted_bytes, coding))
-        self._unsent.append(memoryview(request))
+        alone = not self._waiting
+        self._waiting.append(_Waiting(promise, len(request), now, alone, self._submitted_bytes, coding, account))
+        self._unsent.append((memoryview(request), account))
         self.unsent_bytes += len(request)
         return promise
 
@@ -142,6 +157,8 @@ class Channel:
         """Close, and break every open promise with a `Broken` of the same words."""
         self.close()
         part = self._parser.partial() if self._waiting else NO_PART
+        if self._waiting and (account := self._waiting[0].account) is not None:
+            account.bytes_in += self._parser.wire_bytes
         while self._waiting:
             waiting = self._waiting.popleft()
             never_left = self.bytes_out < waiting.ends_at
@@ -182,18 +199,20 @@ class Channel:
 
     def _send(self) -> None:
         while self._unsent:
-            piece = self._unsent[0]
+            piece, account = self._unsent[0]
             try:
                 sent = self._socket.send(piece[:SLICE])
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             self.bytes_out += sent
+            if account is not None:
+                account.bytes_out += sent
             self.unsent_bytes -= sent
             self.last_progress = time.monotonic()
             if sent == len(piece):
                 self._unsent.popleft()
             else:
-                self._unsent[0] = piece[sent:]
+                self._unsent[0] = piece[sent:], account
             if not select.select([], [self._socket], [], 0)[1]:
                 return
 
@@ -221,6 +240,8 @@ class Channel:
             raise NotAPeer("an answer came that nobody asked for")
         self._check(answer)
         waiting = self._waiting.popleft()
+        if waiting.account is not None:
+            waiting.account.bytes_in += answer.wire_bytes
         now = time.monotonic()
         if waiting.alone:
             took_s = now - waiting.submitted

@@ -14,7 +14,7 @@ from replication import dictionaries
 from replication.dictionaries import Dictionary, Shelf
 from replication.errors import BadRequest, LinkCut
 from replication.peers.answers import check_peer
-from replication.peers.channel import Address, Channel, Exchange
+from replication.peers.channel import Address, Channel, Exchange, Traffic
 from replication.peers.pending import Pending
 from replication.peers.wire import MAX_ANSWER_BYTES, build_request
 
@@ -25,16 +25,6 @@ DICTIONARY_FEATURE = "dcz:"
 FRESH_S = 0.05
 # Below this a gzip header and trailer (18 bytes) eat what is won.
 MIN_GZIP_BYTES = 200
-
-
-@dataclass(slots=True)
-class Traffic:
-    """Bytes on the sockets and requests made, over all connections to one server."""
-
-    bytes_out: int = 0
-    bytes_in: int = 0
-    requests: int = 0
-    connections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +83,7 @@ class Endpoint:
         self.label = f"{'https' if secure else 'http'}://{self._host}{self.path}"
         self.options = options or EndpointOptions()
         self.traffic = traffic or Traffic()
+        self.account: Traffic | None = None  # to whom what is asked now is charged as well
         self.gzip = self.options.gzip
         self.shelf = shelf or dictionaries.default_shelf()
         self.dictionary: Dictionary | None = None
@@ -182,7 +173,7 @@ class Endpoint:
             if coding:
                 sent["Content-Encoding"] = coding
         self.traffic.requests += 1
-        return self._channel.submit(build_request(method, self.path + target, sent, body), coding)
+        return self._channel.submit(build_request(method, self.path + target, sent, body), coding, self.account)
 
     def _pack(self, body: bytes) -> tuple[bytes, str]:
         """Return a body compressed as this server takes it, and the coding; "" where that does not pay."""

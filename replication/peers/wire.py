@@ -77,6 +77,11 @@ class AnswerParser:
         """Has part of an answer arrived that is not complete?"""
         return self._head is not None or bool(self._buffer)
 
+    @property
+    def wire_bytes(self) -> int:
+        """How many bytes have come of the answer that is not complete."""
+        return self._wire_bytes + len(self._buffer)
+
     def partial(self) -> Part:
         """Return what can be read of a good answer that is still coming; nothing where there is none."""
         if self._head is None or self._body is None or self._head[0] != 200:

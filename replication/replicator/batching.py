@@ -94,6 +94,8 @@ class Ratio:
 
     def __init__(self, initial: float) -> None:
         self.value = initial
+        self.measured = False
 
     def observe(self, value: float) -> None:
+        self.measured = True
         self.value += LATEST_WEIGHT * (value - self.value)

@@ -17,6 +17,7 @@ class JobState(StrEnum):
     starting   finding out how far both sides got
     sending    data is under way
     idle       nothing left to do
+    held       the gate is closed: hours, a budget, a person
     waiting    the peer asked for patience, or a fault is retried later
     cut        the link is down, another try will follow
     done       ended, everything is over there
@@ -25,6 +26,7 @@ class JobState(StrEnum):
     STARTING = "starting"
     SENDING = "sending"
     IDLE = "idle"
+    HELD = "held"
     WAITING = "waiting"
     CUT = "cut"
     DONE = "done"
@@ -57,7 +59,11 @@ class Tally:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How one pair stands. `rate_bps` is the measured acknowledged rate in bit/s, 0 before the first answer;
-    `queued_docs` counts documents known and not yet over there; `last_success` is a Unix time, None for never."""
+    `queued_docs` counts documents known and not yet over there; `last_success` is a Unix time, None for never.
+
+    `queued_bytes` estimates what those will take on the line, None before a document has been seen; `eta_s` the
+    seconds until they are over there at the measured rate, None while nothing moves. `held_s` is how long the gate
+    stays closed before it is asked again, `inf` until woken, None when it is open."""
 
     label: str
     state: JobState
@@ -69,6 +75,9 @@ class Progress:
     rate_bps: int
     last_success: float | None
     last_error: str | None
+    queued_bytes: int | None = None
+    eta_s: float | None = None
+    held_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,17 @@ pumps the wires in between; so several jobs share one connection and none can ho
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from replication.document import Rev, Seq
+from replication.document import DocId, Rev, Seq
 from replication.errors import StoreError, Unavailable
-from replication.peers import Endpoint, Peer, Refusal
+from replication.peers import Endpoint, Peer, Refusal, Traffic
+from replication.replicator.batching import Rate
+from replication.replicator.express import Express
 from replication.replicator.figures import JobState, Progress, Tally
 from replication.replicator.identity import Direction
 from replication.replicator.journal import Journal
@@ -38,13 +41,18 @@ class Turn(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What to replicate. Smaller `priority` goes first on a shared link. `state` None keeps notes in memory only."""
+    """What to replicate. Smaller `priority` goes first on a shared link. `state` None keeps notes in memory only.
+
+    `express` names documents to carry ahead of the feed, most wanted first. It is called in the thread of the run when
+    those named before are through, and after `Link.wake`; ids the source does not have are passed over.
+    """
 
     source: Peer
     target: Peer
     state: CheckpointState
     priority: int = 0
     create_target: bool = True
+    express: Callable[[], Sequence[DocId]] | None = None
 
     @property
     def direction(self) -> Direction:
@@ -65,11 +73,22 @@ class Job:
         self.pace = Pace(random)
         self.continuous = False
         self.last_turn = 0
+        self.held_until = 0.0  # the gate is closed until then (monotonic); `inf` until woken
+        self.traffic = Traffic()
         self._wires = wires
         self._ledger = Ledger()
         self._sender = Sender(pair.target, wires[1], self.pace, self.tally, self)
+        self._express = Express(pair.express, pair.source, wires[0], self._sender, self._ledger, self.pace)
         self._reader = Reader(
-            pair.source, pair.target, wires, self._sender, self._ledger, self.pace, self.tally, self._refuse
+            pair.source,
+            pair.target,
+            wires,
+            self._sender,
+            self._ledger,
+            self.pace,
+            self.tally,
+            self._refuse,
+            self._express.cover,
         )
         self._reader.stretch_s = max(LEAST_STRETCH_S, STRETCH_S / (1 + max(0, pair.priority)))
         self._opening = Opening(pair.source, pair.target, pair.state, pair.direction, create_target=pair.create_target)
@@ -108,7 +127,8 @@ class Job:
         return self.tally.docs == 0 and self._journal is not None and self._journal.since == "0"
 
     def _is_caught_up(self) -> bool:
-        return self._reader.at_end and self._reader.is_empty and self._sender.is_empty and self._ledger.is_empty
+        parts = (self._reader, self._sender, self._ledger, self._express)
+        return self._reader.at_end and all(part.is_empty for part in parts)
 
     def cut(self, why: str) -> None:
         """Say that the connection is lost. Calls under way are broken and taken back at the next turn."""
@@ -139,9 +159,15 @@ class Job:
         """Say that the source has news."""
         self._reader.at_end = False
 
+    def wake(self) -> None:
+        """Something may have changed: the gate and whoever names express documents are asked again."""
+        self.held_until = 0.0
+        self._express.wake()
+
     def wakes_at(self) -> float | None:
         """Return when to ask for a turn again though nothing arrives, None for never."""
-        times = [self.pace.not_before] if self.pace.not_before > time.monotonic() else []
+        now = time.monotonic()
+        times = [at for at in (self.pace.not_before, self.held_until) if now < at < math.inf]
         later = self._sender.wakes_at()
         return min([*times, *([later] if later is not None else [])], default=None)
 
@@ -157,13 +183,20 @@ class Job:
         if self._journal.is_due(now) and self._journal.publish(now):
             return Turn.STEP
         load = self._load()
-        if (
-            self._sender.send(now, flush=False)
-            or self._reader.turn(now)
-            or self._sender.send(now, flush=self._may_flush())
-        ):
+        if self._carry(now):
             return Turn.DATA if self._load() > load else Turn.STEP
         return self._rest(now)
+
+    def _carry(self, now: float) -> bool:
+        """Start one call for documents, as far as the gate is open. Tell whether one was started, or rows sorted."""
+        if now < self.held_until:
+            return self._reader.turn(now, held=True)
+        return (
+            self._express.turn(now, self._reader.claim)
+            or self._sender.send(now, flush=False)
+            or self._reader.turn(now)
+            or self._sender.send(now, flush=self._may_flush())
+        )
 
     def _load(self) -> int:
         """Count the calls under way that carry documents over a wire."""
@@ -204,7 +237,12 @@ class Job:
     def _reap(self, now: float) -> bool:
         assert self._journal is not None
         # All three: a cut breaks calls of each, and they belong back in their queues before anything is sent.
-        taken = [self._sender.reap(now), self._reader.reap(now), self._journal.reap(now)]
+        taken = [
+            self._sender.reap(now),
+            self._express.reap(now, self._reader.give_back),
+            self._reader.reap(now),
+            self._journal.reap(now),
+        ]
         return any(taken)
 
     def _note(self) -> None:
@@ -249,10 +287,13 @@ class Job:
         """Return how the pair stands, for people."""
         up, down = (wire.meter if wire is not None else None for wire in reversed(self._wires))
         rate = up.up if up is not None else down.down if down is not None else None
+        state = self._state(now)
+        queued_docs = self._ledger.open_docs + (0 if self._reader.at_end else self._reader.pending_rows)
+        queued_bytes = self._queued_bytes(queued_docs)
         return Progress(
             label=self.pair.label,
-            state=self._state(now),
-            queued_docs=self._ledger.open_docs + (0 if self._reader.at_end else self._reader.pending_rows),
+            state=state,
+            queued_docs=queued_docs,
             docs_written=self.tally.docs_written,
             refused=self.tally.refused,
             bytes_out=self.tally.wire_out,
@@ -260,7 +301,17 @@ class Job:
             rate_bps=int(rate.value * 8) if rate is not None and rate.measured else 0,
             last_success=self._last_success,
             last_error=self.link_error or self.pace.last_error,
+            queued_bytes=queued_bytes,
+            eta_s=_time_left(state, queued_bytes, rate),
+            held_s=self.held_until - now if state is JobState.HELD else None,
         )
+
+    def _queued_bytes(self, docs: int) -> int | None:
+        """Estimate what so many documents will take on the line from those seen so far."""
+        if not docs and self._journal is not None and self._reader.at_end:
+            return 0
+        each = self._reader.doc_wire_bytes
+        return None if each is None or self._journal is None else int(docs * each)
 
     def _state(self, now: float) -> JobState:
         if self.link_error is not None:
@@ -270,5 +321,12 @@ class Job:
         if self._journal is None:
             return JobState.STARTING
         if not self._is_caught_up():
-            return JobState.SENDING
+            return JobState.HELD if now < self.held_until else JobState.SENDING
         return JobState.IDLE if self.continuous else JobState.DONE
+
+
+def _time_left(state: JobState, size: int | None, rate: Rate | None) -> float | None:
+    if size == 0:
+        return 0.0
+    moving = state in (JobState.STARTING, JobState.SENDING) and rate is not None and rate.measured
+    return size / rate.value if moving and size is not None and rate is not None else None

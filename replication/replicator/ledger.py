@@ -54,6 +54,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
+        # What goes ahead of the feed: None when it is settled, else the rows that have met it since.
+        self._ahead: dict[tuple[DocId, Rev], list[Item] | None] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -70,13 +72,53 @@ class Ledger:
             Item(row.seq, row.id, row.leaves, set(row.leaves), list(row.leaves), doubtful=doubtful) for row in page.rows
         ]
         self._items.extend(items)
+        for item in items if self._ahead else ():
+            self._meet(item)
         # The end of the page: rows without a seq of their own are covered by it, and so is a page without rows.
         self._items.append(Item(page.last_seq, DocId(""), ()))
         return items
 
     def settle(self, item: Item, rev: Rev) -> None:
-        """Note that nothing more is to be done for one revision."""
+        """Note that nothing more is to be done for one revision, in whatever row it stands."""
         item.open.discard(rev)
+        key = item.id, rev
+        met = self._ahead.get(key)
+        if met:
+            for row in met:
+                row.open.discard(rev)
+            del self._ahead[key]
+        elif met is not None:
+            self._ahead[key] = None
+
+    def go_ahead(self, doc_id: DocId, rev: Rev) -> None:
+        """Note that a revision is carried before the feed names it: its row will have nothing to do."""
+        self._ahead.setdefault((doc_id, rev), [])
+
+    @property
+    def anything_ahead(self) -> bool:
+        """Was something carried that the feed has not named yet?"""
+        return bool(self._ahead)
+
+    def is_settled_ahead(self, doc_id: DocId, rev: Rev) -> bool:
+        """Was the revision carried before, and is nothing more to be done for it?"""
+        return self._ahead.get((doc_id, rev), ()) is None
+
+    def forget_ahead(self) -> None:
+        """The feed has been read to its end: what was carried and not named by now will not be."""
+        self._ahead = {key: rows for key, rows in self._ahead.items() if rows is not None}
+
+    def _meet(self, item: Item) -> None:
+        """Take out of a row what went ahead of it."""
+        for rev in item.leaves:
+            if (item.id, rev) not in self._ahead:
+                continue
+            item.ask.remove(rev)
+            rows = self._ahead[item.id, rev]
+            if rows is None:
+                item.open.discard(rev)
+                del self._ahead[item.id, rev]
+            else:
+                rows.append(item)
 
     def advance(self) -> Seq | None:
         """Forget the settled rows at the front and return the last seq among them, None if it did not move."""

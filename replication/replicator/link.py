@@ -21,6 +21,7 @@ from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 from replication.replicator.figures import Figures, Progress
+from replication.replicator.gate import Gate
 from replication.replicator.job import Job, Pair, Turn
 from replication.replicator.vouching import Vouching
 from replication.replicator.watcher import ServerWatcher, Watcher
@@ -37,7 +38,8 @@ ProgressCallback = Callable[[list[Progress]], None]
 
 
 class Link:
-    """Runs pairs until they are settled, or until stopped. `random` spreads the tries after a cut."""
+    """Runs pairs until they are settled, or until stopped. `random` spreads the tries after a cut; `gate` says when
+    each pair may carry documents, None is always."""
 
     def __init__(
         self,
@@ -45,12 +47,15 @@ class Link:
         *,
         on_progress: ProgressCallback | None = None,
         on_refusal: RefusalCallback | None = None,
+        gate: Gate | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         if not pairs:
             raise ValueError("a link needs at least one pair")
         self._on_progress = on_progress
         self._on_refusal = on_refusal
+        self._gate = gate
+        self._woken = False
         self._refusals_told = [0] * len(pairs)
         self._backoff = Backoff(random)
         self._wires: dict[int, Wire] = {}
@@ -64,6 +69,7 @@ class Link:
         self._heard = False
         self._was_cut = False
         self._seconds = 0.0
+        self._told_traffic = [(0, 0)] * len(pairs)
         self._progress = [job.progress(time.monotonic()) for job in self._jobs]
         self._alarm = Alarm()
 
@@ -86,7 +92,9 @@ class Link:
         return self._progress
 
     def wake(self) -> None:
-        """End the run's current wait: there is news, or `stop` was set."""
+        """End the run's current wait: there is news, the gate may have opened, other documents are wanted first, or
+        `stop` was set."""
+        self._woken = True
         self._alarm.ring()
 
     def figures(self) -> Figures:
@@ -202,6 +210,7 @@ class Link:
             moved = self._turn()
             self._tell()
             self._pump(0.0 if moved else self._nap_s())
+            self._tell_gate()
         except LinkError as exc:
             self._cut(exc, stop)
 
@@ -222,18 +231,34 @@ class Link:
     def _turn(self) -> bool:
         """Give one job one turn. Tell whether it did something."""
         now = time.monotonic()
+        if self._woken:
+            self._woken = False
+            for job in self._jobs:
+                job.wake()
         if self._open():
             return True
         for job in self._order():
             if any(not self._vouchings[id(endpoint)].is_open for endpoint in job.endpoints):
                 continue
-            turn = job.turn(now)
+            turn = self._turn_of(job, now)
             if turn is Turn.DATA:
                 self._data_turns += 1
                 job.last_turn = self._data_turns
             if turn is not Turn.NOTHING:
                 return True
         return self._take_note()
+
+    def _turn_of(self, job: Job, now: float) -> Turn:
+        if self._gate is not None and now >= job.held_until:
+            wait_s = self._gate.waits_s(job.pair)
+            job.held_until = now + wait_s if wait_s > 0 else 0.0
+        for endpoint in job.endpoints:
+            endpoint.account = job.traffic
+        try:
+            return job.turn(now)
+        finally:
+            for endpoint in job.endpoints:
+                endpoint.account = None
 
     def _order(self) -> list[Job]:
         """By priority, those served longest ago first among equals; each eighth time the other way round."""
@@ -274,6 +299,7 @@ class Link:
             if self._heard:
                 wire.meter.cut(now, lost_batch=bool(wire.writes))  # what was read is kept
             wire.endpoint.close()
+        self._tell_gate()
         for vouching in self._vouchings.values():
             vouching.restart()
         if all(job.is_settled for job in self._jobs):
@@ -297,6 +323,17 @@ class Link:
         self._progress = [job.progress(now) for job in self._jobs]
         if self._on_progress is not None:
             self._on_progress(self._progress)
+
+    def _tell_gate(self) -> None:
+        """Tell the gate what has travelled since the last time."""
+        if self._gate is None:
+            return
+        for index, job in enumerate(self._jobs):
+            out, into = job.traffic.bytes_out, job.traffic.bytes_in
+            told_out, told_in = self._told_traffic[index]
+            if (out, into) != (told_out, told_in):
+                self._told_traffic[index] = out, into
+                self._gate.carried(job.pair, out - told_out, into - told_in)
 
     def _tell_refusals(self) -> None:
         """Hand on what was refused since the last time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from replication.document import Doc, DocId, Rev, Seq
@@ -83,6 +83,7 @@ class Reader:
         pace: Pace,
         tally: Tally,
         refused: Callable[[Item, Rev, Refusal], None],
+        cover: Callable[[Sequence[Item]], list[Item]],
     ) -> None:
         self._source = source
         self._target = target
@@ -92,6 +93,7 @@ class Reader:
         self._pace = pace
         self._tally = tally
         self._refused = refused
+        self._cover = cover
         self._unsorted: deque[Item] = deque()
         self._wanted: deque[Want] = deque()
         self._feed: _Feed | None = None
@@ -127,6 +129,13 @@ class Reader:
         return not (self._unsorted or self._wanted or self._feed or self._asked or self._fetched)
 
     @property
+    def doc_wire_bytes(self) -> float | None:
+        """What a document takes on the line, by those seen so far; None before the first."""
+        if not self._doc_bytes.measured:
+            return None
+        return self._doc_bytes.value * (1.0 if self._source_wire is not None else self._sender.compression)
+
+    @property
     def nothing_coming(self) -> bool:
         """Is the sender to send what it has, because no more will join it soon?"""
         return not (self._wanted or self._fetched)
@@ -145,20 +154,39 @@ class Reader:
         """Fetch a revision again, with the bytes of all its attachments."""
         self._wanted.appendleft(Want(parcel.want.item, parcel.want.rev))
 
+    def claim(self, doc_id: DocId) -> Item | None:
+        """Give up a row that was read and not begun with; None where there is none."""
+        for item in self._unsorted:
+            if item.id == doc_id and not item.doubtful:
+                self._unsorted.remove(item)
+                return item
+        wants = [want for want in self._wanted if want.item.id == doc_id and not want.atts_since]
+        for want in wants:
+            self._wanted.remove(want)
+            want.item.ask.append(want.rev)
+        return wants[0].item if wants else None
+
+    def give_back(self, item: Item) -> None:
+        """Take a row again that was claimed."""
+        self._unsorted.appendleft(item)
+
     # One call at a time
 
-    def turn(self, now: float) -> bool:
-        """Start one call if there is need and room. Tell whether one was started, or rows were sorted."""
-        return self.sort_rows() or self._fetch(now) or self._read_feed(now)
+    def turn(self, now: float, *, held: bool = False) -> bool:
+        """Start one call if there is need and room. Tell whether one was started, or rows were sorted.
+
+        While `held` nothing is asked for that brings documents over a line."""
+        may_fetch = self._source_wire is None or not held
+        return self.sort_rows() or (may_fetch and self._fetch(now)) or self._read_feed(now, bare=held)
 
     def sort_rows(self) -> bool:
         """Find out what of the rows read is missing at the target, or start to. Tell whether anything was done."""
         return self._sort() or self._ask()
 
-    def _read_feed(self, now: float) -> bool:
+    def _read_feed(self, now: float, *, bare: bool) -> bool:
         if self.at_end or self._feed is not None or len(self._unsorted) + len(self._wanted) >= self._fetch_docs(now):
             return False
-        with_docs = self._takes_docs()
+        with_docs = self._takes_docs() and not bare
         if with_docs and not self._room_for_stretch():
             return False
         limit = self._stretch_docs() if with_docs else self._feed_limit(now)
@@ -169,7 +197,7 @@ class Reader:
 
     def _takes_docs(self) -> bool:
         """Are the documents to come with the feed, because they are surely missing at the target?"""
-        if self._source_wire is None or self._doubtful_rows > 0:
+        if self._source_wire is None or self._doubtful_rows > 0 or self._ledger.anything_ahead:
             return False
         return self._known_share.value <= KNOWN_SHARE_TO_ASK
 
@@ -290,11 +318,13 @@ class Reader:
             self._measure_feed(feed, answer)
         items = self._ledger.add(page, doubtful=self._doubtful_rows > 0)
         self._doubtful_rows = max(0, self._doubtful_rows - len(items))
-        self._unsorted.extend(items)
+        self._unsorted.extend(item for item in self._cover(items) if item.ask)
         self._tally.docs += len(items)
         self.feed_seq = page.last_seq
         self.pending_rows = page.pending
         self.at_end = page.pending == 0 or not items
+        if self.at_end:
+            self._ledger.forget_ahead()
 
     def _measure_feed(self, feed: _Feed, answer: FeedAnswer) -> None:
         self._brought.update(answer.docs)

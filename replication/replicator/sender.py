@@ -77,6 +77,7 @@ class Sender:
         self._tally = tally
         self._outcomes = outcomes
         self._ready: deque[Parcel] = deque()
+        self._ahead: deque[Parcel] = deque()
         self._again: deque[_Batch] = deque()
         self._later: list[tuple[float, Parcel]] = []
         self._sent: deque[_Sent] = deque()
@@ -85,11 +86,21 @@ class Sender:
 
     @property
     def is_empty(self) -> bool:
-        return not (self._ready or self._again or self._later or self._sent)
+        return not (self._ready or self._ahead or self._again or self._later or self._sent)
+
+    @property
+    def ahead(self) -> int:
+        """How many parcels wait that go before all others."""
+        return len(self._ahead)
 
     @property
     def in_flight(self) -> int:
         return len(self._sent)
+
+    @property
+    def compression(self) -> float:
+        """What a byte becomes on the way to the target."""
+        return self._compression.value if self._wire is not None else 1.0
 
     def wakes_at(self) -> float | None:
         """Return when a parcel put off may be tried again."""
@@ -109,6 +120,11 @@ class Sender:
             self._ready.extendleft(reversed(parcels))
         else:
             self._ready.extend(parcels)
+
+    def offer_ahead(self, parcels: Sequence[Parcel]) -> None:
+        """Queue parcels before all others, behind those offered so before."""
+        self.ready_bytes += sum(parcel.out.size for parcel in parcels)
+        self._ahead.extend(parcels)
 
     def send(self, now: float, *, flush: bool) -> bool:
         """Send one batch if there is room and a full batch, or any with `flush`. Tell whether one went out."""
@@ -137,15 +153,15 @@ class Sender:
         if self._again:
             return self._again.popleft()
         limit = self.batch_bytes(now)
-        if not self._ready or (self.ready_bytes < limit and not flush):
+        if not self._ahead and (not self._ready or (self.ready_bytes < limit and not flush)):
             return None
         parcels: list[Parcel] = []
         size = 0
-        while self._ready and len(parcels) < LOCAL_BATCH_DOCS:
-            size += self._ready[0].out.size
+        while (queue := self._ahead or self._ready) and len(parcels) < LOCAL_BATCH_DOCS:
+            size += queue[0].out.size
             if parcels and size > limit:
                 break
-            parcels.append(self._ready.popleft())
+            parcels.append(queue.popleft())
         self.ready_bytes -= sum(parcel.out.size for parcel in parcels)
         return _Batch(parcels)
 
