@@ -6,7 +6,7 @@ The question asked of it is never "is it revoked?" but "had it been revoked by t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -74,7 +74,11 @@ class CrlSet:
 
     def adding(self, crl: Crl) -> CrlSet:
         """Return this set and `crl`."""
-        return CrlSet([crl, *(known for found in self._by_issuer.values() for known in found)])
+        return CrlSet([crl, *self])
+
+    def __iter__(self) -> Iterator[Crl]:
+        """Yield every CRL of the set."""
+        return (crl for found in self._by_issuer.values() for crl in found)
 
     def of(self, issuer: bytes) -> tuple[Crl, ...]:
         """Return every CRL that claims this issuer (DER of its name), highest number first."""
@@ -118,6 +122,8 @@ def parse_crl(der: bytes) -> Crl:
         raise Malformed(f"not a CRL with a number: {exc}") from exc
     if next_update is None:
         raise Malformed("this CRL does not say when the next one is due")
+    if not 0 <= number < 1 << 63:  # RFC 5280 allows 20 octets; ours rise by one and are kept in 64-bit columns
+        raise Malformed(f"a CRL number of {number.bit_length()} bits is not one that rose by ones")
     if unknown:  # a delta CRL or one for part of the certificates would be read as the whole
         raise Malformed(f"critical CRL extension {', '.join(unknown)} is not supported")
     fingerprint = base64url.encode(sha256(der).digest())

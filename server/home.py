@@ -131,6 +131,24 @@ class Home:
             raise Refused("ca_exists", f"{self._ca_key} exists; a new CA key would orphan every certificate it issued")
         write_atomically(self._ca_key, keys.private_to_pem(key, _passphrase()))
 
+    # Earlier generations of the CA: keys/ca-<mark>.key and certs/chain-<mark>.pem, kept to sign revocation lists
+
+    def retired_marks(self) -> list[str]:
+        """Return the marks (eight hexadecimal digits of the key identifier) of the CA's earlier keys, newest first."""
+        found = sorted(self.path.glob("certs/chain-*.pem"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        return [path.stem.removeprefix("chain-") for path in found]
+
+    def retired_key(self, mark: str) -> PrivateKey:
+        """Return an earlier CA key. Raises `Refused("no_ca_key")` or `Refused("bad_key")` as `ca_key` does."""
+        path = self.path / "keys" / f"ca-{mark}.key"
+        if not path.exists():
+            raise Refused("no_ca_key", f"{path} is missing; bring the medium that holds it")
+        return _read_key(path, _passphrase())
+
+    def retired_chain(self, mark: str) -> list[x509.Certificate]:
+        """Return the chain of an earlier CA key, its own certificate first."""
+        return self._certificates(f"chain-{mark}.pem")
+
     # Certificates
 
     def node_certificate(self) -> x509.Certificate | None:

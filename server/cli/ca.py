@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+
+from crypto.certificates import parse_certificate
 from server.cli.common import Commands, add_home, open_node, print_table
-from server.errors import Refused
+from server.errors import Missing, Refused
 from server.home import Home, read_bounded, write_atomically
-from server.pki.authority import Authority
+from server.node.assembly import Node
+from server.pki.authority import CRL_LIFE, Authority
+from server.pki.directory import is_issued_to
 from server.pki.request import (
     MAX_CHAIN,
     MAX_REQUEST_BYTES,
@@ -47,10 +52,17 @@ def register(commands: Commands) -> None:
     parser = sub.add_parser("list", help="the node's own certificates, and those of its unit's people")
     add_home(parser)
     parser.set_defaults(run=_list)
-    parser = sub.add_parser("revoke", help="revoke a person's certificates: a lost phone, somebody who left")
+    parser = sub.add_parser("revoke", help="revoke certificates: a lost phone, a stolen server, a unit that was closed")
     add_home(parser)
-    parser.add_argument("subject", help="urn:tram:subject:…")
+    parser.add_argument("subject", help="urn:tram:subject:… or urn:tram:node:…, or the code of a unit below: its CA")
+    parser.add_argument(
+        "--lost-key", action="store_true", help="somebody else may hold the key: the day before is in doubt"
+    )
     parser.set_defaults(run=_revoke)
+    parser = sub.add_parser("crl", help="issue the next revocation list now; a serving node does it every week")
+    add_home(parser)
+    parser.add_argument("--days", type=int, default=CRL_LIFE.days, help="how long it holds, for a key in a safe")
+    parser.set_defaults(run=_crl)
 
 
 def _request(arguments: argparse.Namespace) -> int:
@@ -113,6 +125,37 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _revoke(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
-        count = node.people.revoke_certificates(arguments.subject)
+        if arguments.lost_key or not arguments.subject.startswith("urn:tram:subject:"):
+            count = revoke_by_name(node, arguments.subject, lost=arguments.lost_key)
+        else:
+            count = node.people.revoke_certificates(arguments.subject)
     print(f"{count} certificates of {arguments.subject} are revoked; the list travels with the next sync")
+    return 0
+
+
+def revoke_by_name(node: Node, subject: str, *, lost: bool) -> int:
+    """Revoke what this unit's CA issued to a person, a node, or the CA of a unit below. Returns how many."""
+    node.model.follower.catch_up()
+    found: dict[str, str] = {}  # fingerprint → a database that holds it
+    for name in (each for each in node.store.names() if not each.startswith("f-")):
+        for row in node.model.queries.certificates(name):
+            certificate = parse_certificate(node.directory.certificate(name, row.fingerprint))
+            if is_issued_to(certificate, subject) and node.crls.is_ours(certificate):
+                found.setdefault(row.fingerprint, name)
+    if not found:
+        raise Missing(f"{node.unit} issued no certificate to {subject[:80]}")
+    reason = x509.ReasonFlags.key_compromise if lost else x509.ReasonFlags.unspecified
+    node.crls.revoke(found, reason)
+    node.model.follower.catch_up()
+    return len(found)
+
+
+def _crl(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        for authority in Authority.generations(node.home):
+            crl = node.crls.issue(authority, life=timedelta(days=arguments.days))
+            number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            name = authority.certificate.subject.rfc4514_string()
+            print(f"list {number} of {name}: {len(crl)} revoked, next one due {crl.next_update_utc:%Y-%m-%d}")
+    print("it travels with the next sync")
     return 0

@@ -62,6 +62,14 @@ def _complaints(node: Node) -> Iterator[str]:
             "the system's clock stands before a time this node has vouched for, so it signs no receipts: set the clock;"
             " if that earlier time was wrong, stop the node and: tram doctor DIR --accept-clock"
         )
+    trust = node.trust.freshness(node.database, node.clock.now())
+    if trust.reason is not None:
+        yield f"{trust.reason.en} Until then results can be neither issued nor returned"
+    elif trust.soon:
+        yield (
+            f"a revocation list lapses on {trust.due:%Y-%m-%d}: sync with the unit above; if the list is {node.unit}'s,"
+            " start the node with the CA key unlocked, or: tram ca crl DIR"
+        )
     left = node.signer.certificate.not_valid_after_utc - node.clock.now()
     if left < RENEW_NODE_BEFORE:
         yield f"the node's certificate ends in {left.days} days; start the node with the CA key unlocked"

@@ -180,6 +180,7 @@ def _common(node: Node, t: Translator) -> dict[str, Any]:
         "other_lang_name": LANGUAGES[t.other],
         "node": about,
         "csrf": "",
+        "trust": node.trust.freshness(node.database, node.clock.now()),
     }
 
 

@@ -18,7 +18,7 @@ from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
 from server.errors import Refused
 from server.intake.documents import check_name
 from server.intake.refusal import refusing
-from server.pki.directory import Directory, UnknownCertificate, authority_key_id, is_ca, key_id
+from server.pki.directory import Directory, UnknownCertificate, authority_key_id, crl_key_id, is_ca, key_id
 from server.pki.documents import parse_der_body
 
 _NO_CRLS = CrlSet()
@@ -67,9 +67,26 @@ def check_crl_document(doc: Doc, *, database: str, directory: Directory) -> Crl:
         issuers = [*roots, *map(parse_certificate, directory.authorities(database).get(wanted, []))]
     if not issuers:
         raise UnknownCertificate(f"the CA with key {wanted} that signed this CRL is not in {database}", f"key:{wanted}")
-    if not any(is_issued_by(crl, issuer) for issuer in issuers):  # 9
+    issuer = next((each for each in issuers if is_issued_by(crl, each)), None)
+    if issuer is None:  # 9
         raise Refused("bad_crl", f"CRL number {crl.number} was not signed by the CA it names")
+    _check_rises(crl, issuer, directory.crls(database))
     return crl
+
+
+def _check_rises(crl: Crl, issuer: x509.Certificate, known: CrlSet) -> None:
+    """Raise `Refused("crl_rollback")` for a list made later than one here that bears a higher number, or the same.
+
+    Old lists may come late and in any order: they change no answer, since the highest number counts. But one that is
+    newer and numbered lower would bring revoked certificates back to life wherever the other had not arrived.
+    """
+    for other in known.of(crl.issuer):
+        if other.number >= crl.number and other.this_update < crl.this_update and is_issued_by(other, issuer):
+            raise Refused(
+                "crl_rollback",
+                f"CRL number {crl.number} of {crl.this_update:%Y-%m-%dT%H:%MZ} comes after number {other.number} of"
+                f" {other.this_update:%Y-%m-%dT%H:%MZ}; numbers only rise, so its CA must issue a higher one",
+            )
 
 
 def _verify_leaf(der: bytes, certificate: x509.Certificate, database: str, directory: Directory, at: datetime) -> None:
@@ -106,8 +123,7 @@ def _inside(certificate: x509.Certificate, now: datetime) -> datetime:
 
 
 def _crl_issuer_key(crl: Crl) -> str:
-    try:
-        value = crl.entries.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except x509.ExtensionNotFound as exc:
-        raise Refused("bad_crl", "this CRL does not say which key signed it") from exc
-    return value.key_identifier.hex() if value.key_identifier else ""
+    found = crl_key_id(crl)
+    if not found:
+        raise Refused("bad_crl", "this CRL does not say which key signed it")
+    return found

@@ -66,6 +66,16 @@ class Admissions:
                 (verdict.status, verdict.reason, database, doc_id),
             )
 
+    def with_reason(self, database: str, reason: str, after: str, limit: int) -> list[tuple[str, datetime]]:
+        """Return up to `limit` (document, first admission) of a database whose verdict bears this word, by id, from
+        the one after `after` on."""
+        rows = self._db.rows(
+            "SELECT doc_id, admitted FROM admissions WHERE database = ? AND reason = ? AND doc_id > ?"
+            " ORDER BY doc_id LIMIT ?",
+            (database, reason, after, limit),
+        )
+        return [(row["doc_id"], datetime.fromisoformat(row["admitted"])) for row in rows]
+
     def of(self, database: str, doc_id: str) -> Admission | None:
         """Return an event's admission, None for one this node never took."""
         row = self._db.row("SELECT * FROM admissions WHERE database = ? AND doc_id = ?", (database, doc_id))

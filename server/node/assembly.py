@@ -43,9 +43,12 @@ from server.pki.authority import renew_node
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
 from server.pki.peers import PeerCertificates
+from server.pki.revocation import CrlKeeper, RevocationLists
 from server.readmodel.model import ReadModel
 from server.receipts import Receipts
 from server.tokens import TokenVerifier
+from server.trust import TrustState
+from server.trust.rejudging import Rejudging
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,12 +90,21 @@ class Node:
             chain=home.chain(),
             urn=self.signer.urn,
         )
+        self.trust = TrustState(self.directory)
+        self.crls = RevocationLists(
+            home=home,
+            store=self.store,
+            directory=self.directory,
+            intake=self.intake,
+            clock=self.clock,
+            urn=self.signer.urn,
+        )
+        self.crl_keeper = CrlKeeper(self.crls, Rejudging(self.store, self.directory, self.admissions).clear_stale)
         self.numbering = Numbering(self.db)
         self.people = People(
             home=home,
             db=self.db,
-            store=self.store,
-            directory=self.directory,
+            lists=self.crls,
             signer=self.signer,
             copier=self.copier,
             intake=self.intake,
@@ -117,7 +129,7 @@ class Node:
             model=self.model,
             clock=self.clock,
         )
-        self.directory.on_crl = self.tokens.forget
+        self.directory.on_crl = self._crl_came
         self.access = NodeAccess(
             unit=home.unit,
             store=self.store,
@@ -161,6 +173,7 @@ class Node:
         self._lock = take_lock(self.home.path)
         self.model.follower.start()
         self.receipts.start()
+        self.crl_keeper.start()
         self._server = Server(app, host=host, port=port, certificate=certificate, key=key)
         self._server.start()
         if sync:
@@ -173,6 +186,7 @@ class Node:
             self._server.stop()
             self._server = None
         self.sync.stop()
+        self.crl_keeper.stop()
         self.receipts.stop()
         self.close()
 
@@ -195,6 +209,10 @@ class Node:
         parent = self.home.settings.parent
         if parent and not any(link.name == PARENT for link in self.links.all()):
             self.links.put(Neighbour(PARENT, parent, "parent"))
+
+    def _crl_came(self, database: str) -> None:
+        self.tokens.forget()
+        self.crl_keeper.notice(database)
 
     def _renew_certificate(self) -> None:
         try:

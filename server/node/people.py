@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from crypto.crl import Crl, Revocation, revocation_of
 from crypto.keys import PublicKey
 from replication.document import Doc
-from replication.store import Store
 from server import enrolment
 from server.dossier import units
-from server.dossier.documents import crl_doc
 from server.dossier.times import format_time
 from server.enrolment import Enrolment, Enrolments
 from server.errors import Missing, Refused
@@ -23,7 +19,7 @@ from server.node.signing import NodeSigner
 from server.nodedb import NodeDb
 from server.pki.authority import Authority, new_subject_id
 from server.pki.credentials import CredentialCopier
-from server.pki.directory import Directory, key_id
+from server.pki.revocation import RevocationLists
 from server.readmodel.model import ReadModel
 
 
@@ -35,8 +31,7 @@ class People:
         *,
         home: Home,
         db: NodeDb,
-        store: Store,
-        directory: Directory,
+        lists: RevocationLists,
         signer: NodeSigner,
         copier: CredentialCopier,
         intake: Intake,
@@ -44,8 +39,7 @@ class People:
         clock: NodeClock,
     ) -> None:
         self._home = home
-        self._store = store
-        self._directory = directory
+        self._lists = lists
         self._signer = signer
         self._copier = copier
         self._intake = intake
@@ -129,29 +123,14 @@ class People:
         Raises `Missing` if there are none, and as `Authority.open`.
         """
         self._model.follower.catch_up(self._database)
-        authority = Authority.open(self._home)
-        own = {row.serial for row in self._model.queries.certificates(self._database, subject)}
+        own = [row.fingerprint for row in self._model.queries.certificates(self._database, subject)]
         if not own:
             raise Missing(f"{self._home.unit} issued no certificate to {subject[:80]}")
-        now = self._clock.now()
-        issuer = authority.certificate.subject.public_bytes()
-        known = self._directory.crls(self._database).of(issuer)
-        revoked = {entry.serial_number: revocation_of(known[0], entry.serial_number) for entry in _entries(known)}
-        for serial in map(int, own):
-            revoked.setdefault(serial, Revocation(serial, now))
-        number = known[0].number + 1 if known else 1
-        crl = authority.issue_crl([each for each in revoked.values() if each], number=number, now=now)
-        for name in self._databases_with(authority.certificate):
-            self._admit(crl_doc(crl.public_bytes(Encoding.DER)), name)
+        self._lists.revoke(dict.fromkeys(own, self._database))
+        self._model.follower.catch_up()
         return len(own)
 
     # Inside
-
-    def _databases_with(self, authority: x509.Certificate) -> list[str]:
-        """Return the databases in which certificates of this unit's CA are: that is where its CRL has to be."""
-        wanted = key_id(authority)
-        names = [name for name in self._store.names() if not name.startswith("f-")]
-        return [name for name in names if name == self._database or wanted in self._directory.authorities(name)]
 
     def _sign_approval(self, subject: str, name: str, found: Enrolment) -> None:
         if self._model.queries.approval(found.thumbprint, self._home.unit) is None:
@@ -185,8 +164,3 @@ class People:
         certificate = Authority.open(self._home).issue_person(public_key, subject_id=subject_id, now=self._clock.now())
         self._copier.ensure_certificate(self._database, certificate)
         return certificate
-
-
-def _entries(known: tuple[Crl, ...]) -> list[x509.RevokedCertificate]:
-    """Return what the newest CRL revokes."""
-    return list(known[0].entries) if known else []

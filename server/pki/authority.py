@@ -7,6 +7,7 @@ certificate; certificates replicate to every tier.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from datetime import datetime, timedelta
 
@@ -21,6 +22,8 @@ from crypto.names import is_within, unit_dns
 from server.dossier import units
 from server.errors import Refused
 from server.home import Home
+
+_LOG = logging.getLogger(__name__)
 
 ROOT_LIFE = timedelta(days=20 * 365)
 CA_LIFE = timedelta(days=10 * 365)
@@ -53,6 +56,20 @@ class Authority:
         if chain[0].public_key() != key.public_key():
             raise Refused("bad_key", f"{home.path / 'keys/ca.key'} is not the key of the installed CA certificate")
         return cls(home.unit, key, chain)
+
+    @classmethod
+    def generations(cls, home: Home) -> list[Authority]:
+        """Return the authority of a home and those of its earlier keys that are still here, newest first.
+
+        Raises as `open`; an earlier key that is locked or was taken away is left out.
+        """
+        found = [cls.open(home)]
+        for mark in home.retired_marks():
+            try:
+                found.append(cls(home.unit, home.retired_key(mark), home.retired_chain(mark)))
+            except Refused as exc:
+                _LOG.warning("the retired CA key %s cannot be used: %s", mark, exc)
+        return found
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -102,7 +119,9 @@ class Authority:
             serial=x509.random_serial_number(),
         )
 
-    def issue_crl(self, revoked: list[Revocation], *, number: int, now: datetime) -> x509.CertificateRevocationList:
+    def issue_crl(
+        self, revoked: list[Revocation], *, number: int, now: datetime, life: timedelta = CRL_LIFE
+    ) -> x509.CertificateRevocationList:
         """Return the CA's next CRL. `revoked` is everything ever revoked, `number` above all earlier ones."""
         return build_crl(
             self.certificate,
@@ -110,7 +129,7 @@ class Authority:
             number=number,
             revoked=revoked,
             this_update=now,
-            next_update=now + CRL_LIFE,
+            next_update=now + life,
         )
 
     def _end(self, now: datetime, life: timedelta) -> datetime:

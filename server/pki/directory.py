@@ -16,11 +16,12 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from crypto.certificates import parse_certificate
+from crypto.certificates import dns_suffix_of, parse_certificate
 from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_chain
 from crypto.crl import Crl, CrlSet, parse_crl
 from crypto.errors import UntrustedChain
 from crypto.event import fingerprint_of
+from crypto.names import unit_dns
 from replication.document import Doc, DocId
 from replication.errors import NotFound
 from replication.store import AllDocsQuery, GetRequest, Store
@@ -33,6 +34,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS authorities (
     database TEXT NOT NULL, key_id TEXT NOT NULL, fingerprint TEXT NOT NULL, der BLOB NOT NULL,
     PRIMARY KEY (database, fingerprint));
+CREATE TABLE IF NOT EXISTS crl_numbers (
+    database TEXT NOT NULL, key_id TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (database, key_id)) WITHOUT ROWID;
 """
 
 MAX_DEPTH = 10  # `crypto.names` lets a tree be eight levels deep
@@ -62,7 +66,7 @@ class Directory:
         self._anchor_keys = frozenset(key_id(each) for each in anchors)
         self.anchors = TrustAnchors(anchors)
         self._cache = ChainCache()
-        self.on_crl: Callable[[], None] = lambda: None
+        self.on_crl: Callable[[str], None] = lambda _: None
         db.ensure(SCHEMA)
 
     # Learning
@@ -80,11 +84,23 @@ class Directory:
             self._paths = {key: path for key, path in self._paths.items() if key[0] != database}
 
     def learn_crl(self, database: str, crl: Crl) -> None:
-        """Count a CRL that has been stored in `database`."""
+        """Count a CRL that has been stored in `database`. Its number is remembered where a restored store cannot
+        make anybody forget it."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO crl_numbers VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET number = max(number, excluded.number)",
+                (database, crl_key_id(crl), crl.number),
+            )
         known = self.crls(database)
         with self._lock:
             self._crls[database] = self._crls.get(database, known).adding(crl)
-        self.on_crl()
+        self.on_crl(database)
+
+    def highest_number(self, database: str, key: str) -> int:
+        """Return the highest CRL number ever stored in `database` for the CA with this key identifier, 0 for none."""
+        row = self._db.row("SELECT number FROM crl_numbers WHERE database = ? AND key_id = ?", (database, key))
+        return int(row["number"]) if row else 0
 
     def is_empty(self) -> bool:
         """Say whether no CA has ever been noted."""
@@ -106,6 +122,10 @@ class Directory:
 
     # Looking up
 
+    def names(self) -> list[str]:
+        """Return the names of all databases of the store."""
+        return self._store.names()
+
     def leaf(self, database: str, fingerprint: str) -> bytes | None:
         """Return the DER of the certificate with this thumbprint in `database`, None if it is not there."""
         found = self._leaves.get((database, fingerprint))
@@ -120,6 +140,13 @@ class Directory:
             if len(self._leaves) >= _LEAVES_KEPT:
                 del self._leaves[next(iter(self._leaves))]
             self._leaves[database, fingerprint] = der
+        return der
+
+    def certificate(self, database: str, fingerprint: str) -> bytes:
+        """Return the DER of a leaf or a CA in `database` by its thumbprint. Raises `UnknownCertificate`."""
+        der = self.leaf(database, fingerprint)
+        if der is None:
+            raise UnknownCertificate(f"certificate {fingerprint} is not in {database}", f"leaf:{fingerprint}")
         return der
 
     def authorities(self, database: str) -> dict[str, list[bytes]]:
@@ -215,12 +242,32 @@ def is_ca(certificate: x509.Certificate) -> bool:
         return False
 
 
+def is_issued_to(certificate: x509.Certificate, holder: str) -> bool:
+    """Say whether a certificate's holder is `holder`: the URN of a person or node, or the code of a unit for its CA."""
+    if holder.startswith("urn:"):
+        try:
+            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            return False
+        return holder in names.get_values_for_type(x509.UniformResourceIdentifier)
+    return is_ca(certificate) and dns_suffix_of(certificate) == unit_dns(holder)
+
+
 def key_id(certificate: x509.Certificate) -> str:
     """Return the hex of a certificate's subject key identifier, "" if it has none."""
     try:
         return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
     except x509.ExtensionNotFound:
         return ""
+
+
+def crl_key_id(crl: Crl) -> str:
+    """Return the hex of the key identifier of a CRL's issuer, "" if it does not say."""
+    try:
+        value = crl.entries.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return ""
+    return value.key_identifier.hex() if value.key_identifier else ""
 
 
 def authority_key_id(certificate: x509.Certificate) -> str:

@@ -14,8 +14,11 @@ from datetime import datetime
 import orjson
 
 from crypto import base64url
+from crypto.certificates import parse_certificate
 from crypto.chain import ChainCache, VerifiedSigner, verify_chain
 from crypto.crl import CrlSet
+from crypto.path import verify_leaf_profile
+from server.dossier import units
 from server.errors import Refused
 from server.nodedb import NodeDb
 from server.pki.directory import MAX_DEPTH, Directory
@@ -30,7 +33,8 @@ class PeerCertificates:
     """The neighbours' certificates, in `node.db`."""
 
     def __init__(self, db: NodeDb, directory: Directory, crls_from: str) -> None:
-        """`crls_from` is the database whose CRLs speak about nodes: `registry`, which reaches every tier."""
+        """`crls_from` is the database whose CRLs speak about nodes: `registry`, which reaches every tier. What a node's
+        own unit revoked is also looked for in that unit's database, if it is held here."""
         self._db = db
         self._directory = directory
         self._crls_from = crls_from
@@ -71,6 +75,11 @@ class PeerCertificates:
         return self._verify(chain, now, self._cache)
 
     def _verify(self, chain: list[bytes], now: datetime, cache: ChainCache | None) -> VerifiedSigner:
-        crls = self._directory.crls(self._crls_from) if self._crls_from else CrlSet()
+        crls = self._crls(chain[0])
         anchors = self._directory.anchors
         return verify_chain(chain[0], chain[1:], anchors=anchors, at=now, crls=crls, cache=cache)
+
+    def _crls(self, leaf: bytes) -> CrlSet:
+        own = units.database_name(verify_leaf_profile(parse_certificate(leaf)).names.unit)
+        names = [name for name in (self._crls_from, own) if name in self._directory.names()]
+        return CrlSet(crl for name in names for crl in self._directory.crls(name))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from crypto.certificates import parse_certificate
-from crypto.crl import Crl, parse_crl
+from crypto.crl import Crl, parse_crl, revocation_of
 from crypto.errors import CryptoError
 from replication.document import Doc
 from replication.store import Database
@@ -20,7 +20,7 @@ from server.dossier.fold import fold
 from server.dossier.times import parse_time
 from server.errors import Refused
 from server.intake.verdict import Admissions, Verdict
-from server.pki.documents import parse_der_body
+from server.pki.documents import certificate_id, parse_der_body
 from server.readmodel.documents import HeldEvent, parse_events, read_events, read_page
 from server.readmodel.grants import GRANT_TYPES, GrantsCache
 from server.readmodel.rows import dossier_row, file_rows, index_text, insert_certificate
@@ -50,7 +50,7 @@ class EventPages:
         if any(each.stored.event.type in GRANT_TYPES for each in held):
             streams |= self._acted(connection, database.name, held)
         for crl in crls:
-            streams |= self._judge_again(connection, database.name, crl)
+            streams |= self._judge_again(connection, database, crl)
         self._fold(connection, database, streams, held)
         self._learn_names(connection, database.name, held)
         return streams
@@ -114,17 +114,39 @@ class EventPages:
 
     # Verdicts
 
-    def _judge_again(self, connection: sqlite3.Connection, database: str, crl: Crl) -> set[str]:
-        """Revise the verdict on every event of a certificate the CRL revokes. Returns the streams concerned."""
+    def _judge_again(self, connection: sqlite3.Connection, database: Database, crl: Crl) -> set[str]:
+        """Revise the verdict on every event of a certificate the CRL revokes, and of all that such a CA's branch
+        issued. Returns the streams concerned."""
         streams: set[str] = set()
         for entry in crl.entries:
-            signers = connection.execute(
-                "SELECT fingerprint FROM certificates WHERE database = ? AND serial = ? AND issuer = ?",
-                (database, str(entry.serial_number), crl.issuer),
+            revocation = revocation_of(crl, entry.serial_number)
+            assert revocation is not None  # the list was asked about its own entry
+            revoked = connection.execute(
+                "SELECT fingerprint, kind FROM certificates WHERE database = ? AND serial = ? AND issuer = ?",
+                (database.name, str(entry.serial_number), crl.issuer),
             ).fetchall()
-            for (fingerprint,) in signers:
-                streams |= self._judge_signer(connection, database, fingerprint, entry.revocation_date_utc)
+            for fingerprint, kind in revoked:
+                below = self._issued_below(connection, database, fingerprint) if kind == "ca" else [fingerprint]
+                for each in below:
+                    streams |= self._judge_signer(connection, database.name, each, revocation.effective_at)
         return streams
+
+    def _issued_below(self, connection: sqlite3.Connection, database: Database, ca: str) -> list[str]:
+        """Return the thumbprints of the signers whose path leads through a CA certificate."""
+        found: list[str] = []
+        seen: set[str] = set()
+        wanted = [ca]
+        while wanted:
+            fingerprint = wanted.pop()
+            if fingerprint in seen:
+                continue
+            seen.add(fingerprint)
+            doc = database.get(certificate_id(fingerprint))
+            subject = parse_certificate(parse_der_body(doc.body, "certificate")).subject.public_bytes()
+            sql = "SELECT fingerprint, kind FROM certificates WHERE database = ? AND issuer = ?"
+            for each, kind in connection.execute(sql, (database.name, subject)).fetchall():
+                (wanted if kind == "ca" else found).append(each)
+        return found
 
     def _judge_signer(
         self, connection: sqlite3.Connection, database: str, fingerprint: str, revoked: datetime

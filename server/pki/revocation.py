@@ -1,0 +1,233 @@
+"""A unit's revocation lists: issued weekly by whoever holds the CA's key, and put wherever its certificates are.
+
+A list holds everything its CA ever revoked. Its number rises with every issue, and also with the hours since 1970, so
+that a CA restored from a backup, which has forgotten its last lists, does not issue a number twice (the door refuses a
+list that is newer and numbered lower).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from crypto.certificates import parse_certificate
+from crypto.crl import Crl, Revocation, is_issued_by, revocation_of
+from replication.document import Doc
+from replication.store import Store
+from server.dossier.documents import certificate_doc, crl_doc
+from server.errors import Refused, ServerError
+from server.home import Home
+from server.intake.door import Intake
+from server.intake.places import REGISTRY
+from server.intake.source import Source
+from server.node.clock import NodeClock
+from server.pki.authority import CRL_LIFE, Authority
+from server.pki.directory import Directory, authority_key_id, key_id
+
+_LOG = logging.getLogger(__name__)
+
+ISSUE_EVERY = timedelta(days=7)
+LOOK_EVERY_S = 3600.0
+LONGEST_LIFE = timedelta(days=400)  # for a key that lies in a safe and is fetched once a year
+
+
+class RevocationLists:
+    """The lists of one unit's CA, every generation of it. Safe from several threads."""
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        store: Store,
+        directory: Directory,
+        intake: Intake,
+        clock: NodeClock,
+        urn: str,
+        on_stored: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._home = home
+        self._store = store
+        self._directory = directory
+        self._intake = intake
+        self._clock = clock
+        self._source = Source("local", urn)
+        self._on_stored = on_stored
+        self._turn = threading.Lock()
+
+    def newest(self, authority: x509.Certificate) -> Crl | None:
+        """Return the list with the highest number that any database here holds of this CA."""
+        found = [
+            crl
+            for name in self._databases()
+            for crl in self._directory.crls(name).of(authority.subject.public_bytes())[:1]
+            if is_issued_by(crl, authority)
+        ]
+        return max(found, key=lambda crl: crl.number, default=None)
+
+    def issue(
+        self, authority: Authority, revoked: Iterable[Revocation] = (), *, life: timedelta = CRL_LIFE
+    ) -> x509.CertificateRevocationList:
+        """Issue the CA's next list, naming `revoked` beside all that earlier ones named, and store it everywhere.
+
+        Raises `Refused("bad_life")` for a life no list should have.
+        """
+        if not timedelta(days=1) <= life <= LONGEST_LIFE:
+            raise Refused("bad_life", f"a list lives 1 to {LONGEST_LIFE.days} days")
+        with self._turn:
+            now = self._clock.now()
+            newest = self.newest(authority.certificate)
+            known = {each.serial: each for each in _revocations(newest)}
+            for each in revoked:
+                known.setdefault(each.serial, each)
+            number = max(newest.number + 1 if newest else 1, int(now.timestamp()) // 3600)
+            crl = authority.issue_crl(list(known.values()), number=number, now=now, life=life)
+            self._publish(authority, crl)
+        return crl
+
+    def is_ours(self, certificate: x509.Certificate) -> bool:
+        """Say whether this unit's CA issued a certificate, in any generation whose key is at hand."""
+        issuer = authority_key_id(certificate)
+        own = key_id(certificate)
+        return own != issuer and issuer in {key_id(each.certificate) for each in Authority.generations(self._home)}
+
+    def revoke(self, certificates: Mapping[str, str], reason: x509.ReasonFlags = x509.ReasonFlags.unspecified) -> None:
+        """Revoke certificates, given as thumbprint and a database that holds it, each on the list of the generation
+        that issued it.
+
+        Raises `Refused("not_ours")` for a certificate that another CA issued, before anything is revoked, and as
+        `Authority.open`.
+        """
+        now = self._clock.now()
+        generations = {key_id(each.certificate): each for each in Authority.generations(self._home)}
+        by_issuer: dict[str, list[Revocation]] = {}
+        for fingerprint, database in certificates.items():
+            certificate = parse_certificate(self._directory.certificate(database, fingerprint))
+            issuer = authority_key_id(certificate)
+            if issuer not in generations:
+                who = certificate.issuer.rfc4514_string()
+                raise Refused("not_ours", f"{who} issued this certificate; it is for the holder of that key to revoke")
+            by_issuer.setdefault(issuer, []).append(Revocation(certificate.serial_number, now, reason))
+        for issuer, revoked in by_issuer.items():
+            self.issue(generations[issuer], revoked)
+
+    def is_due(self, authority: x509.Certificate, now: datetime) -> bool:
+        """Say whether a week has passed since the CA's newest list, or it has none; an ended CA owes none."""
+        if authority.not_valid_after_utc < now:
+            return False
+        newest = self.newest(authority)
+        if newest is None:
+            return True
+        # A list made to live for long (a key in a safe, a retired generation) is renewed when it nears its end.
+        wait = max(ISSUE_EVERY, newest.next_update - newest.this_update - (CRL_LIFE - ISSUE_EVERY))
+        return now >= newest.this_update + wait
+
+    def refresh(self) -> int:
+        """Issue what is due of every generation whose key is at hand. Returns how many lists.
+
+        Raises as `Authority.open` where the current key is locked or elsewhere.
+        """
+        now = self._clock.now()
+        due = [each for each in Authority.generations(self._home) if self.is_due(each.certificate, now)]
+        for authority in due:
+            crl = self.issue(authority)
+            number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            _LOG.info("revocation list %d of %s was issued", number, authority.certificate.subject.rfc4514_string())
+        return len(due)
+
+    def _publish(self, authority: Authority, crl: x509.CertificateRevocationList) -> None:
+        doc = crl_doc(crl.public_bytes(Encoding.DER))
+        chain = [certificate_doc(each.public_bytes(Encoding.DER)) for each in authority.chain]
+        for name in self._databases_with(authority.certificate):
+            self._admit(name, [*chain, doc] if name == REGISTRY else [doc])
+
+    def _databases(self) -> list[str]:
+        return [name for name in self._store.names() if not name.startswith("f-")]
+
+    def _databases_with(self, authority: x509.Certificate) -> list[str]:
+        """Return the databases in which the CA is known, and the registry: nodes are judged by what is there."""
+        wanted = key_id(authority)
+        return [n for n in self._databases() if n == REGISTRY or wanted in self._directory.authorities(n)]
+
+    def _admit(self, name: str, docs: Sequence[Doc]) -> None:
+        for result in self._intake.admit(name, docs, source=self._source):
+            if result.error is not None:
+                code, _, reason = result.error.reason.partition(": ")
+                raise Refused(code, reason)
+        self._on_stored(name)
+
+
+class CrlKeeper:
+    """Sees to the weekly lists of a serving node, in a thread of its own. What it could not do `complaint` says."""
+
+    def __init__(self, lists: RevocationLists, judge_again: Callable[[str], int] = lambda _: 0) -> None:
+        """`judge_again` is told the databases into which a list came, in the thread."""
+        self._lists = lists
+        self._judge_again = judge_again
+        self._wake = threading.Condition()
+        self._came: set[str] = set()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self.complaint = ""
+
+    def start(self) -> None:
+        """Look at once, then every hour."""
+        self._thread = threading.Thread(target=self._run, name="crls", daemon=True)
+        self._thread.start()
+
+    def notice(self, database: str) -> None:
+        """Say that a list has come into a database."""
+        with self._wake:
+            self._came.add(database)
+            self._wake.notify_all()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        look_at = 0.0
+        while True:
+            if time.monotonic() >= look_at:
+                self._refresh()
+                look_at = time.monotonic() + LOOK_EVERY_S
+            with self._wake:
+                self._wake.wait_for(lambda: self._came or self._stopped, max(0.0, look_at - time.monotonic()))
+                if self._stopped:
+                    return
+                came, self._came = self._came, set()
+            for name in sorted(came):
+                self._rejudge(name)
+
+    def _refresh(self) -> None:
+        try:
+            self._lists.refresh()
+            self.complaint = ""
+        except ServerError as exc:  # the key is locked or elsewhere: `freshness` warns long before it matters
+            self.complaint = str(exc)
+            _LOG.warning("no revocation list could be issued: %s", exc)
+        except Exception:
+            _LOG.exception("issuing revocation lists failed; trying again in an hour")
+
+    def _rejudge(self, database: str) -> None:
+        try:
+            self._judge_again(database)
+        except Exception:
+            _LOG.exception("verdicts in %s could not be looked at again; trying with the next list", database)
+
+
+def _revocations(crl: Crl | None) -> list[Revocation]:
+    if crl is None:
+        return []
+    found = (revocation_of(crl, entry.serial_number) for entry in crl.entries)
+    return [each for each in found if each is not None]
