@@ -12,7 +12,7 @@ from pathlib import Path
 from replication.http import OpenAccess, create_app
 from replication.http.scripts import Scripts
 from replication.javascript import Engine, is_installed
-from replication.serving import Server
+from replication.serving import Server, serve_loopback
 from replication.store import Store
 
 
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serving.add_argument("--dir", type=Path, required=True, help="directory of the embedded store; made if absent")
     serving.add_argument("--port", type=int, required=True, help="TCP port; 0 takes any free one")
-    serving.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    serving.add_argument("--host", help="address to listen on (default: 127.0.0.1, and ::1 where the machine has it)")
     serving.add_argument("--couchdb", metavar="URL", help="keep documents in this CouchDB instead of DIR")
     commands.add_parser("sync", help="replicate SOURCE to TARGET; see `sync --help`", add_help=False)
     return parser
@@ -57,17 +57,21 @@ def open_store(directory: Path, couchdb: str | None) -> Store:
     return SqliteStore(directory)
 
 
-def serve(directory: Path, host: str, port: int, couchdb: str | None) -> int:
-    """Serve until SIGTERM or SIGINT; return 0."""
+def serve(directory: Path, host: str | None, port: int, couchdb: str | None) -> int:
+    """Serve until SIGTERM or SIGINT, on both loopback addresses unless `host` names one. Return 1 for a taken port."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     store, engine = open_store(directory, couchdb), Engine()
     wrap = Scripts(engine).wrap if is_installed() else None
     try:
-        with Server(create_app(OpenAccess(store, wrap)), host=host, port=port) as server:
+        app = create_app(OpenAccess(store, wrap))
+        with serve_loopback(app, port=port) if host is None else Server(app, host=host, port=port) as server:
             print(f"CouchDB protocol at {server.url}", flush=True)
             ended.wait()
+    except OSError as error:
+        print(f"serve: port {port} cannot be listened on: {error}", file=sys.stderr)
+        return 1
     finally:
         engine.close()
         store.close()

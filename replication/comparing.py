@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from replication.attached import decode_attachment
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.errors import StoreError
 from replication.jsontext import parse_json
 from replication.store import ZERO, ChangeRow, Database, GetRequest
-from replication.wire import decode_attachment
 
 PAGE_ROWS = 500
 Node = tuple[DocId, Rev]

@@ -8,22 +8,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
-import zlib
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
-from replication.document import CONTENT_MEMBERS, EMPTY_BODY, Attachment, Doc, DocId, Rev, parse_rev
-from replication.errors import BadRequest, DocValidation, IllegalDocId, TooLarge
+from replication.attached import JsonObject, parse_attachment, render_attachment
+from replication.document import CONTENT_MEMBERS, EMPTY_BODY, Doc, DocId, Rev, parse_rev
+from replication.errors import BadRequest, DocValidation, IllegalDocId
 from replication.jsontext import dump_json, parse_json
-
-JsonObject = dict[str, Any]
-OCTETS = "application/octet-stream"
 
 # Members CouchDB itself adds to answers; clients send them back, and they say nothing about the document.
 _IGNORED = frozenset(("_revs_info", "_local_seq", "_conflicts", "_deleted_conflicts"))
@@ -148,90 +142,6 @@ def _parse_history(members: JsonObject) -> tuple[Rev | None, tuple[str, ...]]:
     return Rev(f"{start}-{path[0]}"), path
 
 
-def parse_attachment(name: str, entry: object, followed: Mapping[str, bytes] | None = None) -> Attachment:
-    """Return one member of `_attachments`: with its bytes, or a stub with `data` None.
-
-    Raises `BadRequest` for bytes that are no base64, `DocValidation` for any other fault.
-    """
-    check_attachment_name(name)
-    if not isinstance(entry, dict):
-        raise DocValidation(f"Attachment {name!r} must be an object")
-    encoding = entry.get("encoding")
-    if encoding == "identity":
-        encoding = None
-    if encoding not in (None, "gzip"):
-        raise DocValidation(f"Attachment {name!r}: encoding must be gzip or absent, not {encoding!r}")
-    data = _parse_data(name, entry, followed)
-    if data is not None and entry.get("follows") is not True:
-        encoding = None  # inline bytes are always the decoded ones
-    length = len(data) if data is not None and encoding is None else _parse_count(name, entry, "length")
-    return Attachment(
-        content_type=_parse_text(name, entry, "content_type") or OCTETS,
-        digest=_check_digest(name, _parse_text(name, entry, "digest"), data, followed is not None),
-        length=length,
-        revpos=_parse_count(name, entry, "revpos"),
-        data=data,
-        encoding=encoding,
-        encoded_length=None if encoding is None else (len(data) if data is not None else length),
-    )
-
-
-def check_attachment_name(name: str) -> None:
-    """Raise `BadRequest` for a name that begins with an underscore."""
-    if name[:1] == "_":
-        raise BadRequest(f"Attachment name '{name}' starts with prohibited character '_'")
-
-
-def _parse_data(name: str, entry: JsonObject, followed: Mapping[str, bytes] | None) -> bytes | None:
-    if entry.get("stub") is True:
-        return None
-    if entry.get("follows") is True:
-        if followed is None or name not in followed:
-            raise BadRequest(f"Attachment {name!r} says that its bytes follow, and no part of the body holds them")
-        _check_length(name, entry, len(followed[name]))
-        return followed[name]
-    try:
-        return binascii.a2b_base64(b"".join(entry["data"].encode("ascii").split()), strict_mode=True)
-    except (KeyError, AttributeError, ValueError):
-        raise BadRequest(f"Invalid attachment data for {name}") from None
-
-
-def _check_length(name: str, entry: JsonObject, found: int) -> None:
-    """Raise `BadRequest` where the bytes that came are not as many as were announced."""
-    member = "encoded_length" if entry.get("encoding") == "gzip" else "length"
-    if member in entry and entry[member] != found:
-        raise BadRequest(f"Attachment {name!r}: {found} bytes came, announced were {entry[member]!r}; send them again")
-
-
-def _check_digest(name: str, digest: str, data: bytes | None, is_multipart: bool) -> str:
-    # A digest sent with inline bytes may speak of their gzip form on the sender's side: CouchDB ignores it, so do we.
-    if data is None or not is_multipart or not digest.startswith("md5-"):
-        return digest if data is None else ""
-    found = build_digest(data)
-    if found != digest:
-        raise BadRequest(f"Attachment {name!r}: the bytes have digest {found}, announced was {digest}; send them again")
-    return digest
-
-
-def build_digest(data: bytes) -> str:
-    """Return CouchDB's digest of an attachment: `md5-` and base64."""
-    return "md5-" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-
-
-def _parse_text(name: str, entry: JsonObject, member: str) -> str:
-    value = entry.get(member, "")
-    if not isinstance(value, str):
-        raise DocValidation(f"Attachment {name!r}: {member} must be a string")
-    return value
-
-
-def _parse_count(name: str, entry: JsonObject, member: str) -> int:
-    value = entry.get(member, 0)
-    if type(value) is not int or value < 0:
-        raise DocValidation(f"Attachment {name!r}: {member} must be a whole number")
-    return value
-
-
 def render_document(
     doc: Doc,
     *,
@@ -240,12 +150,14 @@ def render_document(
     data: bool = False,
     follows: bool = False,
     encoding_info: bool = False,
+    encoded: bool = False,
 ) -> bytes:
     """Return `doc` as CouchDB's JSON.
 
     `revs` adds `_revisions`, `meta` members such as `_conflicts`. Attachments that carry bytes are printed as
     base64 with `data`, as `follows` with `follows` (their bytes come in later parts), and as stubs otherwise.
-    `encoding_info` tells the stored encoding and its length.
+    `encoding_info` tells the stored encoding and its length. `encoded`, which only our own nodes understand, prints
+    the bytes of encoded attachments as they are stored, under `encoded_data`.
     """
     parts = [b'{"_id":', orjson.dumps(doc.id)]
     if doc.rev is not None:
@@ -261,57 +173,9 @@ def render_document(
         parts += (b",", orjson.dumps(name), b":", orjson.dumps(value))
     if doc.attachments:
         rendered = {
-            name: _render_attachment(entry, data, follows, encoding_info) for name, entry in doc.attachments.items()
+            name: render_attachment(entry, data, follows, encoding_info, encoded)
+            for name, entry in doc.attachments.items()
         }
         parts += (b',"_attachments":', orjson.dumps(rendered))
     parts.append(b"}")
     return b"".join(parts)
-
-
-def _render_attachment(entry: Attachment, data: bool, follows: bool, encoding_info: bool) -> JsonObject:
-    out: JsonObject = {"content_type": entry.content_type, "revpos": entry.revpos}
-    if entry.digest:
-        out["digest"] = entry.digest
-    if entry.data is None or not (data or follows):
-        out |= {"length": entry.length, "stub": True}
-    elif follows:
-        out |= {"length": entry.length, "follows": True}
-    else:
-        out["data"] = base64.b64encode(decode_attachment(entry)).decode("ascii")
-    if encoding_info and entry.encoding is not None:
-        out |= {"encoding": entry.encoding, "encoded_length": entry.encoded_length}
-    return out
-
-
-def decode_attachment(entry: Attachment) -> bytes:
-    """Return the attachment's bytes without their content encoding.
-
-    Raises `TooLarge` where gzip holds more than a thousand times its size: such a file is a trap.
-    """
-    stored = cast(bytes, entry.data)
-    if entry.encoding is None:
-        return stored
-    return inflate(stored, max(entry.length, 1032 * len(stored)))
-
-
-def inflate(raw: bytes, limit: int) -> bytes:
-    """Return the content of a gzip text of at most `limit` bytes.
-
-    Raises `BadRequest("Request body is not properly gzipped.")`, `TooLarge`.
-    """
-    decoder, out, total = zlib.decompressobj(wbits=31), [], 0
-    try:
-        while raw:
-            piece = decoder.decompress(raw, limit - total + 1)
-            total += len(piece)
-            if total > limit:
-                raise TooLarge(f"the gzip text unpacks to more than {limit} bytes")
-            out.append(piece)
-            raw = decoder.unconsumed_tail or decoder.unused_data
-            if decoder.eof and raw:
-                decoder = zlib.decompressobj(wbits=31)
-    except zlib.error:
-        raise BadRequest("Request body is not properly gzipped.") from None
-    if not decoder.eof:
-        raise BadRequest("Request body is not properly gzipped.")
-    return b"".join(out)

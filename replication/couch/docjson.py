@@ -11,20 +11,18 @@ sends them, and are encoded again when they come back.
 from __future__ import annotations
 
 import base64
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from replication.attached import JsonObject, build_digest, check_attachment_name, encode_again
 from replication.document import Attachment, Doc, DocId, Rev, parse_rev
 from replication.errors import BadRequest, IllegalDocId
 from replication.jsontext import dump_json, parse_json
 from replication.multipart import build_boundary, build_related
-from replication.wire import JsonObject, build_digest, check_attachment_name, check_body, parse_doc_id, parse_document
+from replication.wire import check_body, parse_doc_id, parse_document
 
 FetchStored = Callable[[DocId, Rev, str], bytes]  # (document, revision, name) -> the attachment's bytes as stored
-GZIP_WINDOW = 16 + zlib.MAX_WBITS
-COUCHDB_LEVEL = 8  # [attachments] compression_level
 
 
 def check_doc(doc: Doc, *, new_edits: bool) -> None:
@@ -132,13 +130,3 @@ def parse_stub(entry: Mapping[str, Any]) -> Attachment:
         encoding=entry.get("encoding"),
         encoded_length=entry.get("encoded_length"),
     )
-
-
-def encode_again(plain: bytes, digest: str) -> bytes | None:
-    """Return the gzip text CouchDB stores for `plain`, or None where that was made in another way than CouchDB's.
-
-    The digest proves that the outcome is the stored one, and saves a request for each compressed attachment.
-    """
-    packer = zlib.compressobj(COUCHDB_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    data = packer.compress(plain) + packer.flush()
-    return data if build_digest(data) == digest else None

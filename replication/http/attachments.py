@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from flask import Response
 
+from replication.attached import OCTETS, check_attachment_name, decode_attachment, inflate
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.errors import BadContentType, NotFound, RangeNotSatisfiable, TooLarge
 from replication.http.answers import accepts_gzip, answer, is_known, not_modified
@@ -17,7 +18,7 @@ from replication.http.errors import RevMissing
 from replication.http.exchange import PIECE, Exchange
 from replication.multipart import build_boundary
 from replication.store import Database
-from replication.wire import OCTETS, check_attachment_name, decode_attachment, inflate, parse_doc_id, parse_wire_rev
+from replication.wire import parse_doc_id, parse_wire_rev
 
 MISSING = "Document is missing attachment"
 MAX_RANGES = 9  # CouchDB serves the whole for ten and more

@@ -23,6 +23,7 @@ from replication.wire import parse_doc_id, parse_wire_rev, render_document
 # Documents of one _bulk_get held at a time; a page of stored bodies is small beside one request's overhead.
 GET_PAGE = 100
 _ERROR_PART = b'\r\nContent-Type: application/json; error="true"\r\n\r\n'
+_OPTIONS = ("latest", "revs", "attachments", "att_encoding_info", "att_encoded")
 _REFUSED_ARGUMENTS = ("open_revs", "new_edits", "w", "rev", "atts_since")
 
 
@@ -42,6 +43,7 @@ class _GetOptions:
     revs: bool
     attachments: bool
     encoding_info: bool
+    encoded: bool
 
 
 def bulk_get(x: Exchange) -> Response:
@@ -59,7 +61,7 @@ def bulk_get(x: Exchange) -> Response:
             f"at most {x.limits.max_docs} documents in one request, got {len(rows)}; ask for fewer at a time"
         )
     query = x.query
-    options = _GetOptions(*(flag(query, name) for name in ("latest", "revs", "attachments", "att_encoding_info")))
+    options = _GetOptions(*(flag(query, name) for name in _OPTIONS))
     wanted = [_parse_row(row) for row in rows]
     if not accepts(x, "application/json"):
         for kind in ("multipart/mixed", "multipart/related"):
@@ -142,7 +144,9 @@ def _render_found(row: GetRequest, entry: Doc | MissingRev, options: _GetOptions
     if isinstance(entry, MissingRev):
         return b'{"error":' + dump_json(_describe_missing(row, entry)) + b"}"
     data = options.attachments or row.atts_since is not None
-    text = render_document(entry, revs=options.revs, data=data, encoding_info=options.encoding_info)
+    text = render_document(
+        entry, revs=options.revs, data=data, encoding_info=options.encoding_info, encoded=options.encoded
+    )
     return b'{"ok":' + text + b"}"
 
 

@@ -80,6 +80,7 @@ def parse_options(x: Exchange, database: Database, body: dict[str, Any]) -> Feed
         conflicts=flag(query, "conflicts"),
         attachments=flag(query, "attachments"),
         encoding_info=flag(query, "att_encoding_info"),
+        encoded=flag(query, "att_encoded"),
         heartbeat_s=None if beat is None else longest if beat == "true" else parse_positive("heartbeat", beat) / 1000,
         timeout_s=min(longest, _parse_timeout(query.get("timeout"), longest)),
         seq_interval=_parse_seq_interval(query.get("seq_interval")),

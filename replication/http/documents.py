@@ -17,10 +17,10 @@ from replication.http import local
 from replication.http.answers import accepts, answer, answer_bytes, is_known, not_modified, stream
 from replication.http.exchange import Exchange
 from replication.http.query import flag, parse_json_value, parse_revs
-from replication.jsontext import parse_json
-from replication.multipart import build_boundary, build_related, has_bytes, parse_multipart
+from replication.multipart import build_boundary, build_related, has_bytes
+from replication.related import parse_related
 from replication.store import Database, MissingRev
-from replication.wire import followed_names, parse_doc_id, parse_document, parse_wire_rev, render_document
+from replication.wire import parse_doc_id, parse_document, parse_wire_rev, render_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +188,13 @@ def parse_body(x: Exchange, new_edits: bool) -> Doc:
     content_type = x.environ.get("CONTENT_TYPE", "")
     if not content_type.startswith("multipart/related"):
         return parse_document(x.json(), new_edits=new_edits)
-    parts = parse_multipart(content_type, x.decoded_pieces(), max_part=x.limits.max_attachment)
-    first = next(parts, None)
-    if first is None:
-        raise BadRequest("multipart body: the first part must be the document as JSON")
-    value = parse_json(first.data, max_depth=x.limits.max_json_depth)
-    names = followed_names(value)
-    followed: dict[str, bytes] = {}
-    for part in parts:
-        # CouchDB goes by the order of `_attachments`; a name in the part's own headers is surer.
-        left = [name for name in names if name not in followed]
-        if not left or (part.filename in followed):
-            raise BadRequest(f"multipart body: part {len(followed) + 2} belongs to no attachment marked `follows`")
-        followed[part.filename if part.filename in left else left[0]] = part.data
-    return parse_document(value, new_edits=new_edits, followed=followed)
+    return parse_related(
+        content_type,
+        x.decoded_pieces(),
+        new_edits=new_edits,
+        max_part=x.limits.max_attachment,
+        max_depth=x.limits.max_json_depth,
+    )
 
 
 def choose_rev(x: Exchange, rev: Rev | None = None) -> Rev | None:

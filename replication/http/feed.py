@@ -37,6 +37,7 @@ class FeedOptions:
     conflicts: bool
     attachments: bool
     encoding_info: bool
+    encoded: bool
     heartbeat_s: float | None
     timeout_s: float
     seq_interval: int
@@ -224,6 +225,7 @@ class Feed:
                 docs[0],
                 data=options.attachments,
                 encoding_info=options.encoding_info,
+                encoded=options.encoded,
                 meta=conflicts_meta(self._database, docs[0]) if options.conflicts else None,
             )
             if docs and isinstance(docs[0], Doc)

@@ -153,7 +153,8 @@ class Endpoint:
     ) -> Pending[Exchange]:
         """Queue one request for `target` (encoded path and query below the server root).
 
-        A JSON `body` is compressed where that pays and the server takes it. `large` says that the answer will be, so
+        A `body` is JSON unless `headers` name another Content-Type, and compressed where that pays and the server takes
+        it. `large` says that the answer will be, so
         that naming our dictionary pays. Raises `LinkCut` if not connected.
         """
         if self._channel is None or self._channel.closed:
@@ -167,7 +168,7 @@ class Endpoint:
             sent["Accept-Encoding"] = f"{dictionaries.CODING}, gzip"
             sent["Available-Dictionary"] = f":{base64.b64encode(self.dictionary.digest).decode('ascii')}:"
         coding = ""
-        if body is not None:
+        if body is not None and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
             body, coding = self._pack(body)
             if coding:

@@ -10,10 +10,21 @@ from urllib.parse import quote
 
 import orjson
 
+from replication.attached import ENCODED_FEATURE
 from replication.document import Doc, DocId, Rev, Seq, parse_rev
 from replication.errors import BadContentType, BadRequest, LinkCut, NotAPeer, NotFound
 from replication.peers.answers import Busy, Unreadable, parse_json
 from replication.peers.channel import Broken, Exchange
+from replication.peers.encoded import (
+    MULTIPART,
+    Completed,
+    Joined,
+    build_put,
+    has_encoded,
+    is_inexact,
+    parse_put,
+    parse_whole,
+)
 from replication.peers.endpoint import SYNC_FEATURE, Endpoint
 from replication.peers.peer import NO_SEQ, FeedAnswer, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
 from replication.peers.pending import Done, Mapped, Pending, Promise, Rescued, T
@@ -87,7 +98,16 @@ class HttpPeer:
         ours = SYNC_FEATURE in self._endpoint.features
         interval = 1 if ours or limit < MANY_ROWS else SEQ_INTERVAL
         target = f"{self._path}/_changes{query}&seq_interval={interval}&include_docs=true&attachments=true"
+        target += self._encoding_query()
         return Rescued(self._exchange("GET", target, large=True), self._parse_feed, Broken, _rescue_feed)
+
+    @property
+    def _reads_encoded(self) -> bool:
+        return ENCODED_FEATURE in self._endpoint.features
+
+    def _encoding_query(self) -> str:
+        """Return the option with which attachments that are kept gzipped come so that they can be kept so."""
+        return "&att_encoded=true" if self._reads_encoded else "&att_encoding_info=true"
 
     def _parse_feed(self, exchange: Exchange) -> FeedAnswer:
         value = self._parse(exchange)
@@ -99,11 +119,17 @@ class HttpPeer:
 
     def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
         body = orjson.dumps({"docs": [_build_get(request) for request in requests]})
-        target = f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true"
+        target = f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true{self._encoding_query()}"
         exchange = self._exchange("POST", target, body, large=True)
-        return Rescued(
+        read = Rescued(
             exchange, lambda done: self._parse_read(requests, done), Broken, lambda torn: _rescue_read(requests, torn)
         )
+        return read if self._reads_encoded else Completed(read, self._fetch_whole)
+
+    def _fetch_whole(self, doc: Doc) -> Pending[Doc]:
+        target = f"{self._path}{build_path(doc.id)}?rev={doc.rev}&revs=true&attachments=true"
+        headers = {"Accept": MULTIPART, "Accept-Encoding": "identity"}
+        return Mapped(self._exchange("GET", target, headers=headers), lambda done: parse_whole(doc, done))
 
     def _parse_read(self, requests: Sequence[GetRequest], exchange: Exchange) -> ReadAnswer:
         try:
@@ -113,6 +139,18 @@ class HttpPeer:
             raise BadRequest(str(exc)) from exc
 
     def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
+        apart = [] if self._reads_encoded else [out.doc for out in docs if has_encoded(out.doc)]
+        if not apart:
+            return self._write_batch(docs)
+        rest = [out for out in docs if not has_encoded(out.doc)]
+        return Joined([*([self._write_batch(rest)] if rest else []), *map(self._write_alone, apart)])
+
+    def _write_alone(self, doc: Doc) -> Pending[WriteAnswer]:
+        headers, body = build_put(doc)
+        exchange = self._exchange("PUT", f"{self._path}{build_path(doc.id)}?new_edits=false", body, headers=headers)
+        return Mapped(exchange, lambda done: parse_put(doc, done))
+
+    def _write_batch(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
         body = b'{"new_edits":false,"docs":[' + b",".join(out.json for out in docs) + b"]}"
         exchange = self._exchange("POST", f"{self._path}/_bulk_docs", body)
         return Mapped(exchange, lambda done: WriteAnswer(_parse_rows(docs, self._parse(done)), done.request_bytes))
@@ -152,10 +190,16 @@ class HttpPeer:
         return Mapped(self._exchange(method, target, body), lambda exchange: convert(self._parse(exchange)))
 
     def _exchange(
-        self, method: str, target: str, body: bytes | None = None, *, large: bool = False
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        large: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Pending[Exchange]:
         try:
-            return self._endpoint.request(method, target, body, large=large)
+            return self._endpoint.request(method, target, body, large=large, headers=headers)
         except LinkCut as exc:
             promise: Promise[Exchange] = Promise()
             promise.break_with(exc)
@@ -212,7 +256,8 @@ def _parse_brought(rows: Sequence[Any]) -> dict[tuple[DocId, Rev], Doc]:
             doc = parse_document(value, new_edits=False)
         except BadRequest:
             continue
-        if doc.generation == 1 and (doc.id, doc.rev) == (row["id"], leaves[0]["rev"]):
+        known = doc.generation == 1 and (doc.id, doc.rev) == (row["id"], leaves[0]["rev"])
+        if known and not is_inexact(doc):
             brought[doc.id, Rev(leaves[0]["rev"])] = doc
     return brought
 

@@ -22,14 +22,17 @@ NO_SEQ = Seq("")
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A revision on its way, encoded once however often it is sent."""
+    """A revision on its way, encoded once however often it is sent.
+
+    `json` holds gzipped attachments as they are stored, which only servers that say `ENCODED_FEATURE` can read.
+    """
 
     doc: Doc
 
     @cached_property
     def json(self) -> bytes:
         # `_rev` alone says the history of a first generation, to CouchDB as well.
-        return render_document(self.doc, revs=self.doc.generation > 1, data=True)
+        return render_document(self.doc, revs=self.doc.generation > 1, data=True, encoded=True)
 
     @cached_property
     def size(self) -> int:

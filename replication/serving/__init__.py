@@ -11,6 +11,7 @@ accept loop (`tls`, `connections`), to read bodies as they come and to put a sho
 Figures and the servers that were weighed: docs/decisions/0020-wsgi-server.md.
 """
 
+from replication.serving.loopback import serve_loopback
 from replication.serving.server import Server, Tuning
 
-__all__ = ["Server", "Tuning"]
+__all__ = ["Server", "Tuning", "serve_loopback"]

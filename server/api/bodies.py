@@ -8,8 +8,8 @@ from flask import request
 
 from crypto import strictjson
 from crypto.errors import CryptoError, TooLarge
+from replication.attached import inflate
 from replication.errors import StoreError
-from replication.wire import inflate
 from server.errors import Refused
 
 JSON_BYTES = 256 * 1024  # an event with timestamps is at most 116 KB, a question about 1024 chunks 60 KB

@@ -13,10 +13,10 @@ from crypto import base64url, strictjson
 from crypto.errors import CryptoError
 from crypto.event import parse_signed_event
 from crypto.hashing import rev_of, sha256_id
+from replication.attached import build_digest
 from replication.document import Doc, DocId
 from replication.errors import StoreError
 from replication.store import ZERO, ChangeRow, Database, GetRequest, MissingRev
-from replication.wire import build_digest
 from server.dossier import units
 from server.dossier.documents import CERTIFICATE_PREFIX, CHUNK, CRL_PREFIX, FILE_PREFIX
 from server.dossier.event import document_id, parse_event

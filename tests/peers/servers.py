@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import shutil
@@ -99,12 +100,18 @@ def find_port() -> int:
     """
     while True:
         port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+        if all(is_free(address, port) for address in ("127.0.0.1", "::1")):
+            return port
+
+
+def is_free(address: str, port: int) -> bool:
+    """Return whether the server could listen there; an address this machine lacks is none it will try."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
 
 
 def require_pouchdb() -> None:

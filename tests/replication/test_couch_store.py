@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from replication.attached import build_digest
 from replication.couch import CouchStore
 from replication.couch.database import CouchDatabase
 from replication.couch.link import Link
@@ -29,7 +30,6 @@ from replication.errors import (
     Unauthorized,
 )
 from replication.store import GetRequest
-from replication.wire import build_digest
 
 URL = os.environ.get("TRAM_COUCHDB_URL")
 if URL is None:

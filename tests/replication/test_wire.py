@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replication.attached import build_digest, decode_attachment, inflate
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.errors import BadRequest, DocValidation, IllegalDocId, TooLarge
 from replication.jsontext import dump_json, is_deeper, parse_json
-from replication.wire import build_digest, decode_attachment, followed_names, inflate, parse_document, render_document
+from replication.wire import followed_names, parse_document, render_document
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import requests
+
+from replication.serving.loopback import has_ipv6
 
 
 @contextmanager
@@ -39,6 +42,30 @@ def test_the_server_tells_its_url_keeps_its_data_and_ends_on_sigterm(tmp_path: P
         assert requests.get(url + "db/a", timeout=5).json()["n"] == 1
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no address ::1")
+def test_localhost_is_served_whichever_address_it_resolves_to(tmp_path: Path) -> None:
+    """One port and one store on 127.0.0.1 and on ::1."""
+    with serving("--dir", str(tmp_path)) as (_, url):
+        other = url.replace("127.0.0.1", "[::1]")
+        assert other != url
+        assert requests.put(url + "db", timeout=5).status_code == 201
+        assert requests.get(other + "db", timeout=5).json()["db_name"] == "db"
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no address ::1")
+def test_a_port_that_another_program_has_on_ipv6_is_refused(tmp_path: Path) -> None:
+    """A client that says localhost would meet now this server and now the other: the command ends and says why."""
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", 0))
+        other.listen()
+        command = [sys.executable, "-m", "replication", "serve", "--dir", str(tmp_path)]
+        port = str(other.getsockname()[1])
+        result = subprocess.run([*command, "--port", port], capture_output=True, text=True, timeout=30, check=False)
+
+    assert result.returncode == 1
+    assert f"port {port}" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["serve"], ["nonsense"]])
