@@ -1,0 +1,73 @@
+"""Lines between neighbours: the real replicator through the real door, over a line that may go at any document."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from replication.errors import LinkCut
+from replication.peers import LocalPeer
+from replication.peers.peer import Outgoing, WriteAnswer
+from replication.replicator import DatabaseState, Link, Pair
+from server.dossier import units
+from server.intake.guard import GuardedDatabase
+from server.intake.places import REGISTRY
+from server.intake.source import Source
+from server.node.assembly import Node
+
+
+class Line:
+    """One connection. After `documents` have gone through it is dead, in the middle of a batch if that falls there."""
+
+    def __init__(self, documents: int | None = None) -> None:
+        self._left = documents
+        self.dead = threading.Event()
+
+    def take(self, documents: int) -> int:
+        """Return how many of so many documents get through."""
+        if self._left is None:
+            return documents
+        through = min(documents, self._left)
+        self._left -= through
+        if through < documents:
+            self.dead.set()
+        return through
+
+
+class FarPeer(LocalPeer):
+    """A neighbour's database at the other end of a line."""
+
+    def __init__(self, database: GuardedDatabase, uuid: str, line: Line) -> None:
+        super().__init__(database, uuid)
+        self._line = line
+
+    def _bulk_docs(self, docs: Sequence[Outgoing]) -> WriteAnswer:
+        through = self._line.take(len(docs))
+        answer = super()._bulk_docs(docs[:through])
+        if through < len(docs):
+            raise LinkCut("the line is down")
+        return answer
+
+
+def exchange(one: Node, other: Node, line: Line) -> None:
+    """Replicate everything two neighbours share, both ways, events before files, until done or until the line dies."""
+    upper, lower = (one, other) if units.is_within(other.unit, one.unit) else (other, one)
+    shared = sorted(_of_branch(upper, lower) | _of_branch(lower, lower), key=lambda name: (name[0] == "f", name))
+    for name in shared:
+        _carry(lower, upper, name, line)
+        _carry(upper, lower, name, line)
+    _carry(upper, lower, REGISTRY, line)
+
+
+def _of_branch(node: Node, lower: Node) -> set[str]:
+    names = node.store.names()
+    return {name for name in names if (owner := units.unit_of_database(name)) and units.is_within(owner, lower.unit)}
+
+
+def _carry(source: Node, target: Node, name: str, line: Line) -> None:
+    if line.dead.is_set():
+        return
+    here, there = source.copier.ensure_database(name), target.copier.ensure_database(name)
+    guarded = GuardedDatabase(there, target.intake, Source("peer", source.signer.urn))
+    pair = Pair(LocalPeer(here, source.store.uuid), FarPeer(guarded, target.store.uuid, line), DatabaseState(here))
+    Link([pair], random=lambda: 0.0).run(line.dead)
