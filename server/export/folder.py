@@ -1,11 +1,15 @@
 """One dossier as a folder that proves itself to somebody who has neither a node nor this program.
 
-    README.txt                    what this is, and how to check it with OpenSSL or any JOSE tool
+    README.md                     what this is, and how to check it with openssl and any JOSE tool (`readme`)
+    SHA256SUMS                    of everything else here
     root.pem                      the root; compare its fingerprint with the one the province publishes
     dossier.json                  what the events come to, for reading; it proves nothing
     events/01-dossier.submitted.json   each event as flattened JWS (RFC 7515 §7.2.2) with its chain in `x5c`
-    crls/<fingerprint>.crl        revocation lists of the issuers, DER
+    events/01-dossier.submitted.txt    its payload: the very bytes that were signed
+    signatures/01.txt …           the same for the openssl command (`evidence`)
+    crls/<fingerprint>.crl        revocation lists of the issuers, DER; all of them in crls.pem
     files/sha256-….jpg            each file under its own hash
+    <kind>/01.…                   further proofs, where the node has any (`proofs`)
 
 Names are made here: nothing somebody typed becomes a path.
 """
@@ -13,18 +17,31 @@ Names are made here: nothing somebody typed becomes a path.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cryptography import x509
 
 from crypto.certificates import certificate_to_pem, parse_certificate
-from crypto.event import fingerprint_of, to_jws
+from crypto.event import parse_signed_event, to_jws
 from replication.document import DocId
 from server.dossier import units
 from server.dossier.event import is_dossier_stream
 from server.dossier.order import arrange
 from server.errors import Clash, Missing
+from server.export.evidence import (
+    Evidence,
+    is_covered,
+    is_revoked,
+    newest_crls,
+    write_crls,
+    write_signatures,
+    write_sums,
+)
+from server.export.proofs import ProofSource
+from server.export.readme import Contents, build_readme
 from server.home import write_atomically
 from server.node.assembly import Node
 from server.readmodel.documents import HeldEvent
@@ -42,25 +59,55 @@ class Written:
     certificates: int
 
 
-def export_dossier(node: Node, dossier: str, out: Path) -> Written:
+def export_dossier(node: Node, dossier: str, out: Path, proofs: Sequence[ProofSource] = ()) -> Written:
     """Write the dossier with this stream id or official code into the new folder `out`.
 
-    Raises `Missing` for a dossier or a file that is not here whole, `Clash` if `out` exists or two bear the code.
+    The folder appears whole or not at all. Raises `Missing` for a dossier or a file that is not here whole, `Clash` if
+    `out` exists or two dossiers bear the code.
     """
     story = node.model.story(_stream(node, dossier))
     if out.exists():
         raise Clash(f"{out} exists; an export goes into a new folder")
-    for folder in (out / "events", out / "crls", out / "files"):
-        folder.mkdir(parents=True)
-    certificates = _write_events(node, story, out)
-    _write_crls(node, story.row.database, certificates, out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as beside:
+        folder = Path(beside) / "export"
+        written = _write(node, story, folder, proofs)
+        folder.replace(out)
+    return written
+
+
+def _write(node: Node, story: Story, out: Path, proofs: Sequence[ProofSource]) -> Written:
+    for folder in ("events", "crls", "files", "signatures"):
+        (out / folder).mkdir(parents=True)
+    database, now = story.row.database, node.clock.now()
+    evidence = _write_events(node, story, out, proofs)
+    chains = [each.chain for each in evidence]
+    crls = newest_crls(chains, list(node.directory.crls(database)))
+    write_crls(out, crls)
+    write_signatures(out, evidence)
     files = _write_files(node, story, out)
-    roots = "".join(certificate_to_pem(root) for root in node.home.anchors())
-    write_atomically(out / "root.pem", roots.encode("ascii"), 0o644)
-    text = json.dumps(story.dossier.value(), ensure_ascii=False, indent=1)
-    write_atomically(out / "dossier.json", text.encode(), 0o644)
-    write_atomically(out / "README.txt", _README.encode(), 0o644)
-    return Written(len(story.events), files, len(certificates))
+    _put(out / "root.pem", "".join(certificate_to_pem(root) for root in node.home.anchors()))
+    _put(out / "dossier.json", json.dumps(story.dossier.value(), ensure_ascii=False, indent=1))
+    sound = {
+        each.number
+        for each in evidence
+        if each.is_valid_at(now) and is_covered(each.chain, crls, now) and not is_revoked(each.chain, crls)
+    }
+    dated = [each.number for each in evidence if each.is_valid_at(each.held_since)]
+    contents = Contents(
+        made=now,
+        dated=dated,
+        checkable=[each.number for each in evidence if each.number in sound],
+        doubtful=[each.number for each in evidence if each.number not in sound.intersection(dated)],
+        proofs=[each.about for each in proofs if (out / each.folder).exists()],
+    )
+    _put(out / "README.md", build_readme(contents))
+    write_sums(out)
+    return Written(len(evidence), files, len({each for chain in chains for each in chain}))
+
+
+def _put(path: Path, text: str) -> None:
+    write_atomically(path, text.encode(), 0o644)
 
 
 def _stream(node: Node, dossier: str) -> str:
@@ -74,32 +121,44 @@ def _stream(node: Node, dossier: str) -> str:
     return found[0].stream
 
 
-def _write_events(node: Node, story: Story, out: Path) -> dict[str, x509.Certificate]:
-    """Write the events in causal order. Returns the certificates used, by fingerprint, signers and issuers."""
+def _write_events(node: Node, story: Story, out: Path, proofs: Sequence[ProofSource]) -> list[Evidence]:
+    """Write the events in causal order, and what else proves something about them."""
     by_id = {held.stored.id: held for held in story.events}
-    used: dict[str, x509.Certificate] = {}
+    database = story.row.database
+    found: list[Evidence] = []
     for number, stored in enumerate(arrange([held.stored for held in story.events]).events, 1):
         held = by_id[stored.id]
-        chain = _chain(node, story.row.database, held)
-        used |= {fingerprint_of(certificate): certificate for certificate in chain}
-        envelope = json.loads(node.store.open(story.row.database).get(DocId(held.doc_id)).body)
-        jws = json.dumps(to_jws(envelope, chain), indent=1)
-        write_atomically(out / "events" / f"{number:02d}-{stored.event.type}.json", jws.encode(), 0o644)
-    return used
+        chain = _chain(node, database, held)
+        envelope = json.loads(node.store.open(database).get(DocId(held.doc_id)).body)
+        fields = {name: envelope[name] for name in ("event", "signatures")}
+        admission = node.admissions.of(database, held.doc_id)
+        since = admission.admitted if admission else node.clock.now()
+        each = Evidence(f"{number:02d}", parse_signed_event(fields), tuple(chain), since)
+        jws = to_jws(fields, chain)
+        jws["header"]["etsiU"] += [element for source in proofs for element in source.unsigned(database, stored.id)]
+        stem = out / "events" / f"{each.number}-{stored.event.type}"
+        _put(stem.with_name(stem.name + ".json"), json.dumps(jws, indent=1))
+        write_atomically(stem.with_name(stem.name + ".txt"), each.signed.payload, 0o644)
+        _write_proofs(out, each.number, database, stored.id, proofs)
+        found.append(each)
+    return found
+
+
+def _write_proofs(out: Path, number: str, database: str, event: str, proofs: Sequence[ProofSource]) -> None:
+    for source in proofs:
+        for ending, data in source.files(database, event).items():
+            (out / source.folder).mkdir(exist_ok=True)
+            write_atomically(out / source.folder / f"{number}.{ending}", data, 0o644)
 
 
 def _chain(node: Node, database: str, held: HeldEvent) -> list[x509.Certificate]:
+    """Return the signer's certificate and its issuers, the anchor last."""
     der = node.directory.leaf(database, held.fingerprint)
     if der is None:
         raise Missing(f"the certificate of {held.stored.event.actor} is not here; run tram verify")
-    return [parse_certificate(each) for each in (der, *node.directory.path(database, der))]
-
-
-def _write_crls(node: Node, database: str, certificates: dict[str, x509.Certificate], out: Path) -> None:
-    issuers = {certificate.issuer.public_bytes() for certificate in certificates.values()}
-    for issuer in issuers:
-        for crl in node.directory.crls(database).of(issuer)[:1]:
-            write_atomically(out / "crls" / f"{crl.fingerprint}.crl", crl.der, 0o644)
+    chain = [parse_certificate(each) for each in (der, *node.directory.path(database, der))]
+    anchors = [root for root in node.directory.anchors.roots if root.subject == chain[-1].issuer]
+    return [*chain, *(root for root in anchors if root not in chain)]
 
 
 def _write_files(node: Node, story: Story, out: Path) -> int:
@@ -112,23 +171,3 @@ def _write_files(node: Node, story: Story, out: Path) -> int:
         data = b"".join(node.files.read(unit, manifest))
         write_atomically(out / "files" / (sha256 + _ENDINGS.get(ref.type, "")), data, 0o644)
     return len(named)
-
-
-_README = """Hồ sơ điện tử, trích xuất kèm bằng chứng.
-An electronic dossier, exported with its evidence.
-
-events/    mỗi sự kiện là một chữ ký JWS (RFC 7515), kèm chuỗi chứng thư trong "x5c"
-           each event is a JWS (RFC 7515), flattened JSON, with its certificate chain in "x5c"
-files/     mỗi tệp mang tên là mã băm SHA-256 (base64url) của chính nó
-           each file is named by its own SHA-256 in base64url
-root.pem   chứng thư gốc: so sánh dấu vân tay với dấu vân tay do tỉnh công bố
-           the root certificate: compare its fingerprint with the one the province publishes
-
-Kiểm tra / Check:
-    tram verify THIS-FOLDER --root ROOT-FROM-THE-PROVINCE.pem
-or with any JOSE library: flattened JWS verify, ES256, key of x5c[0]; then
-    openssl verify -x509_strict -purpose any -CAfile root.pem -untrusted CHAIN.pem LEAF.pem
-
-Chữ ký này là niêm phong kỹ thuật của hệ thống. Giá trị pháp lý theo quy định của tỉnh.
-These signatures are the system's technical seal; their legal weight is what the province's rules give them.
-"""

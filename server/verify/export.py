@@ -10,6 +10,8 @@ from pathlib import Path
 from cryptography import x509
 
 from crypto import base64url, strictjson
+from crypto.algorithms import der_from_raw
+from crypto.certificates import certificate_to_pem
 from crypto.errors import CryptoError
 from crypto.event import SignedEvent, parse_signed_event
 from server.dossier.event import Event, parse_event
@@ -37,13 +39,15 @@ def verify_export(path: Path, anchors: Sequence[x509.Certificate] | None = None)
     events = _verify_events(found, proofs, report)
     _check_streams(events, report)
     _check_files(path / "files", events, report)
+    _check_copies(path, found, report)
+    _check_sums(path, report)
     return report
 
 
 def _read_events(folder: Path, report: Report) -> dict[str, tuple[SignedEvent, list[bytes]]]:
     """Return (signed event, certificates of `x5c` as DER) of each file, by its name."""
     found = {}
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.glob("*.json")):
         try:
             found[file.name] = _parse_jws(read_bounded(file, _MAX_JWS_BYTES))
         except _FAULTS as exc:
@@ -134,3 +138,42 @@ def _check_files(folder: Path, events: dict[str, Event], report: Report) -> None
             continue
         report.checked["whole files"] += 1
     report.problems += [f"files/{file.name} belongs to no event here" for file in held.values()]
+
+
+def _check_copies(path: Path, found: dict[str, tuple[SignedEvent, list[bytes]]], report: Report) -> None:
+    """What openssl is given to read is what the events say (`server.export.evidence`)."""
+    if not (path / "signatures").exists():  # exports made before it was there
+        return
+    for name, (signed, chain) in found.items():
+        stem = path / "signatures" / name.partition("-")[0]
+        pem = "".join(certificate_to_pem(x509.load_der_x509_certificate(each)) for each in chain)
+        copies = {
+            path / "events" / f"{Path(name).stem}.txt": signed.payload,
+            stem.with_suffix(".txt"): signed.signing_input,
+            stem.with_suffix(".sig"): der_from_raw(signed.signature),
+            stem.with_suffix(".pem"): pem.encode("ascii"),
+        }
+        for copy, expected in copies.items():
+            if not copy.exists() or read_bounded(copy, _MAX_JWS_BYTES) != expected:
+                report.problems.append(f"{copy.relative_to(path).as_posix()} is not what events/{name} says")
+
+
+def _check_sums(path: Path, report: Report) -> None:
+    """Everything else in the folder (what openssl reads, README, proofs) is as it was written."""
+    sums = path / "SHA256SUMS"
+    if not sums.exists():  # exports made before there was one
+        return
+    listed = {}
+    for line in read_bounded(sums, _MAX_JWS_BYTES).decode("ascii", "replace").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    here = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
+    for name in sorted(listed.keys() - here.keys()):
+        report.problems.append(f"{name} is listed in SHA256SUMS and missing")
+    for name, file in here.items():
+        if name == "SHA256SUMS":
+            continue
+        if name not in listed:
+            report.problems.append(f"{name} is not listed in SHA256SUMS")
+        elif sha256(read_bounded(file, _MAX_FILE_BYTES)).hexdigest() != listed[name]:
+            report.problems.append(f"{name} was changed since the export")
