@@ -6,6 +6,7 @@ connections, roster     one writer that groups commits, many readers; not too ma
 reading, feed           queries inside a read transaction
 drafts, blobs, writing  changes inside a write transaction
 upkeep                  purge, compaction, local documents, the check of a file
+epochs                  whose writes a seq counts: no two files continue the same
 identity                noticing copies and rollbacks
 database, store         the two Protocols of `replication.store`
 """

@@ -15,11 +15,11 @@ from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.errors import BadRequest, NotFound, StoreError
 from replication.sqlite import feed, reading, upkeep, writing
 from replication.sqlite.connections import Connections
+from replication.sqlite.epochs import Tenure, begin_life, find_end
 from replication.sqlite.identity import Mark
 from replication.sqlite.limits import Limits
 from replication.sqlite.roster import Roster
 from replication.sqlite.rows import read_state
-from replication.sqlite.schema import begin_epoch
 from replication.sqlite.seqs import build_seq, parse_seq
 from replication.store import (
     ZERO,
@@ -43,9 +43,12 @@ POLL_S = 0.25  # how soon a change made by another process is seen
 class SqliteDatabase:
     """`replication.store.Database` over one SQLite file. `SqliteStore` makes these."""
 
-    def __init__(self, name: str, path: Path, limits: Limits, roster: Roster | None = None) -> None:
+    def __init__(
+        self, name: str, path: Path, limits: Limits, roster: Roster | None = None, tenure: Tenure | None = None
+    ) -> None:
         self._name = name
         self._limits = limits
+        self._tenure = tenure or Tenure()
         self._mark = Mark(path.with_name(path.name + ".mark"))
         self._connections = Connections(path, self._note_commit, roster or Roster())
         self._changed = threading.Condition()
@@ -161,13 +164,15 @@ class SqliteDatabase:
     def bulk_docs(self, docs: Sequence[Doc], *, new_edits: bool = True) -> list[WriteResult]:
         if not docs:
             return []
-        return self._connections.write(lambda conn: writing.store_batch(conn, docs, self._limits, new_edits=new_edits))
+        return self._connections.write(
+            lambda conn: writing.store_batch(conn, docs, self._limits, self._tenure, new_edits=new_edits)
+        )
 
     def purge(self, wanted: Mapping[DocId, Sequence[Rev]]) -> PurgeResult:
-        return self._connections.write(lambda conn: upkeep.purge(conn, wanted))
+        return self._connections.write(lambda conn: upkeep.purge(conn, wanted, self._tenure))
 
     def compact(self) -> None:
-        upkeep.compact(self._connections)
+        upkeep.compact(self._connections, self._tenure)
 
     def set_revs_limit(self, limit: int) -> None:
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit < 1 << 31:
@@ -227,9 +232,9 @@ class SqliteDatabase:
         with self._connections.reading() as conn:
             upkeep.copy_database(conn, path)
 
-    def begin_epoch(self) -> None:
+    def begin_life(self) -> None:
         """Declare that this database continues a restored or copied one: later seqs are told from earlier ones."""
-        self._connections.write(begin_epoch)
+        self._connections.write(begin_life)
 
     def is_rolled_back(self) -> bool:
         """Return whether this file is older than what it has been: behind its mark, or of another life."""
@@ -237,9 +242,8 @@ class SqliteDatabase:
         if mark is None:
             return False
         with self._connections.reading() as conn:
-            state = read_state(conn)
-            known = conn.execute("SELECT 1 FROM epochs WHERE epoch = ?", (mark[0],)).fetchone()
-        return known is None or (mark[0] == state.epoch and mark[1] > state.update_seq)
+            end = find_end(conn, mark[0])
+        return end is None or mark[1] > end
 
     def close(self, reason: StoreError) -> None:
         """Release the file; later calls raise `reason`, callers that wait are woken."""

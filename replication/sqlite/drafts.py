@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from replication.document import DocId, Rev
 from replication.revtree import BodyKey, Held, RevTree, build_single, parse_node, parse_tree
 from replication.sqlite.blobs import Blobs
+from replication.sqlite.epochs import Tenure
 from replication.sqlite.rows import State, StoredAttachment, dump_atts, parse_atts, read_atts, read_rows, read_state
 from replication.sqlite.schema import GAP_BLOCK
 
@@ -54,8 +55,9 @@ class Draft:
 class Drafts:
     """All documents and bodies that one write transaction changes. Nothing is written before `flush`."""
 
-    def __init__(self, conn: sqlite3.Connection) -> None:
+    def __init__(self, conn: sqlite3.Connection, tenure: Tenure) -> None:
         self._conn = conn
+        self._tenure = tenure
         self.state: State = read_state(conn)
         self.blobs = Blobs(conn)
         self._loaded: dict[str, Draft] = {}
@@ -143,6 +145,7 @@ class Drafts:
             list(gaps.items()),
         )
         if self._changed:
+            self._tenure.assert_epoch(self._conn)
             self._conn.execute(
                 "UPDATE state SET update_seq = ?, doc_count = doc_count + ?, del_count = del_count + ?",
                 (seq, live, dead),

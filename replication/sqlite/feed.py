@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from replication.document import DocId, Rev, Seq
 from replication.errors import BadRequest
 from replication.revtree import parse_node, parse_tree
+from replication.sqlite.epochs import resolve_since
 from replication.sqlite.rows import DocRow, read_rows, read_state
 from replication.sqlite.schema import GAP_BLOCK
-from replication.sqlite.seqs import build_seq, parse_seq, resolve_since
+from replication.sqlite.seqs import build_seq, parse_seq
 from replication.store import ChangeRow, ChangesPage, RevsDiff
 
 Found = tuple[int, DocId, Rev, int, bytes | None]

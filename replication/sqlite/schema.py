@@ -13,12 +13,11 @@ state       counters, written in the transaction that changes them.
 from __future__ import annotations
 
 import sqlite3
-import time
 from pathlib import Path
 
 from replication.errors import Unavailable
 from replication.sqlite.files import sync_file
-from replication.sqlite.seqs import build_epoch
+from replication.sqlite.seqs import build_epoch, build_instance_start
 
 APPLICATION_ID = 0x5472616D  # "Tram"
 SCHEMA_VERSION = 1
@@ -48,8 +47,11 @@ CREATE TABLE localdocs (id TEXT PRIMARY KEY, rev INTEGER NOT NULL, body BLOB NOT
 """
 
 
-def create_database(path: Path) -> None:
-    """Write an empty database and fsync it once. `path` must not exist yet; the caller makes it visible afterwards."""
+def create_database(path: Path) -> str:
+    """Write an empty database, fsync it once, and return the epoch it begins with.
+
+    `path` must not exist yet; the caller makes it visible afterwards.
+    """
     conn = sqlite3.connect(path, isolation_level=None)
     try:
         # Nobody sees this file before it is whole, so one fsync at the end does for the dozen SQLite would ask for.
@@ -72,18 +74,7 @@ def create_database(path: Path) -> None:
     finally:
         conn.close()
     sync_file(path)
-
-
-def build_instance_start() -> str:
-    """Return now in microseconds as text."""
-    return str(time.time_ns() // 1000)
-
-
-def begin_epoch(conn: sqlite3.Connection) -> None:
-    """Start a new epoch where the database stands, inside the caller's transaction."""
-    epoch = build_epoch()
-    conn.execute("INSERT INTO epochs (epoch, from_seq) SELECT ?, update_seq FROM state", (epoch,))
-    conn.execute("UPDATE state SET epoch = ?, instance_start = ?", (epoch, build_instance_start()))
+    return epoch
 
 
 def connect(path: Path, *, writer: bool) -> sqlite3.Connection:

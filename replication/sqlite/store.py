@@ -3,11 +3,14 @@
 store.db              the uuid of the store
 <name>.sqlite         a database; "/" in a name is "~" in the file name
 <name>.sqlite.mark    its newest position (`replication.sqlite.identity`)
+new-*.part, old-*.part  a database being made or deleted. Both happen under the claim on store.db, so whoever holds that
+                      and finds one has found what a power cut left.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import threading
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 from replication.errors import DatabaseExists, NotFound, StoreError, Unavailable
 from replication.sqlite.connections import translated
 from replication.sqlite.database import SqliteDatabase
+from replication.sqlite.epochs import Tenure
 from replication.sqlite.files import sync_directory
 from replication.sqlite.identity import Claim, Identity, build_uuid
 from replication.sqlite.limits import Limits
@@ -23,6 +27,7 @@ from replication.sqlite.roster import Roster
 from replication.sqlite.schema import create_database
 
 _BESIDE = ("-wal", "-shm", "-journal", ".mark")
+_PART = re.compile(r"(?:new|old)-[0-9a-f]{16}\.part(?:-wal|-shm|-journal|\.mark)?")
 
 
 class SqliteStore:
@@ -39,8 +44,9 @@ class SqliteStore:
             self._directory.mkdir(parents=True, exist_ok=True)
         self._identity = Identity(self._directory)
         with self._identity.claim() as claim:
+            self._sweep()
             if claim.is_copy or (claim.is_new and self.names()):
-                self._begin_epochs(claim)
+                self._begin_lives(claim)
             self._uuid = claim.uuid
 
     @property
@@ -59,17 +65,21 @@ class SqliteStore:
             if path.exists():
                 raise DatabaseExists
             part = self._directory / f"new-{secrets.token_hex(8)}.part"
-            try:
-                create_database(part)
-                _remove_beside(path)  # of a deletion that a power cut interrupted
-                _publish(part, path)
-            finally:
-                part.unlink(missing_ok=True)
-                _remove_beside(part)
-            sync_directory(self._directory)
-        return self.open(name)
+            with self._identity.claim():
+                try:
+                    epoch = create_database(part)
+                    _remove_beside(path)  # of a deletion that a power cut interrupted
+                    _publish(part, path)
+                finally:
+                    part.unlink(missing_ok=True)
+                    _remove_beside(part)
+                sync_directory(self._directory)
+            return self._open_database(name, Tenure(epoch))
 
     def open(self, name: str) -> SqliteDatabase:
+        return self._open_database(name, Tenure())
+
+    def _open_database(self, name: str, tenure: Tenure) -> SqliteDatabase:
         with self._lock:
             self._check_open()
             path = self._directory / build_file_name(name)
@@ -81,10 +91,10 @@ class SqliteStore:
                 self._forget(name)
             if inode is None:
                 raise NotFound("Database does not exist.")
-            database = SqliteDatabase(name, path, self._limits, self._roster)
+            database = SqliteDatabase(name, path, self._limits, self._roster, tenure)
             if database.is_rolled_back():
                 with self._identity.claim() as claim:
-                    database.begin_epoch()
+                    database.begin_life()
                     self._uuid = claim.uuid = build_uuid()
             self._open[name] = (inode, database)
             return database
@@ -98,10 +108,11 @@ class SqliteStore:
             self._forget(name)
             # One rename decides; what a power cut leaves behind afterwards is garbage, never half a database.
             part = self._directory / f"old-{secrets.token_hex(8)}.part"
-            path.rename(part)
-            sync_directory(self._directory)
-            _remove_beside(path)
-            part.unlink()
+            with self._identity.claim():
+                path.rename(part)
+                sync_directory(self._directory)
+                _remove_beside(path)
+                part.unlink()
 
     def names(self) -> list[str]:
         found = (parse_file_name(entry.name) for entry in self._directory.iterdir())
@@ -113,7 +124,7 @@ class SqliteStore:
         To be called on a directory that was restored from a backup or copied by means that `Identity` cannot see.
         """
         with self._lock, self._identity.claim() as claim:
-            self._begin_epochs(claim)
+            self._begin_lives(claim)
             self._uuid = claim.uuid
 
     def backup(self, directory: Path) -> None:
@@ -134,16 +145,22 @@ class SqliteStore:
             for name in list(self._open):
                 self._forget(name, Unavailable("The store is closed."))
 
-    def _begin_epochs(self, claim: Claim) -> None:
-        """Begin an epoch everywhere. The databases come first: if this is interrupted, it is done again."""
+    def _sweep(self) -> None:
+        """Remove what a power cut left of databases that were being made or deleted. The claim is held."""
+        for entry in list(self._directory.iterdir()):
+            if _PART.fullmatch(entry.name):
+                entry.unlink(missing_ok=True)
+
+    def _begin_lives(self, claim: Claim) -> None:
+        """Begin a life everywhere. The databases come first: if this is interrupted, it is done again."""
         for name in self.names():
             database = self._open[name][1] if name in self._open else None
             if database is not None:
-                database.begin_epoch()
+                database.begin_life()
                 continue
             database = SqliteDatabase(name, self._directory / build_file_name(name), self._limits)
             try:
-                database.begin_epoch()
+                database.begin_life()
             finally:
                 database.close(Unavailable("The store is closed."))
         claim.uuid = build_uuid()

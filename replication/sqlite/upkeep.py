@@ -11,6 +11,7 @@ from replication.errors import BadRequest, NotFound, TooLarge
 from replication.revtree import parse_node, parse_tree
 from replication.sqlite.connections import Connections
 from replication.sqlite.drafts import Drafts
+from replication.sqlite.epochs import Tenure
 from replication.sqlite.files import sync_directory, sync_file
 from replication.sqlite.limits import MAX_ID_BYTES, Limits
 from replication.sqlite.rows import parse_atts, read_state
@@ -22,8 +23,8 @@ _COMPACT_STEP = 200  # documents per transaction, so that writers wait milliseco
 _VACUUM_STEP = 2000  # pages
 
 
-def purge(conn: sqlite3.Connection, wanted: Mapping[DocId, Sequence[Rev]]) -> PurgeResult:
-    drafts = Drafts(conn)
+def purge(conn: sqlite3.Connection, wanted: Mapping[DocId, Sequence[Rev]], tenure: Tenure) -> PurgeResult:
+    drafts = Drafts(conn, tenure)
     drafts.load(wanted)
     purged: dict[DocId, tuple[Rev, ...]] = {}
     for doc_id, revs in wanted.items():
@@ -34,24 +35,24 @@ def purge(conn: sqlite3.Connection, wanted: Mapping[DocId, Sequence[Rev]]) -> Pu
     drafts.flush()
     done = sum(1 for revs in purged.values() if revs)
     conn.execute("UPDATE state SET purge_seq = purge_seq + ?", (done,))
-    return PurgeResult(build_seq(drafts.state.purge_seq + done, drafts.state.epoch), purged)
+    return PurgeResult(build_seq(drafts.state.purge_seq + done, read_state(conn).epoch), purged)
 
 
-def compact(connections: Connections) -> None:
+def compact(connections: Connections, tenure: Tenure) -> None:
     after = 0
     while after >= 0:
         start = after
-        after = connections.write(lambda conn, start=start: _compact_some(conn, start))  # type: ignore[misc]
+        after = connections.write(lambda conn, start=start: _compact_some(conn, start, tenure))  # type: ignore[misc]
     while connections.exclusively(_vacuum_some):
         pass
     connections.exclusively(lambda conn: conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
 
-def _compact_some(conn: sqlite3.Connection, after: int) -> int:
+def _compact_some(conn: sqlite3.Connection, after: int, tenure: Tenure) -> int:
     """Return the seq up to which edited documents are compacted now, -1 when there are no more."""
     sql = "SELECT seq, id FROM docs WHERE tree IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?"
     rows = conn.execute(sql, (after, _COMPACT_STEP)).fetchall()
-    drafts = Drafts(conn)
+    drafts = Drafts(conn, tenure)
     drafts.load(doc_id for _, doc_id in rows)
     for _, doc_id in rows:
         if draft := drafts.find(doc_id):

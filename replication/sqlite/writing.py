@@ -17,6 +17,7 @@ from replication.errors import BadRequest, Conflict, StoreError, TooLarge
 from replication.revtree import EMPTY_TREE, BodyKey, Held, Node, RevTree, build_rev, parse_node, walk
 from replication.sqlite.blobs import check_attachments, has_stubs, match_stubs, store_attachments
 from replication.sqlite.drafts import Draft, Drafts
+from replication.sqlite.epochs import Tenure
 from replication.sqlite.limits import MAX_PATH, Limits
 from replication.sqlite.names import check_doc_id
 from replication.sqlite.rows import StoredAttachment
@@ -24,9 +25,11 @@ from replication.store import WriteResult
 from replication.wire import check_body
 
 
-def store_batch(conn: sqlite3.Connection, docs: Sequence[Doc], limits: Limits, *, new_edits: bool) -> list[WriteResult]:
+def store_batch(
+    conn: sqlite3.Connection, docs: Sequence[Doc], limits: Limits, tenure: Tenure, *, new_edits: bool
+) -> list[WriteResult]:
     """Return one result per document, inside a write transaction; a document that failed changed nothing."""
-    drafts = Drafts(conn)
+    drafts = Drafts(conn, tenure)
     results: list[WriteResult | None] = [_refuse(doc, limits) for doc in docs]
     drafts.load({doc.id for doc, refused in zip(docs, results, strict=True) if refused is None})
     step = _edit if new_edits else _merge

@@ -22,18 +22,19 @@ INDEX_BYTES = 32_768
 
 @dataclass
 class Tally:
-    """What a run saw. `renewed` counts databases that began a new epoch though nothing forced them to."""
+    """What a run saw. `renewed` counts databases that began a new life though nothing forced them to, `swept` files
+    that a cut had left of a database being made or deleted."""
 
     cuts: int = 0
     steps: int = 0
     renewed: int = 0
-    leftovers: int = 0
+    swept: int = 0
 
     def add(self, other: Tally) -> None:
         self.cuts += other.cuts
         self.steps += other.steps
         self.renewed += other.renewed
-        self.leftovers += other.leftovers
+        self.swept += other.swept
 
 
 def run_seed(seed: int, directory: Path, library: ctypes.CDLL) -> Tally:
@@ -92,15 +93,17 @@ def judge(
     lay_out(recorder, image, root, rand)
     if rand.random() < 0.5:
         check_files(root)
+    parts = sum(".part" in path.name for path in root.iterdir())
     store = SqliteStore(root)
     try:
+        tally.swept += parts
+        assert not [path.name for path in root.iterdir() if ".part" in path.name]
         found = read_store(store)
         for name in found:
             assert store.open(name).check() == []
         compare(found, history, done[-1] if done else None, tally)
         check_content(found, history)
         check_peers(store, found, history, done[-1] if done else 0)
-        tally.leftovers += sum(path.suffix == ".part" for path in root.iterdir())
         check_service(store)
     finally:
         store.close()

@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"seed {seed}:\n{failure}", file=sys.stderr, flush=True)
     print(
         f"{options.seeds} seeds, {total.cuts} power cuts over {total.steps} recorded steps in "
-        f"{time.monotonic() - began:.0f} s: {len(failed)} failed{failed or ''}; {total.renewed} needless new epochs, "
-        f"{total.leftovers} part files left behind"
+        f"{time.monotonic() - began:.0f} s: {len(failed)} failed{failed or ''}; {total.renewed} needless new lives, "
+        f"{total.swept} part files swept away"
     )
     return 1 if failed else 0
 
