@@ -1,16 +1,28 @@
-"""`tram link`: the node's neighbours."""
+"""`tram link`: the node's neighbours, what each link may carry and when, and how it stands."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from server.cli.common import Commands, add_home, open_node, print_table
+from server.errors import Refused
+from server.node.allowance import (
+    ClassRule,
+    Kind,
+    LinkRules,
+    Verdict,
+    describe_rules,
+    parse_bytes,
+    parse_hours,
+    parse_offset,
+)
 from server.node.links import Neighbour
 
 
 def register(commands: Commands) -> None:
     """Add the commands. A running server follows within two seconds."""
-    sub = commands.add_parser("link", help="neighbours: add, list, pause, resume").add_subparsers(
+    sub = commands.add_parser("link", help="neighbours: add, list, show, set, pause, resume, remove").add_subparsers(
         required=True, metavar="WHAT"
     )
     parser = sub.add_parser("add", help="add a neighbour, or change its address")
@@ -22,11 +34,45 @@ def register(commands: Commands) -> None:
     parser = sub.add_parser("list", help="the links and how they stand")
     add_home(parser)
     parser.set_defaults(run=_list)
+    _register_set(sub)
+    for word, say, run in (
+        ("show", "one link: what waits, what it may carry, what it carried today", _show),
+        ("remove", "forget a link; what it brought stays", _remove),
+    ):
+        parser = sub.add_parser(word, help=say)
+        add_home(parser)
+        parser.add_argument("name")
+        parser.set_defaults(run=run)
     for word, paused in (("pause", True), ("resume", False)):
         parser = sub.add_parser(word, help=f"{word} a link")
         add_home(parser)
         parser.add_argument("name")
         parser.set_defaults(run=_pause, paused=paused)
+
+
+def _register_set(sub: Commands) -> None:
+    parser = sub.add_parser(
+        "set",
+        help="hours and daily limits of a link",
+        description="What is not named stays as it is. Sizes: 128M, 1,5G, none (1 K = 1024 bytes, both ways together)."
+        " Hours: 20:00-06:00, several with commas, any. Events go on when the daily limit is reached, up to a cap of"
+        " their own (--events-daily, as large as --daily unless set).",
+    )
+    add_home(parser)
+    parser.add_argument("name")
+    parser.add_argument("--daily", metavar="SIZE", help="everything on this link, per day")
+    for kind in Kind:
+        parser.add_argument(f"--{kind}-hours", metavar="HOURS", help=f"when {_MEANING[kind]} may travel")
+        parser.add_argument(f"--{kind}-daily", metavar="SIZE", help=f"{_MEANING[kind]}, per day")
+    parser.add_argument("--utc-offset", metavar="±HH:MM", help="whose hours and midnight; +07:00 unless set")
+    parser.set_defaults(run=_set)
+
+
+_MEANING = {
+    Kind.EVENTS: "dossiers' events and everything small",
+    Kind.PREVIEWS: "previews of photographs",
+    Kind.FILES: "photographs and scans",
+}
 
 
 def _add(arguments: argparse.Namespace) -> int:
@@ -45,10 +91,75 @@ def _list(arguments: argparse.Namespace) -> int:
                 status.neighbour.url,
                 "paused" if status.neighbour.paused else (status.last_error or "well"),
                 status.last_success or "never",
+                " ".join(f"{name}={value}" for name, value in describe_rules(status.rules)) or "no limits",
             )
             for status in node.sync.status()
         ]
-    print_table(("name", "role", "address", "state", "last success"), rows)
+    print_table(("name", "role", "address", "state", "last success", "rules"), rows)
+    return 0
+
+
+def _set(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        before = node.links.rules(arguments.name)
+        rules = _changed(before, arguments)
+        if rules == before and not any(getattr(arguments, name) is not None for name in _OPTIONS):
+            raise Refused("bad_rule", "name what to set, such as --files-hours 20:00-06:00 --daily 128M")
+        node.links.set_rules(arguments.name, rules, by="tram link set", at=node.clock.now())
+    print(f"link {arguments.name}: {_rules_text(rules)}")
+    return 0
+
+
+_OPTIONS = ("daily", "utc_offset", *(f"{kind}_{what}" for kind in Kind for what in ("hours", "daily")))
+
+
+def _changed(rules: LinkRules, arguments: argparse.Namespace) -> LinkRules:
+    """Return the rules with what the command line names. Raises `Refused("bad_rule")`."""
+    for kind in Kind:
+        hours, daily = getattr(arguments, f"{kind}_hours"), getattr(arguments, f"{kind}_daily")
+        old = rules.of(kind)
+        rule = ClassRule(
+            old.hours if hours is None else parse_hours(hours), old.daily if daily is None else parse_bytes(daily)
+        )
+        rules = rules.with_class(kind, rule)
+    if arguments.daily is not None:
+        rules = replace(rules, daily=parse_bytes(arguments.daily))
+    if arguments.utc_offset is not None:
+        rules = replace(rules, utc_offset_minutes=parse_offset(arguments.utc_offset))
+    return rules
+
+
+def _rules_text(rules: LinkRules) -> str:
+    return ", ".join(f"{name} {value}" for name, value in describe_rules(rules)) or "no limits"
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.links.get(arguments.name)
+        status = next(each for each in node.sync.status() if each.neighbour.name == arguments.name)
+    print(f"{arguments.name}: {status.neighbour.role} {status.neighbour.url}")
+    print(f"state: {'paused' if status.neighbour.paused else status.last_error or 'well'} since {status.since or '-'}")
+    print(f"last success: {status.last_success or 'never'}")
+    print(f"rules: {_rules_text(status.rules)}")
+    print(f"refused documents: {status.refusals}")
+    rows = [(kind.kind, kind.used_today, _verdict_text(kind.verdict)) for kind in status.kinds]
+    print_table(("class", "bytes today", "may travel now"), rows)
+    return 0
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    return "yes" if verdict.open else f"no ({verdict.why}), in {_span(verdict.wait_s)}"
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.links.remove(arguments.name)
+    print(f"link {arguments.name} is removed; add it again with: tram link add {arguments.home} {arguments.name} …")
     return 0
 
 

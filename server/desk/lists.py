@@ -14,7 +14,7 @@ from server.desk.view import TAGS, is_late
 from server.dossier import states
 from server.dossier.states import STATUSES
 from server.enrolment import Enrolment
-from server.node.sync import LinkStatus
+from server.node.linkstatus import LinkStatus
 from server.readmodel.queries import DossierFilter, DossierRow
 
 PAGE_ROWS = 50

@@ -35,9 +35,10 @@ from server.node.clock import NodeClock, system_now
 from server.node.links import PARENT, Links, Neighbour
 from server.node.lock import take_lock
 from server.node.numbering import Numbering
+from server.node.pairing import Pairing
 from server.node.people import People
 from server.node.signing import NodeSigner
-from server.node.sync import Pairing, Sync
+from server.node.sync import Sync
 from server.nodedb import NodeDb
 from server.pki.authority import renew_node
 from server.pki.credentials import CredentialCopier
@@ -143,6 +144,7 @@ class Node:
         self.sync = Sync(
             links=self.links,
             pairing=Pairing(unit=home.unit, store=self.store, intake=self.intake, ensure=self.copier.ensure_database),
+            store=self.store,
             signer=self.signer,
             chain=home.chain(),
             clock=self.clock,
@@ -207,7 +209,8 @@ class Node:
             self.copier.ensure_database(name)
         self.copier.ensure_certificate(self.database, self.signer.certificate)
         parent = self.home.settings.parent
-        if parent and not any(link.name == PARENT for link in self.links.all()):
+        known = self.links.was_removed(PARENT) or any(link.name == PARENT for link in self.links.all())
+        if parent and not known:
             self.links.put(Neighbour(PARENT, parent, "parent"))
 
     def _crl_came(self, database: str) -> None:

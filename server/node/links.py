@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import sqlite3
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
 from server.errors import Refused
+from server.node.allowance import LinkRules, rules_from_json, rules_to_json
 from server.nodedb import NodeDb
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS links (
     name TEXT PRIMARY KEY, url TEXT NOT NULL, role TEXT NOT NULL CHECK (role IN ('parent', 'child')),
     paused INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS link_rules (
+    name TEXT PRIMARY KEY, rules TEXT NOT NULL, changed_at TEXT NOT NULL, changed_by TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS links_removed (name TEXT PRIMARY KEY);
 """
 
 PARENT = "parent"
@@ -56,6 +61,7 @@ class Links:
                 " ON CONFLICT DO UPDATE SET url = excluded.url, role = excluded.role, paused = excluded.paused",
                 (link.name, link.url.rstrip("/"), link.role, link.paused),
             )
+            connection.execute("DELETE FROM links_removed WHERE name = ?", (link.name,))
 
     def get(self, name: str) -> Neighbour:
         """Return one link. Raises `Refused("no_link")` naming those there are."""
@@ -65,6 +71,37 @@ class Links:
             known = ", ".join(link.name for link in links) or "none"
             raise Refused("no_link", f"there is no link {name!r}; known: {known}")
         return found
+
+    def remove(self, name: str) -> None:
+        """Forget a link and its rules; what it brought stays. Raises `Refused("no_link")`."""
+        self.get(name)
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM links WHERE name = ?", (name,))
+            connection.execute("DELETE FROM link_rules WHERE name = ?", (name,))
+            connection.execute("INSERT OR IGNORE INTO links_removed VALUES (?)", (name,))
+
+    def was_removed(self, name: str) -> bool:
+        """Say whether somebody took a link of that name away and nobody added it again."""
+        return self._db.row("SELECT 1 FROM links_removed WHERE name = ?", (name,)) is not None
+
+    def rules(self, name: str) -> LinkRules:
+        """Return what the link may carry and when; no limits if nobody has set any."""
+        row = self._db.row("SELECT rules FROM link_rules WHERE name = ?", (name,))
+        return rules_from_json(row["rules"]) if row else LinkRules()
+
+    def rules_changed(self, name: str) -> tuple[str, str]:
+        """Return when the rules were last changed (RFC 3339) and by whom; ("", "") if never."""
+        row = self._db.row("SELECT changed_at, changed_by FROM link_rules WHERE name = ?", (name,))
+        return (row["changed_at"], row["changed_by"]) if row else ("", "")
+
+    def set_rules(self, name: str, rules: LinkRules, *, by: str, at: datetime) -> None:
+        """Set the rules of a link; a running server follows within two seconds. Raises `Refused("no_link")`."""
+        self.get(name)
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO link_rules VALUES (?, ?, ?, ?)",
+                (name, rules_to_json(rules), at.isoformat(timespec="seconds"), by),
+            )
 
     def set_paused(self, name: str, paused: bool) -> None:
         """Pause or resume a link. Raises `Refused("no_link")`."""

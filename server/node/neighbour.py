@@ -1,27 +1,32 @@
 """Meeting a neighbour before replicating with it: who it is, what its clock says, which databases it opens to us.
 
     GET  /api/node            its URN (whom our tokens are for) and its time (by which we make them)
-    POST /api/introductions   our certificate with its chain, so that it can believe our tokens
     GET  /db/_all_dbs         what it holds of the branch we share
+    POST /api/introductions   our certificate with its chain, where it does not believe our token yet
     PUT  /db/<database>       for those of ours that it lacks
+
+All over one connection. Met before, with its clock as it was then, a neighbour costs one request.
 
 Nothing it answers is believed further than this: what replicates proves itself.
 """
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import requests
+import orjson
 from cryptography import x509
 
 from crypto import strictjson
 from crypto.errors import CryptoError
-from replication.errors import LinkCut, NotAPeer, Unauthorized
+from replication.errors import NotAPeer, Unauthorized, Unavailable
+from replication.peers import Busy, Endpoint, EndpointOptions, Traffic
+from replication.peers.answers import parse_retry_after
 from server.dossier import units
 from server.dossier.times import parse_time
 from server.errors import ServerError
@@ -29,8 +34,10 @@ from server.node.clock import NodeClock
 from server.node.signing import TOKEN_LIFE_S, NodeSigner
 from server.pki.documents import to_base64
 
-_TIMEOUT_S = (15.0, 60.0)  # connect, answer: a certificate chain takes 4 s at 8 kbit/s
+CONNECT_S = 10.0  # with the longest wait between two tries (`retry`) it stays below 30 s
+_STALL_S = 60.0
 _MAX_ANSWER_BYTES = 1024 * 1024
+_PUMP_S = 0.5
 _RENEW_BEFORE_S = 120
 
 
@@ -42,6 +49,7 @@ class Acquaintance:
     urn: str
     name: str
     databases: tuple[str, ...]
+    clock_offset_s: int = 0  # how far its clock is ahead of ours
 
 
 class Tokens:
@@ -65,34 +73,77 @@ class Tokens:
             return {"Authorization": f"Bearer {self._token}"}
 
 
-def fetch_acquaintance(
-    url: str,
-    signer: NodeSigner,
-    chain: list[x509.Certificate],
-    clock: NodeClock,
-    ours: Callable[[str], Iterable[str]],
-) -> tuple[Acquaintance, Tokens]:
-    """Introduce this node to the neighbour at `url`. Returns what it says of itself, and tokens it takes.
+class Meeting:
+    """Meets one neighbour at `url`, again and again; remembers who it was. Bytes count into `traffic`.
 
     `ours` names the databases we hold of the branch shared with a unit; those the neighbour lacks are made there.
-
-    Raises `LinkCut` if it does not answer, `NotAPeer` if the answer is not a node's (a captive portal), `Unauthorized`
-    if it does not believe us.
     """
-    with requests.Session() as session:
-        session.trust_env = False  # no proxies: the neighbour is on our own line
-        said = _call(session, "GET", f"{url}/api/node")
-        unit, urn, offset = _read_node(url, said, clock)
-        introduction = [to_base64(each) for each in (signer.certificate, *chain)]
-        _call(session, "POST", f"{url}/api/introductions", json={"chain": introduction})
-        tokens = Tokens(signer, urn, offset, clock)
-        names = _call(session, "GET", f"{url}/db/_all_dbs", headers=tokens.headers())
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise NotAPeer(f"{url} does not list its databases")
-        missing = sorted(set(ours(unit)) - set(names))
-        for name in missing:
-            _call(session, "PUT", f"{url}/db/{name}", headers=tokens.headers())
-    return Acquaintance(unit, urn, str(said.get("name", ""))[:200], (*names, *missing)), tokens
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        signer: NodeSigner,
+        chain: list[x509.Certificate],
+        clock: NodeClock,
+        ours: Callable[[str], Iterable[str]],
+        traffic: Traffic | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.url = url
+        self.traffic = traffic or Traffic()
+        self.tls = tls
+        self._signer = signer
+        self._chain = chain
+        self._clock = clock
+        self._ours = ours
+        self._known: tuple[str, str, str, timedelta] | None = None
+
+    def fetch_acquaintance(self) -> tuple[Acquaintance, Tokens]:
+        """Return what the neighbour says of itself, and tokens it takes.
+
+        Raises `LinkCut` if it does not answer, `NotAPeer` if the answer is not a node's (a captive portal), `Busy` if
+        it asks for patience, `Unauthorized` if it does not believe us.
+        """
+        options = EndpointOptions(CONNECT_S, _STALL_S, _MAX_ANSWER_BYTES, gzip=False)
+        endpoint = Endpoint(self.url, tls=self.tls, options=options, traffic=self.traffic)
+        try:
+            endpoint.connect()
+            return self._meet(endpoint)
+        finally:
+            endpoint.close()
+
+    def _meet(self, endpoint: Endpoint) -> tuple[Acquaintance, Tokens]:
+        if self._known is not None:
+            try:
+                return self._list(endpoint, *self._known)
+            except (Unauthorized, NotAPeer):
+                self._known = None  # another node stands there now, forgot us, or its clock was set
+        said = _call(endpoint, "GET", "/api/node")
+        unit, urn, offset = _read_node(self.url, said, self._clock)
+        name = str(said.get("name", ""))[:200]
+        try:
+            found = self._list(endpoint, unit, urn, name, offset)
+        except Unauthorized:
+            introduction = {"chain": [to_base64(each) for each in (self._signer.certificate, *self._chain)]}
+            _call(endpoint, "POST", "/api/introductions", introduction)
+            found = self._list(endpoint, unit, urn, name, offset)
+        self._known = (unit, urn, name, offset)
+        return found
+
+    def _list(
+        self, endpoint: Endpoint, unit: str, urn: str, name: str, offset: timedelta
+    ) -> tuple[Acquaintance, Tokens]:
+        """Ask what it holds, and make what it lacks of ours. Raises `Unauthorized` where it does not believe us."""
+        tokens = Tokens(self._signer, urn, offset, self._clock)
+        names = _call(endpoint, "GET", "/db/_all_dbs", headers=tokens.headers())
+        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+            raise NotAPeer(f"{self.url} does not list its databases")
+        missing = sorted(set(self._ours(unit)) - set(names))
+        for each in missing:
+            _call(endpoint, "PUT", f"/db/{each}", headers=tokens.headers())
+        offset_s = int(offset.total_seconds())
+        return Acquaintance(unit, urn, name, (*names, *missing), offset_s), tokens
 
 
 def _read_node(url: str, said: Any, clock: NodeClock) -> tuple[str, str, timedelta]:
@@ -105,28 +156,35 @@ def _read_node(url: str, said: Any, clock: NodeClock) -> tuple[str, str, timedel
         raise NotAPeer(f"{url} answers, but not as a node does: {exc!r}") from exc
 
 
-def _call(session: requests.Session, method: str, url: str, **options: Any) -> Any:
+def _call(
+    endpoint: Endpoint,
+    method: str,
+    target: str,
+    value: Any = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
     """Return the JSON of an answer, bounded."""
-    try:
-        with session.request(
-            method, url, timeout=_TIMEOUT_S, allow_redirects=False, stream=True, **options
-        ) as response:
-            body = response.raw.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
-    except (requests.RequestException, OSError) as exc:
-        raise LinkCut(f"{url} does not answer: {exc}") from exc
-    if len(body) > _MAX_ANSWER_BYTES:
-        raise NotAPeer(f"{url} answers with more than {_MAX_ANSWER_BYTES} bytes")
-    return _parse(url, response.status_code, body)
+    pending = endpoint.request(method, target, orjson.dumps(value) if value is not None else None, headers=headers)
+    while not pending.done:
+        endpoint.pump(_PUMP_S)
+    answer = pending.result().answer
+    return _parse(endpoint.label + target, answer.status, answer.headers.get("retry-after", ""), answer.body)
 
 
-def _parse(url: str, status: int, body: bytes) -> Any:
+def _parse(url: str, status: int, retry_after: str, body: bytes) -> Any:
+    if status in (429, 503):
+        raise Busy(f"{url} asks to come back later", parse_retry_after(retry_after))
     try:
         value = strictjson.parse(body, max_bytes=_MAX_ANSWER_BYTES, max_depth=8)
     except CryptoError as exc:
         raise NotAPeer(f"{url} answers {status} with something that is not JSON") from exc
+    reason = value.get("reason", "") if isinstance(value, dict) else ""
     if status in (401, 403):
-        raise Unauthorized(f"{url}: {value.get('reason', '') if isinstance(value, dict) else ''}")
+        raise Unauthorized(f"{url}: {reason}")
+    if status >= 500:
+        raise Unavailable(f"{url} answers {status}: {reason}")
     if status >= 400 and status != 412:  # 412: somebody else made the database just now
-        reason = f"{value.get('error')}: {value.get('reason')}" if isinstance(value, dict) else ""
-        raise NotAPeer(f"{url} answers {status} {reason}")
+        word = value.get("error", "") if isinstance(value, dict) else ""
+        raise NotAPeer(f"{url} answers {status} {word}: {reason}")
     return value

@@ -48,9 +48,9 @@ class Refusals:
             )
             connection.execute("DELETE FROM refusals WHERE number <= (SELECT max(number) FROM refusals) - ?", (MOST,))
 
-    def count(self) -> int:
-        """Return how many are kept."""
-        row = self._db.row("SELECT count(*) FROM refusals")
+    def count(self, link: str = "") -> int:
+        """Return how many are kept, of one link if it is named."""
+        row = self._db.row("SELECT count(*) FROM refusals WHERE ?1 IN ('', link)", (link,))
         return int(row[0]) if row else 0
 
     def newest(self, limit: int = 20) -> list[KeptRefusal]:

@@ -120,6 +120,25 @@ def test_links_are_added_paused_and_listed(tram, commune):
     assert tram("link", "pause", commune, "nobody")[0] == 1
 
 
+def test_a_link_is_given_hours_and_limits_and_shown_with_them(tram, commune):
+    """What is named changes and the rest stays; nonsense is refused with an example; a removed link is gone."""
+    status, out, _ = tram("link", "set", commune, "parent", "--files-hours", "20:00-06:00", "--daily", "128M")
+    assert (status, "daily 128M, files-hours 20:00-06:00" in out) == (0, True)
+    tram("link", "set", commune, "parent", "--previews-daily", "8M")
+    _, out, _ = tram("link", "set", commune, "parent", "--daily", "none")
+    assert "previews-daily 8M, files-hours 20:00-06:00" in out
+
+    _, shown, _ = tram("link", "show", commune, "parent")
+    assert "files-hours 20:00-06:00" in shown
+    assert "may travel now" in shown
+    status, _, error = tram("link", "set", commune, "parent", "--files-hours", "tonight")
+    assert (status, "20:00-06:00" in error) == (1, True)
+    assert tram("link", "set", commune, "parent")[0] == 1
+    assert tram("link", "set", commune, "nobody", "--daily", "1M")[0] == 1
+    assert tram("link", "remove", commune, "parent")[0] == 0
+    assert tram("link", "show", commune, "parent")[0] == 1
+
+
 def test_the_sample_is_published_once_and_at_the_root_alone(tram, province, commune):
     """Loading again publishes nothing; a commune is told who publishes."""
     first, second = (tram("load-sample", province)[1] for _ in range(2))

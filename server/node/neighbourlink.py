@@ -1,0 +1,210 @@
+"""One neighbour's link: meeting it, replicating with it, minding its rules; in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random as random_module
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from replication.document import Seq
+from replication.errors import ReplicationError
+from replication.peers import Busy, Endpoint, EndpointOptions, Refusal
+from replication.replicator import Figures, JobState, Link, Pair, Progress
+from server.node.allowance import Kind, LinkRules
+from server.node.linkgate import LinkGate
+from server.node.links import Neighbour
+from server.node.linkstate import LinkState
+from server.node.neighbour import CONNECT_S, Acquaintance, Meeting, Tokens
+from server.node.pairing import NotedState, Pairing
+from server.node.refusals import Refusals
+from server.node.retry import Retry
+from server.node.spending import Spending
+from server.nodedb import NodeDb
+
+_LOG = logging.getLogger(__name__)
+
+REINTRODUCE_AFTER_S = 30.0
+RELIST_S = 300.0
+# While cut the replicator waits up to 30 s between tries; woken this often it keeps the half minute of `retry`.
+NUDGE_S = 12.0
+
+ProgressCallback = Callable[[list[Progress]], None]
+
+
+class NeighbourLink:
+    """`now` is UTC for hours and days (`OfficeClock.now`); `random` in [0, 1) spreads tries."""
+
+    def __init__(
+        self,
+        neighbour: Neighbour,
+        *,
+        pairing: Pairing,
+        meeting: Meeting,
+        rules: LinkRules,
+        db: NodeDb,
+        now: Callable[[], datetime],
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self.neighbour = neighbour
+        self.state = LinkState(db, neighbour.name)
+        self.refusals = Refusals(db)
+        self.spending = Spending(db, neighbour.name, lambda: now().astimezone(self.gate.rules.zone))
+        self.gate = LinkGate(rules, self.spending, now)
+        self._pairing = pairing
+        self._meeting = meeting
+        self._random = random
+        self._stop = threading.Event()
+        self._end = threading.Event()  # of the present run only
+        self._link: Link | None = None
+        self._pairs: list[Pair] = []
+        self._wanted: frozenset[tuple[str, str]] = frozenset()
+        self._there: Acquaintance | None = None
+        self._met_at = 0.0
+        self._nudged_at = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"link-{neighbour.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the link; returns when its thread has ended and its count is written."""
+        self._stop.set()
+        self._end_run()
+        self._thread.join()
+        self._settle()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the neighbour has been met and documents may travel."""
+        return self._link is not None
+
+    def progress(self) -> tuple[Progress, ...]:
+        """Return how each database and direction stands, empty while the neighbour has not been met."""
+        link = self._link
+        return tuple(link.progress()) if link is not None else ()
+
+    def pairs(self) -> list[tuple[Pair, Progress]]:
+        """Return the pairs of the present run with how they stand."""
+        link = self._link
+        return list(zip(self._pairs, link.progress(), strict=False)) if link is not None else []
+
+    def set_rules(self, rules: LinkRules) -> None:
+        """Follow other rules from now on."""
+        if rules != self.gate.rules:
+            self.gate.rules = rules
+            self.wake()
+
+    def wake(self) -> None:
+        """Look again at what may go and what is wanted first."""
+        link = self._link
+        if link is not None:
+            link.wake()
+
+    def tend(self, seconds: float) -> None:
+        """Look after the run: begin it anew for new databases, or if it cannot get on. `seconds` is a steady clock."""
+        link, there = self._link, self._there
+        if link is None or there is None:
+            return
+        rows = link.progress()
+        stuck = any(p.state is JobState.WAITING and p.last_error for p in rows)
+        # A child may have got databases of units below it; nobody tells us.
+        patience_s = REINTRODUCE_AFTER_S if stuck else RELIST_S if self.neighbour.role == "child" else math.inf
+        changed = self._pairing.wanted(there) != self._wanted or self._previews_only() != self.gate.previews_only
+        if changed or seconds - self._met_at > patience_s:
+            self._met_at = seconds
+            self._end_run()
+        self._nudge(rows, seconds)
+        self._note(rows)
+        self.gate.settle(self._meeting.traffic)
+
+    def run_once(self, on_progress: ProgressCallback | None = None) -> Figures:
+        """Replicate in the caller's thread until both sides have everything, over cuts; rules hold nothing back.
+
+        Somebody who asks for it now means now; what it carries counts. Raises `ReplicationError`.
+        """
+        there, tokens = self._meeting.fetch_acquaintance()
+        self.gate.rules = LinkRules(utc_offset_minutes=self.gate.rules.utc_offset_minutes)
+        self._link = self._build(there, tokens, on_progress)
+        try:
+            return self._link.run(self._stop)
+        finally:
+            self._note(self._link.progress())
+            self._link = None
+            self._settle()
+
+    def _run(self) -> None:
+        retry = Retry(self._random)
+        while not self._stop.is_set():
+            try:
+                there, tokens = self._meeting.fetch_acquaintance()
+                retry.reset()
+                self._serve(there, tokens)
+            except Exception as exc:
+                if not isinstance(exc, ReplicationError):
+                    _LOG.exception("link %s failed", self.neighbour.name)
+                self.state.note(None, str(exc))
+                self._stop.wait(retry.next_s(asked_s=exc.retry_after_s if isinstance(exc, Busy) else 0.0))
+
+    def _serve(self, there: Acquaintance, tokens: Tokens) -> None:
+        """Replicate until the run is ended."""
+        self._end = threading.Event()
+        self._there = there
+        self.state.set_fact("clock_offset_s", str(there.clock_offset_s))
+        self.state.set_fact("name", there.name)
+        self._link = self._build(there, tokens, None)
+        if self._stop.is_set():
+            self._end.set()
+        try:
+            self._link.run(self._end, continuous=True)
+        finally:
+            self._note(self._link.progress())
+            self._link = None
+
+    def _build(self, there: Acquaintance, tokens: Tokens, on_progress: ProgressCallback | None) -> Link:
+        endpoint = Endpoint(
+            f"{self.neighbour.url}/db",
+            headers=tokens.headers,
+            tls=self._meeting.tls,
+            options=EndpointOptions(connect_timeout_s=CONNECT_S),
+            traffic=self._meeting.traffic,
+        )
+        self._wanted = self._pairing.wanted(there)
+        self.gate.previews_only = self._previews_only()
+        self._pairs = self._pairing.build(self._wanted, there, endpoint, previews_only=self.gate.previews_only)
+        return Link(self._pairs, on_progress=on_progress, on_refusal=self._note_refusal, gate=self.gate)
+
+    def _previews_only(self) -> bool:
+        """Whether the rules keep files back now and let previews go."""
+        return self.gate.judge(Kind.PREVIEWS).open and not self.gate.judge(Kind.FILES).open
+
+    def _nudge(self, rows: Iterable[Progress], seconds: float) -> None:
+        """Let a cut line be tried again; each link at moments of its own."""
+        if all(p.state is JobState.CUT for p in rows) and seconds - self._nudged_at >= NUDGE_S:
+            self._nudged_at = seconds - NUDGE_S / 2 * self._random()
+            self.wake()
+
+    def _note_refusal(self, pair: Pair, refusal: Refusal) -> None:
+        _LOG.warning("link %s: %s refused %s: %s", self.neighbour.name, pair.label, refusal.id, refusal.reason)
+        self.refusals.note(self.neighbour.name, pair.label, refusal, datetime.now(UTC))
+
+    def _end_run(self) -> None:
+        self._end.set()
+        self.wake()
+
+    def _note(self, progress: Iterable[Progress]) -> None:
+        rows = list(progress)
+        error = next((p.last_error for p in rows if p.last_error), None)
+        times = [p.last_success for p in rows if p.last_success]
+        last = datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds") if times else None
+        self.state.note(last, error)
+
+    def _settle(self) -> None:
+        self.gate.settle(self._meeting.traffic)
+        self.spending.flush()
+
+    def since_of(self, pair: Pair) -> Seq:
+        """Return up to which seq of its source a pair's documents are acknowledged."""
+        return pair.state.since if isinstance(pair.state, NotedState) else Seq("0")
