@@ -1,4 +1,4 @@
-"""`python -m replication serve|sync`: the bare server and the bare replicator."""
+"""`python -m replication serve|sync|audit`: the bare server, the bare replicator and its audit."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from replication.replicator import main as sync
 
         return sync(arguments[1:])
+    if arguments[:1] == ["audit"]:
+        from replication.audit_command import main as audit
+
+        return audit(arguments[1:])
     options = _parser().parse_args(arguments)
     return serve(options.dir, options.host, options.port, options.couchdb)
 
@@ -42,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--host", help="address to listen on (default: 127.0.0.1, and ::1 where the machine has it)")
     serving.add_argument("--couchdb", metavar="URL", help="keep documents in this CouchDB instead of DIR")
     commands.add_parser("sync", help="replicate SOURCE to TARGET; see `sync --help`", add_help=False)
+    commands.add_parser("audit", help="compare SOURCE and TARGET whole; see `audit --help`", add_help=False)
     return parser
 
 

@@ -10,6 +10,7 @@ from flask import Response
 
 from replication import dictionaries
 from replication.attached import ENCODED_FEATURE
+from replication.audit_digest import DIGEST_FEATURE
 from replication.errors import BadRequest, Forbidden, NotFound, NotImplementedHere
 from replication.http.answers import answer
 from replication.http.database import describe
@@ -18,7 +19,13 @@ from replication.http.view_query import in_range, parse_view_query
 
 # The release whose protocol this is; PouchDB and others read features off it.
 COUCHDB_VERSION = "3.5.0"
-FEATURES = ("access-ready", "tram-sync/1", ENCODED_FEATURE, *(f"dcz:{name}" for name in dictionaries.SHIPPED))
+FEATURES = (
+    "access-ready",
+    "tram-sync/1",
+    ENCODED_FEATURE,
+    DIGEST_FEATURE,
+    *(f"dcz:{name}" for name in dictionaries.SHIPPED),
+)
 VENDOR = "Tram"
 MAX_DBS_INFO = 100  # CouchDB's max_db_number_for_dbs_info_req
 NODE_NAME = "tram@127.0.0.1"

@@ -14,6 +14,7 @@ from replication.http import (
     bulk_get,
     changes,
     database,
+    digest,
     documents,
     find,
     indexes,
@@ -61,6 +62,7 @@ DATABASE: Mapping[str, tuple[str, Mapping[str, Handler]]] = {
     "_index": ("GET,POST", {"GET": indexes.list_indexes, "POST": indexes.create_index}),
 }
 SEQS = ("GET,HEAD", {"GET": seqs.seqs})
+DIGEST = ("GET,POST", {"GET": digest.root, "POST": digest.look})
 DICTIONARY = ("GET,HEAD", {"GET": node.dictionary})
 ROOT = ("GET,HEAD", {"GET": node.welcome})
 WHOLE_DATABASE = (
@@ -105,6 +107,8 @@ def _dispatch_special(x: Exchange) -> Response:
         if len(parts) > 2:
             return _dispatch_deeper(x, noun)
         return _call(x, DATABASE[noun])
+    if parts[1:] == ["_tram", "digest"]:
+        return _call(x, DIGEST)
     if noun.startswith(("_design/", "_local/")):  # the slash of the id came as %2F
         parts[1:2] = noun.split("/", 1)
         noun = parts[1]
