@@ -21,7 +21,7 @@ from server.intake.documents import Kind, check_immutable, check_name, kind_of
 from server.intake.events import MAX_BODY_BYTES, MAX_BODY_DEPTH, check_event_document
 from server.intake.files import check_chunk_document, check_manifest_document
 from server.intake.places import check_kind
-from server.intake.quarantine import Quarantine, parse_evidence
+from server.intake.quarantine import Quarantine, Refusal, parse_evidence
 from server.intake.refusal import forbidden, refusing
 from server.intake.source import Source
 from server.intake.verdict import Admissions, Verdict
@@ -45,6 +45,7 @@ class _Batch:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     crls: dict[int, Crl] = field(default_factory=dict)
     satisfied: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
 
 class Intake:
@@ -84,6 +85,7 @@ class Intake:
         self._admit_proofs(batch)
         for i, (_, doc) in list(batch.docs.items()):
             self._step(batch, i, doc, self._check)
+        self._quarantine.hold(batch.refused, database=database_name, source=str(batch.source), at=self._clock.now())
         self._write(batch, list(batch.docs))
         if batch.satisfied:
             self._offer_again(database_name, batch.satisfied)
@@ -214,15 +216,8 @@ class Intake:
 
     def _hold(self, batch: _Batch, doc: Doc, exc: Refused) -> None:
         _LOG.info("refused %s from %s for %s: %s", doc.id, batch.source, batch.database.name, exc)
-        self._quarantine.hold(
-            doc,
-            database=batch.database.name,
-            source=str(batch.source),
-            code=exc.code,
-            reason=exc.reason,
-            waiting_for=exc.waiting_for if isinstance(exc, UnknownCertificate) else None,
-            at=self._clock.now(),
-        )
+        waiting_for = exc.waiting_for if isinstance(exc, UnknownCertificate) else None
+        batch.refused.append(Refusal(doc, exc.code, exc.reason, waiting_for))
 
 
 def _rev(doc: Doc) -> Rev:

@@ -49,6 +49,16 @@ class Held:
     times: int
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A document and why it was refused. `waiting_for` is the key of what would make it good, None if nothing would."""
+
+    doc: Doc
+    code: str
+    reason: str
+    waiting_for: str | None = None
+
+
 class Quarantine:
     """The quarantine of one node, in its `node.db`."""
 
@@ -56,31 +66,39 @@ class Quarantine:
         self._db = db
         db.ensure(SCHEMA)
 
-    def hold(
-        self, doc: Doc, *, database: str, source: str, code: str, reason: str, waiting_for: str | None, at: datetime
-    ) -> None:
-        """Keep a refused document. The same document from the same source for the same reason counts up `times`."""
-        evidence = _evidence(doc)
-        whole = len(evidence) <= LARGEST_KEPT
+    def hold(self, refused: Sequence[Refusal], *, database: str, source: str, at: datetime) -> None:
+        """Keep what one source brought and was refused, in one durable step. The same document from the same source
+        for the same reason counts up `times`."""
+        if not refused:
+            return
+        arrived = at.astimezone(UTC).isoformat(timespec="seconds")
         with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT INTO quarantine (source, database, doc_id, code, reason, waiting_for, evidence, whole, arrived)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET times = times + 1, reason = excluded.reason,"
-                " waiting_for = excluded.waiting_for",
-                (
-                    source,
-                    database,
-                    doc.id[:512],
-                    code,
-                    reason,
-                    waiting_for if whole else None,
-                    evidence[:LARGEST_KEPT],
-                    whole,
-                    at.astimezone(UTC).isoformat(timespec="seconds"),
-                ),
-            )
+            for each in refused:
+                self._insert(connection, each, database, source, arrived)
             self._make_room(connection, source)
+
+    def _insert(
+        self, connection: sqlite3.Connection, refusal: Refusal, database: str, source: str, arrived: str
+    ) -> None:
+        evidence = _evidence(refusal.doc)
+        whole = len(evidence) <= LARGEST_KEPT
+        connection.execute(
+            "INSERT INTO quarantine (source, database, doc_id, code, reason, waiting_for, evidence, whole, arrived)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET times = times + 1, reason = excluded.reason,"
+            " waiting_for = excluded.waiting_for",
+            (
+                source,
+                database,
+                refusal.doc.id[:512],
+                refusal.code,
+                refusal.reason,
+                refusal.waiting_for if whole else None,
+                evidence[:LARGEST_KEPT],
+                whole,
+                arrived,
+            ),
+        )
 
     def waiting(self, database: str, keys: Sequence[str]) -> list[Held]:
         """Return what waits in `database` for one of `keys` (certificate thumbprints), oldest first."""

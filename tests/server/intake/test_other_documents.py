@@ -14,7 +14,7 @@ from replication.errors import Forbidden
 from server.dossier.documents import chunk_doc, crl_doc, manifest_doc
 from server.dossier.manifest import build_manifest
 from server.intake.guard import GuardedDatabase
-from server.intake.quarantine import SOURCE_BYTES
+from server.intake.quarantine import SOURCE_BYTES, Refusal
 from server.intake.source import Source
 
 FILES = "f-h41-12-03"
@@ -137,9 +137,7 @@ def test_evidence_of_one_source_cannot_crowd_out_anothers(commune):
 
     def hold(source, n, size=60_000):
         doc = Doc(DocId(f"d{n}"), Rev("1-" + "a" * 32), ("a" * 32,), body=b'{"x":"' + b"y" * size + b'"}')
-        quarantine.hold(
-            doc, database="u-x", source=source, code="schema", reason="r", waiting_for=None, at=commune.now[0]
-        )
+        quarantine.hold([Refusal(doc, "schema", "r")], database="u-x", source=source, at=commune.now[0])
 
     hold("peer:quiet", 0)
     for n in range(SOURCE_BYTES // 60_000 + 20):
