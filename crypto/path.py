@@ -175,6 +175,18 @@ def verify_ca(
     return tuple(path)
 
 
+def verify_self_signed(root: x509.Certificate) -> x509.Certificate:
+    """Return `root` once it is proven to be a CA certificate that its own key signed, confined as ours are.
+
+    Raises `UntrustedChain`.
+    """
+    if not _is_directly_issued(root, root):
+        raise UntrustedChain(f"{root.subject.rfc4514_string()} did not sign itself", "bad_chain")
+    _check_is_ca(root, 0)
+    _suffix(root)
+    return root
+
+
 def _check_is_ca(certificate: x509.Certificate, below: int) -> None:
     """Return if `certificate` may issue CAs with `below` further CAs under it on this path."""
     who = certificate.subject.rfc4514_string()

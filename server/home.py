@@ -3,6 +3,7 @@
     DIR/node.json         unit, name, engine, parent, created; 0600 because a CouchDB address carries a password
     DIR/keys/node.key     the node's signing key, PKCS #8 PEM, 0600
     DIR/keys/ca.key       the unit's CA key, PKCS #8 PEM, 0600, encrypted if TRAM_CA_PASSPHRASE was set at `init`
+    DIR/keys/ca-….key     the CA's next key during a rollover, and its earlier ones (`server.pki.generations`)
     DIR/certs/node.pem    the node's certificate
     DIR/certs/chain.pem   the unit's CA certificate first, then its issuers up to the root
     DIR/certs/anchors.pem the roots this node trusts
@@ -131,6 +132,32 @@ class Home:
             raise Refused("ca_exists", f"{self._ca_key} exists; a new CA key would orphan every certificate it issued")
         write_atomically(self._ca_key, keys.private_to_pem(key, _passphrase()))
 
+    # The next generation of the CA, while the unit above has not signed it
+
+    @property
+    def _next_ca_key(self) -> Path:
+        return self.path / "keys" / "ca-next.key"
+
+    def has_next_ca_key(self) -> bool:
+        """Say whether a rollover has begun."""
+        return self._next_ca_key.exists()
+
+    def next_ca_key(self) -> PrivateKey:
+        """Return the key that is to follow the CA's own. Raises `Refused("no_ca_key")`, `Refused("bad_key")`."""
+        if not self.has_next_ca_key():
+            raise Refused("no_ca_key", f"no rollover has begun; begin one with: tram ca rollover {self.path}")
+        return _read_key(self._next_ca_key, _passphrase())
+
+    def write_next_ca_key(self, key: PrivateKey) -> None:
+        """Store the key that is to follow, encrypted if TRAM_CA_PASSPHRASE is set."""
+        write_atomically(self._next_ca_key, keys.private_to_pem(key, _passphrase()))
+
+    def promote_next_ca_key(self) -> None:
+        """Make the next key the present one, durably. The present one has been kept by `keep_retired`."""
+        if self.has_next_ca_key():
+            write_atomically(self._ca_key, self._next_ca_key.read_bytes())
+            self._next_ca_key.unlink()
+
     # Earlier generations of the CA: keys/ca-<mark>.key and certs/chain-<mark>.pem, kept to sign revocation lists
 
     def retired_marks(self) -> list[str]:
@@ -144,6 +171,13 @@ class Home:
         if not path.exists():
             raise Refused("no_ca_key", f"{path} is missing; bring the medium that holds it")
         return _read_key(path, _passphrase())
+
+    def keep_retired(self, mark: str, chain: Sequence[x509.Certificate]) -> None:
+        """Copy the present CA key and its chain to where earlier generations are; a second time changes nothing."""
+        kept = self.path / "keys" / f"ca-{mark}.key"
+        if not kept.exists() and self._ca_key.exists():
+            write_atomically(kept, self._ca_key.read_bytes())
+        self._write_pem(f"chain-{mark}.pem", chain)
 
     def retired_chain(self, mark: str) -> list[x509.Certificate]:
         """Return the chain of an earlier CA key, its own certificate first."""
@@ -169,8 +203,11 @@ class Home:
     ) -> None:
         """Replace the node's certificate, its chain and the anchors, the node's own last: it says the rest is there."""
         for name, certificates in (("anchors.pem", anchors), ("chain.pem", chain), ("node.pem", [node])):
-            pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-            write_atomically(self.path / "certs" / name, pem)
+            self._write_pem(name, certificates)
+
+    def _write_pem(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
+        pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+        write_atomically(self.path / "certs" / name, pem)
 
     def _certificates(self, name: str) -> list[x509.Certificate]:
         path = self.path / "certs" / name

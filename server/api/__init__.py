@@ -13,6 +13,7 @@ from pathlib import Path
 from flask import Blueprint, Flask
 
 from replication.http import protocol_blueprint
+from server.api.authorities import authorities_blueprint
 from server.api.dossiers import dossiers_blueprint
 from server.api.enrolments import enrolments_blueprint
 from server.api.errors import register_errors
@@ -41,6 +42,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
     api = Blueprint("api", __name__, url_prefix="/api")
     for blueprint in (
         identity_blueprint(node),
+        authorities_blueprint(node),
         enrolments_blueprint(node, speakers),
         files_blueprint(node, speakers),
         dossiers_blueprint(node, speakers),

@@ -3,52 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 from cryptography import x509
 
 from crypto.certificates import parse_certificate
+from server.cli import authorities
 from server.cli.common import Commands, add_home, open_node, print_table
-from server.errors import Missing, Refused
-from server.home import Home, read_bounded, write_atomically
+from server.errors import Missing
+from server.home import Home
 from server.node.assembly import Node
 from server.pki.authority import CRL_LIFE, Authority
 from server.pki.directory import is_issued_to
-from server.pki.request import (
-    MAX_CHAIN,
-    MAX_REQUEST_BYTES,
-    CaRequest,
-    build_request,
-    comparison_code,
-    describe,
-    install_answer,
-    parse_request,
-    sign_request,
-)
-
-_MAX_ANSWER_BYTES = MAX_CHAIN * 4096
+from server.pki.request import describe
 
 
 def register(commands: Commands) -> None:
     """Add the commands."""
-    group = commands.add_parser("ca", help="certificates: request, sign, install, list, revoke")
+    group = commands.add_parser("ca", help="certificates: request, sign, install, approve, list, revoke, roll over")
     sub = group.add_subparsers(required=True, metavar="WHAT")
-    parser = sub.add_parser("request", help="write the file that asks the unit above for a CA certificate")
-    add_home(parser)
-    parser.add_argument("file", type=Path)
-    parser.set_defaults(run=_request)
-    parser = sub.add_parser("sign", help="sign a unit's request; OUT goes back to it")
-    add_home(parser)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--code", help="the six digits `tram ca request` printed, read out by the unit's office")
-    parser.set_defaults(run=_sign)
-    parser = sub.add_parser("install", help="check what came back from the unit above, and start using it")
-    add_home(parser)
-    parser.add_argument("file", type=Path)
-    parser.set_defaults(run=_install)
+    authorities.register(sub)
     parser = sub.add_parser("list", help="the node's own certificates, and those of its unit's people")
     add_home(parser)
     parser.set_defaults(run=_list)
@@ -63,45 +37,6 @@ def register(commands: Commands) -> None:
     add_home(parser)
     parser.add_argument("--days", type=int, default=CRL_LIFE.days, help="how long it holds, for a key in a safe")
     parser.set_defaults(run=_crl)
-
-
-def _request(arguments: argparse.Namespace) -> int:
-    home = Home.open(arguments.home)
-    write_atomically(arguments.file, build_request(home, datetime.now(UTC)), mode=0o644)
-    print(f"{arguments.file}: take it to the unit above, and read these digits out to them")
-    print(f"code: {comparison_code(home.ca_key().public_key())}")
-    return 0
-
-
-def _sign(arguments: argparse.Namespace) -> int:
-    home = Home.open(arguments.home)
-    request = parse_request(read_bounded(arguments.file, MAX_REQUEST_BYTES))
-    _compare(request, arguments.code)
-    answer = sign_request(Authority.open(home), request, datetime.now(UTC))
-    write_atomically(arguments.out, answer, mode=0o644)
-    print(f"{arguments.out}: the certificate of {request.unit}; take it back there")
-    print(f"next, there: tram ca install DIR {arguments.out.name}")
-    return 0
-
-
-def _compare(request: CaRequest, code: str | None) -> None:
-    """Have somebody say that the request is the office's own, not one that was swapped on the way."""
-    if code is None and sys.stdin.isatty():
-        print(f"{request.unit} ({request.name}) asks for a CA certificate.")
-        code = input("The six digits their office reads out: ")
-    if code is None:
-        raise Refused("bad_request", "call the office, have the six digits read out, and give them with --code")
-    if code.replace(" ", "") != request.code:
-        raise Refused("bad_request", f"the digits are not {request.unit}'s: this file was made with another key")
-
-
-def _install(arguments: argparse.Namespace) -> int:
-    home = Home.open(arguments.home)
-    authority = install_answer(home, read_bounded(arguments.file, _MAX_ANSWER_BYTES), datetime.now(UTC))
-    print(f"{home.unit} can issue certificates and sign")
-    print(f"root: {describe(authority.chain[-1])}")
-    print(f"next: tram serve {arguments.home}")
-    return 0
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -102,6 +102,14 @@ BODIES: Final[dict[str, Check]] = {
             "kind": one_of("citizen", "official", "helper"),
         }
     ),
+    "ca.approved": members(
+        {
+            "unit": unit_code,
+            "name": _name,
+            "thumbprint": matching(THUMBPRINT, "an RFC 7638 thumbprint: 43 base64url characters"),
+            "generation": whole(1, 99),
+        }
+    ),
     "procedure.published": procedure.check,
     "calendar.published": calendar.check,
 }

@@ -44,6 +44,7 @@ from server.pki.authority import renew_node
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
 from server.pki.peers import PeerCertificates
+from server.pki.requests import UnitRequests
 from server.pki.revocation import CrlKeeper, RevocationLists
 from server.readmodel.model import ReadModel
 from server.receipts import Receipts
@@ -111,6 +112,14 @@ class Node:
             intake=self.intake,
             model=self.model,
             clock=self.clock,
+        )
+        self.unit_requests = UnitRequests(
+            home=home,
+            db=self.db,
+            directory=self.directory,
+            copier=self.copier,
+            database=self.database,
+            say=self.people.say,
         )
         self.feed = MineFeed(self.db, self.model)
         self.receipts = Receipts(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cryptography import x509
 
 from crypto.keys import PublicKey
@@ -62,8 +65,8 @@ class People:
         subject, name = self.enrolments.use_activation(request.activation, request, now)
         found = self.enrolments.ask(request, now)
         if found.state == "pending":
+            self._sign_approval(subject, name, found)  # on record first: the CA issues nothing that is not
             found = self.enrolments.approve(found.thumbprint, subject, now)
-            self._sign_approval(subject, name, found)
         return found
 
     def state(self, thumbprint: str) -> Enrolment:
@@ -109,12 +112,12 @@ class People:
     def grant(self, subject: str, name: str, role: str, *, until: str | None = None) -> None:
         """Give a role from now on. Raises `Refused` for a role or name that the event format does not allow."""
         body = {"subject": subject, "name": name, "role": role, "from": format_time(self._clock.now())}
-        self._say("role.granted", body | ({"until": until} if until else {}))
+        self.say("role.granted", body | ({"until": until} if until else {}))
         self._copier.spread_grants(self._database, subject)
 
     def revoke(self, subject: str, role: str, reason: str) -> None:
         """Take a role away from now on."""
-        self._say("role.revoked", {"subject": subject, "role": role, "reason": reason})
+        self.say("role.revoked", {"subject": subject, "role": role, "reason": reason})
         self._copier.spread_grants(self._database, subject)
 
     def revoke_certificates(self, subject: str) -> int:
@@ -134,12 +137,12 @@ class People:
 
     def _sign_approval(self, subject: str, name: str, found: Enrolment) -> None:
         if self._model.queries.approval(found.thumbprint, self._home.unit) is None:
-            self._say(
+            self.say(
                 "enrol.approved",
                 {"subject": subject, "name": name, "thumbprint": found.thumbprint, "kind": found.kind},
             )
 
-    def _say(self, type: str, body: dict[str, str]) -> None:
+    def say(self, type: str, body: Mapping[str, Any]) -> None:
         """Sign an event into the unit's stream and store it."""
         stream = units.unit_stream(self._home.unit)
         self._model.follower.catch_up(self._database)

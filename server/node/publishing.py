@@ -12,6 +12,7 @@ from server.errors import Refused
 from server.intake.places import REGISTRY
 from server.intake.source import Source
 from server.node.assembly import Node
+from server.pki.generations import is_root
 from server.readmodel.documents import read_events
 
 Item = tuple[str, str, str, Mapping[str, Any]]  # stream, type, unit, body
@@ -24,7 +25,7 @@ def publish_sample(node: Node) -> int:
 
     Raises `Refused("not_root")` on a node that has units above: its registry is written from there.
     """
-    if len(node.home.chain()) > 1:
+    if not is_root(node.home):
         raise Refused("not_root", f"{node.unit} gets its registry from above; publish at the root of the tree")
     return publish(node, [*_units(node), *_procedures(node), *_calendars(node)])
 

@@ -12,6 +12,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from crypto import keys
 from crypto.certificates import Issuer, build_ca, build_leaf, build_root, dns_suffix_of
@@ -102,8 +103,9 @@ class Authority:
             serial=x509.random_serial_number(),
         )
 
-    def issue_unit(self, public_key: PublicKey, *, unit: str, now: datetime) -> x509.Certificate:
-        """Return the CA certificate of a unit below this one, constrained to that unit's branch.
+    def issue_unit(self, public_key: PublicKey, *, unit: str, now: datetime, generation: int = 1) -> x509.Certificate:
+        """Return the CA certificate of a unit below this one, constrained to that unit's branch. `generation` counts
+        the unit's keys.
 
         Raises `Refused("not_below")` for a unit that is not below this one.
         """
@@ -111,7 +113,7 @@ class Authority:
             raise Refused("not_below", f"{unit} does not lie below {self.unit}; the unit above it must sign")
         return build_ca(
             self._issuer,
-            name=ca_name(unit, public_key),
+            name=generation_name(f"{unit} CA", generation, public_key),
             public_key=public_key,
             unit=unit,
             not_before=now - BACKDATED,
@@ -148,7 +150,7 @@ def found_root(home: Home, now: datetime, key: PrivateKey | None = None) -> Auth
         key = key or keys.generate_p384()
         home.write_ca_key(key)
     root = build_root(
-        name=f"{home.unit} root {_generation(key.public_key())}",
+        name=generation_name(f"{home.unit} root", 1, key.public_key()),
         key=key,
         not_before=now - BACKDATED,
         not_after=now + ROOT_LIFE,
@@ -165,7 +167,7 @@ def install(home: Home, chain: list[x509.Certificate], now: datetime) -> Authori
     """
     authority = Authority(home.unit, home.ca_key(), chain)
     node = authority.issue_node(home.node_key().public_key(), now=now)
-    home.write_certificates(node, chain, [chain[-1]])
+    home.write_certificates(node, chain, home.anchors() or [chain[-1]])
     return authority
 
 
@@ -183,10 +185,15 @@ def renew_node(home: Home, now: datetime) -> bool:
     return True
 
 
-def ca_name(unit: str, public_key: PublicKey) -> str:
-    """Return the common name of a unit's CA. It contains the key's own mark: a new key never gets an old name, since
-    validators look issuers up by name (INTEGRITY 4)."""
-    return f"{unit} CA {_generation(public_key)}"
+def generation_name(stem: str, number: int, public_key: PublicKey) -> str:
+    """Return the common name of a CA's generation: "H41.12 CA 1a2b3c4d", "H41.12 CA G2 5e6f7a8b". It contains the key's
+    own mark: a new key never gets an old name, since validators look issuers up by name (docs/decisions/0142)."""
+    return f"{stem} {mark_of(public_key)}" if number == 1 else f"{stem} G{number} {mark_of(public_key)}"
+
+
+def mark_of(public_key: PublicKey | CertificatePublicKeyTypes) -> str:
+    """Return the first eight hexadecimal digits of a key's identifier (RFC 5280 §4.2.1.2)."""
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()[:8]
 
 
 def new_subject_id() -> str:
@@ -206,7 +213,3 @@ def may_certify(certificate: x509.Certificate, unit: str) -> bool:
     """Say whether a CA's branch contains the unit."""
     suffix = unit_of_authority(certificate)
     return suffix is None or is_within(unit_dns(unit), suffix)
-
-
-def _generation(public_key: PublicKey) -> str:
-    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()[:8]

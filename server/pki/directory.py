@@ -160,6 +160,24 @@ class Directory:
                 self._authorities[database] = known
         return known
 
+    def certificates_of_authorities(self) -> list[x509.Certificate]:
+        """Return every CA certificate any database here holds, each once."""
+        rows = self._db.rows("SELECT DISTINCT fingerprint, der FROM authorities ORDER BY fingerprint")
+        return [parse_certificate(row["der"]) for row in rows]
+
+    def last_end_below(self, authority: x509.Certificate) -> datetime | None:
+        """Return when the last certificate ends that a CA issued and any database here holds, None if it issued none.
+
+        Reads every certificate there is: for once a week, not for every event.
+        """
+        wanted, ends = key_id(authority), []
+        for name in (each for each in self.names() if not each.startswith("f-")):
+            for doc in self._documents(name, CERTIFICATE_PREFIX):
+                certificate = parse_certificate(parse_der_body(doc.body, "certificate"))
+                if authority_key_id(certificate) == wanted and key_id(certificate) != wanted:
+                    ends.append(certificate.not_valid_after_utc)
+        return max(ends, default=None)
+
     def crls(self, database: str) -> CrlSet:
         """Return the CRLs of `database`."""
         known = self._crls.get(database)
@@ -185,18 +203,24 @@ class Directory:
         return known
 
     def _find_path(self, database: str, certificate: x509.Certificate) -> list[bytes]:
+        """Climb by key identifiers. A key may have several certificates (a renewed CA, a root's link to its successor):
+        all of them are taken along, and every way up is followed until one reaches an anchor."""
         authorities = self.authorities(database)
         path: list[bytes] = []
-        wanted = authority_key_id(certificate)
-        while wanted not in self._anchor_keys:
-            found = authorities.get(wanted)
-            if not found:
-                reason = f"no certificate of a CA with key {wanted} is in {database}; send it, then what it issued"
-                raise UnknownCertificate(reason, f"key:{wanted}")
-            if len(path) >= MAX_DEPTH:
-                raise Refused("untrusted_chain", f"more than {MAX_DEPTH} certificates up and no anchor")
-            path.extend(found)
-            wanted = authority_key_id(parse_certificate(found[-1]))
+        seen: set[str] = set()
+        wanted, level = [authority_key_id(certificate)], 0
+        while not self._anchor_keys.intersection(wanted):
+            here = [der for key in wanted for der in authorities.get(key, ())]
+            if not here:
+                reason = f"no certificate of a CA with key {wanted[0]} is in {database}; send it, then what it issued"
+                raise UnknownCertificate(reason, f"key:{wanted[0]}")
+            path.extend(here)
+            seen.update(wanted)
+            level += 1
+            above = {authority_key_id(parse_certificate(der)) for der in here} - seen
+            if not above or level >= MAX_DEPTH:
+                raise Refused("untrusted_chain", f"{level} certificates up and no anchor")
+            wanted = sorted(above)
         return path
 
     # Verifying

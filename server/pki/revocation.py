@@ -77,7 +77,8 @@ class RevocationLists:
 
         Raises `Refused("bad_life")` for a life no list should have.
         """
-        if not timedelta(days=1) <= life <= LONGEST_LIFE:
+        last = authority.certificate.not_valid_after_utc - self._clock.now()
+        if not timedelta(days=1) <= life <= max(LONGEST_LIFE, last):
             raise Refused("bad_life", f"a list lives 1 to {LONGEST_LIFE.days} days")
         with self._turn:
             now = self._clock.now()
@@ -133,12 +134,21 @@ class RevocationLists:
         Raises as `Authority.open` where the current key is locked or elsewhere.
         """
         now = self._clock.now()
-        due = [each for each in Authority.generations(self._home) if self.is_due(each.certificate, now)]
+        generations = Authority.generations(self._home)
+        due = [each for each in generations if self.is_due(each.certificate, now)]
         for authority in due:
-            crl = self.issue(authority)
+            life = CRL_LIFE if authority is generations[0] else self.life_of(authority, now)
+            crl = self.issue(authority, life=life)
             number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
             _LOG.info("revocation list %d of %s was issued", number, authority.certificate.subject.rfc4514_string())
         return len(due)
+
+    def life_of(self, authority: Authority, now: datetime) -> timedelta:
+        """Return how long a retired generation's next list is to hold: for good once all it issued has ended."""
+        end = self._directory.last_end_below(authority.certificate)
+        if end is not None and end >= now:
+            return CRL_LIFE
+        return authority.certificate.not_valid_after_utc - self._clock.now()
 
     def _publish(self, authority: Authority, crl: x509.CertificateRevocationList) -> None:
         doc = crl_doc(crl.public_bytes(Encoding.DER))

@@ -33,7 +33,7 @@ from tests.server.dossier.story import CITIZEN, NODE, OFFICIAL, STREAM, Story, p
 
 ID = "sha256-" + "A" * 43
 TIME = "2026-11-23T01:00:00Z"
-STREAMS = {"unit": "unit.h41-12-03", "role": "unit.h41-12-03", "enrol": "unit.h41-12-03"}
+STREAMS = {"unit": "unit.h41-12-03", "role": "unit.h41-12-03", "enrol": "unit.h41-12-03", "ca": "unit.h41-12-03"}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "dossier.submitted": {
         "procedure": "1.001193",
@@ -57,6 +57,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "unit.described": {"code": "H41.12.03", "name": "Xã Mẫu Sơn", "tier": "commune", "from": TIME, "parent": "H41.12"},
     "role.granted": {"subject": CITIZEN, "name": "Lò Văn Páo", "role": "helper", "from": TIME, "until": TIME},
     "role.revoked": {"subject": CITIZEN, "role": "helper", "reason": "Thôi việc"},
+    "ca.approved": {"unit": "H41.12.03", "name": "Xã Bản Díu", "thumbprint": "A" * 43, "generation": 2},
     "enrol.approved": {"subject": CITIZEN, "name": "Lò Văn Páo", "thumbprint": "A" * 43, "kind": "citizen"},
     "procedure.published": dict(procedure_bodies()[0]),
     "calendar.published": dict(calendar_bodies()[0]),
