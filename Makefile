@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup setup-js setup-browser demo smoke test bench lint format clean
+.PHONY: help setup setup-js setup-browser setup-token demo smoke test bench lint format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -26,13 +26,16 @@ node_modules/.ready: package.json package-lock.json
 setup-browser: # Chromium for the browser tests, where the system can install it
 	@deploy/ensure-chromium
 
+setup-token: # SoftHSM for the tests of CA keys in a token, where the system can install it
+	@deploy/ensure-softhsm
+
 demo: setup ## a commune, a district and a province on loopback, with a weak link between them, until Ctrl-C
 	@$(BIN)/python -m deploy.demo
 
 smoke: setup ## the same job unattended; the last line is one JSON object
 	@$(BIN)/python -m deploy.smoke
 
-test: setup setup-js setup-browser ## every test; says what it could not run and why
+test: setup setup-js setup-browser setup-token ## every test; says what it could not run and why
 	@$(BIN)/python -m pytest tests
 	@deploy/run-node-tests
 

@@ -3,6 +3,7 @@
     DIR/node.json         unit, name, engine, parent, created; 0600 because a CouchDB address carries a password
     DIR/keys/node.key     the node's signing key, PKCS #8 PEM, 0600
     DIR/keys/ca.key       the unit's CA key, PKCS #8 PEM, 0600, encrypted if TRAM_CA_PASSPHRASE was set at `init`
+    DIR/keys/ca.token     instead of ca.key: the URI of the PKCS#11 token that holds it (`server.pki.token`)
     DIR/keys/ca-….key     the CA's next key during a rollover, and its earlier ones (`server.pki.generations`)
     DIR/certs/node.pem    the node's certificate
     DIR/certs/chain.pem   the unit's CA certificate first, then its issuers up to the root
@@ -31,6 +32,7 @@ from crypto import keys, strictjson
 from crypto.errors import CryptoError
 from crypto.keys import PrivateKey
 from server.errors import Refused
+from server.pki.token import MAX_URI_CHARS, open_key, parse_token_uri
 
 PASSPHRASE_VARIABLE = "TRAM_CA_PASSPHRASE"  # noqa: S105 - the name of a variable, not a secret
 _MAX_SETTINGS_BYTES = 64 * 1024
@@ -111,20 +113,30 @@ class Home:
     def _ca_key(self) -> Path:
         return self.path / "keys" / "ca.key"
 
+    @property
+    def _ca_token(self) -> Path:
+        return self._ca_key.with_suffix(".token")
+
     def node_key(self) -> PrivateKey:
         """Return the node's signing key."""
         return _read_key(self._node_key, None)
 
     def has_ca_key(self) -> bool:
-        """Say whether this home can issue certificates."""
-        return self._ca_key.exists()
+        """Say whether this home can issue certificates: the key is here, or in a token that keys/ca.token names."""
+        return self._ca_key.exists() or self._ca_token.exists()
 
     def ca_key(self) -> PrivateKey:
         """Return the CA key. Raises `Refused("bad_key")` if it is encrypted and TRAM_CA_PASSPHRASE does not open it,
         `Refused("no_ca_key")` if it is not here (a province may keep it offline)."""
         if not self.has_ca_key():
             raise Refused("no_ca_key", f"{self._ca_key} is missing; bring the medium that holds the CA key")
-        return _read_key(self._ca_key, _passphrase())
+        return _ca_key_at(self._ca_key)
+
+    def write_ca_token(self, uri: str) -> None:
+        """Note the token that holds the CA key. Raises `Refused("ca_exists")` over another key."""
+        if self.has_ca_key():
+            raise Refused("ca_exists", f"{self.path} has a CA key; a new one follows it with: tram ca rollover")
+        write_atomically(self._ca_token, uri.encode() + b"\n")
 
     def write_ca_key(self, key: PrivateKey) -> None:
         """Store the CA key, encrypted if TRAM_CA_PASSPHRASE is set. Raises `Refused("ca_exists")` over another."""
@@ -140,23 +152,30 @@ class Home:
 
     def has_next_ca_key(self) -> bool:
         """Say whether a rollover has begun."""
-        return self._next_ca_key.exists()
+        return self._next_ca_key.exists() or self._next_ca_key.with_suffix(".token").exists()
 
     def next_ca_key(self) -> PrivateKey:
         """Return the key that is to follow the CA's own. Raises `Refused("no_ca_key")`, `Refused("bad_key")`."""
         if not self.has_next_ca_key():
             raise Refused("no_ca_key", f"no rollover has begun; begin one with: tram ca rollover {self.path}")
-        return _read_key(self._next_ca_key, _passphrase())
+        return _ca_key_at(self._next_ca_key)
 
     def write_next_ca_key(self, key: PrivateKey) -> None:
         """Store the key that is to follow, encrypted if TRAM_CA_PASSPHRASE is set."""
         write_atomically(self._next_ca_key, keys.private_to_pem(key, _passphrase()))
 
+    def write_next_ca_token(self, uri: str) -> None:
+        """Note the token that holds the key that is to follow."""
+        write_atomically(self._next_ca_key.with_suffix(".token"), uri.encode() + b"\n")
+
     def promote_next_ca_key(self) -> None:
         """Make the next key the present one, durably. The present one has been kept by `keep_retired`."""
-        if self.has_next_ca_key():
-            write_atomically(self._ca_key, self._next_ca_key.read_bytes())
-            self._next_ca_key.unlink()
+        for suffix, other in ((".key", ".token"), (".token", ".key")):
+            following = self._next_ca_key.with_suffix(suffix)
+            if following.exists():
+                write_atomically(self._ca_key.with_suffix(suffix), following.read_bytes())
+                self._ca_key.with_suffix(other).unlink(missing_ok=True)
+                following.unlink()
 
     # Earlier generations of the CA: keys/ca-<mark>.key and certs/chain-<mark>.pem, kept to sign revocation lists
 
@@ -168,15 +187,16 @@ class Home:
     def retired_key(self, mark: str) -> PrivateKey:
         """Return an earlier CA key. Raises `Refused("no_ca_key")` or `Refused("bad_key")` as `ca_key` does."""
         path = self.path / "keys" / f"ca-{mark}.key"
-        if not path.exists():
+        if not path.exists() and not path.with_suffix(".token").exists():
             raise Refused("no_ca_key", f"{path} is missing; bring the medium that holds it")
-        return _read_key(path, _passphrase())
+        return _ca_key_at(path)
 
     def keep_retired(self, mark: str, chain: Sequence[x509.Certificate]) -> None:
         """Copy the present CA key and its chain to where earlier generations are; a second time changes nothing."""
-        kept = self.path / "keys" / f"ca-{mark}.key"
-        if not kept.exists() and self._ca_key.exists():
-            write_atomically(kept, self._ca_key.read_bytes())
+        for suffix in (".key", ".token"):
+            kept, present = self.path / "keys" / f"ca-{mark}{suffix}", self._ca_key.with_suffix(suffix)
+            if not kept.exists() and present.exists():
+                write_atomically(kept, present.read_bytes())
         self._write_pem(f"chain-{mark}.pem", chain)
 
     def retired_chain(self, mark: str) -> list[x509.Certificate]:
@@ -255,6 +275,14 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 def _passphrase() -> bytes | None:
     return os.environ.get(PASSPHRASE_VARIABLE, "").encode("utf-8") or None
+
+
+def _ca_key_at(path: Path) -> PrivateKey:
+    """Return the CA key in a file, or in the token that the file beside it names. Raises as `Home.ca_key`."""
+    token = path.with_suffix(".token")
+    if not token.exists():
+        return _read_key(path, _passphrase())
+    return open_key(parse_token_uri(read_bounded(token, MAX_URI_CHARS).decode("utf-8", "replace")))
 
 
 def _read_key(path: Path, passphrase: bytes | None) -> PrivateKey:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from crypto import keys
 from server.cli.common import Commands, add_home, open_node, print_table
@@ -16,7 +18,7 @@ from server.errors import Clash, Missing, NotReady, Refused
 from server.home import Home, read_bounded, write_atomically
 from server.node.assembly import Node
 from server.node.lock import locked
-from server.pki.generations import finish_root, is_root, roll_root, trust_root, write_root
+from server.pki.generations import begin, finish_root, is_root, roll_root, trust_root, write_root
 from server.pki.request import (
     MAX_CHAIN,
     MAX_REQUEST_BYTES,
@@ -27,8 +29,10 @@ from server.pki.request import (
     parse_request,
 )
 from server.pki.requests import Asked
+from server.pki.token import TokenKey
 
 _MAX_ANSWER_BYTES = MAX_CHAIN * 4096
+_PROBE = ec.ECDSA(hashes.SHA256())
 _TIMEOUT_S = 60  # a line of 32 kbit/s carries the 600 bytes at once; its round trips are what takes time
 
 
@@ -71,8 +75,12 @@ def register(sub: Commands) -> None:
     add_home(parser)
     parser.add_argument("file", type=Path, nargs="?", help="the request for the unit above; a root needs none")
     parser.add_argument("--send", metavar="URL", nargs="?", const="", help="send it there; without URL to the parent")
+    parser.add_argument("--ca-token", default="", metavar="URI", help="make the next key in this PKCS#11 token")
     parser.add_argument("--finish", action="store_true", help="a root: trust the new key alone, once all below do")
     parser.set_defaults(run=_rollover, build=build_rollover_request)
+    parser = sub.add_parser("token", help="say whether the PKCS#11 token of a home answers and signs")
+    add_home(parser)
+    parser.set_defaults(run=_token)
     parser = sub.add_parser("trust", help="trust the next generation of the root, which the present one vouches for")
     add_home(parser)
     parser.add_argument("file", type=Path, help="the new root as PEM")
@@ -203,6 +211,8 @@ def _take(home: Home, answer: bytes) -> int:
 
 def _rollover(arguments: argparse.Namespace) -> int:
     home = Home.open(arguments.home)
+    if arguments.ca_token:
+        begin(home, arguments.ca_token)
     if not is_root(home):
         if arguments.finish:
             raise Refused("not_root", "only a root's overlap is ended by hand; others end with their certificates")
@@ -216,6 +226,19 @@ def _rollover(arguments: argparse.Namespace) -> int:
     print(f"new root: {describe(root)}")
     print(f"it is in {write_root(home, root)}: carry it to the units below, and there: tram ca trust DIR FILE")
     print(f"they go on without it until the old root ends; next: tram serve {home.path}")
+    return 0
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    """Sign something with the CA key, wherever it is, and check it against the certificate."""
+    home = Home.open(arguments.home)
+    key, chain = home.ca_key(), home.chain()
+    probe = b"tram ca token probe"
+    key.public_key().verify(key.sign(probe, _PROBE), probe, _PROBE)
+    where = "in its token" if isinstance(key, TokenKey) else f"in {home.path / 'keys'}"
+    print(f"the CA key of {home.unit} is {where} and signs ({key.curve.name})")
+    if chain and chain[0].public_key() != key.public_key():
+        raise Refused("bad_key", "it is not the key of the installed CA certificate")
     return 0
 
 

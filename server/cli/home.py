@@ -13,6 +13,7 @@ from server.home import Engine, Home, Settings
 from server.node.clock import timestamp
 from server.pki.authority import found_root
 from server.pki.request import describe
+from server.pki.token import make_key, parse_token_uri
 
 
 def register(commands: Commands) -> None:
@@ -24,6 +25,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--parent", metavar="URL", help="the node above, such as http://10.0.0.1:8080")
     parser.add_argument("--couchdb", metavar="URL", help="keep the databases on this CouchDB, not in DIR")
     parser.add_argument("--prefix", default="", help="what the names of this node's databases begin with there")
+    parser.add_argument("--ca-token", metavar="URI", help="keep the CA key in this PKCS#11 token")
     parser.add_argument("--root", action="store_true", help="found a tree of its own even if the code has units above")
     parser.add_argument("--difficult-area", action="store_true", help='the commune is a "vùng khó khăn"')
     parser.set_defaults(run=run)
@@ -40,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     home = _unfinished(path, unit) if is_root else None
     if home is None:
         home = Home.create(path, _settings(arguments, unit, now))
+        if arguments.ca_token:
+            _make_token_key(home, arguments.ca_token, is_root=is_root)
     if is_root:
         root = found_root(home, now)
         print(f"{path}: {unit} is the root of its own tree")
@@ -49,6 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{path}: {unit} waits for a CA certificate from {units.parent_of(unit)}")
     print(f"next: tram ca request {path} FILE, and take FILE to the unit above")
     return 0
+
+
+def _make_token_key(home: Home, uri: str, *, is_root: bool) -> None:
+    """Make the CA's key in a token. If the token refuses, the home is not left half made."""
+    try:
+        make_key(parse_token_uri(uri), "secp384r1" if is_root else "secp256r1")
+    except Refused:
+        (home.path / "node.json").unlink()
+        raise
+    home.write_ca_token(uri)
 
 
 def _settings(arguments: argparse.Namespace, unit: str, now: datetime) -> Settings:

@@ -27,6 +27,7 @@ from crypto.path import verify_self_signed
 from server.errors import Clash, Missing, Refused
 from server.home import Home, write_atomically
 from server.pki.authority import BACKDATED, CA_LIFE, ROOT_LIFE, Authority, generation_name, mark_of
+from server.pki.token import make_key, parse_token_uri
 
 
 def is_root(home: Home) -> bool:
@@ -40,14 +41,18 @@ def generation_of(home: Home) -> int:
     return len(home.retired_marks()) + 1
 
 
-def begin(home: Home) -> keys.PublicKey:
-    """Make the next key, if it is not made yet, and return its public half.
+def begin(home: Home, token: str = "") -> keys.PublicKey:
+    """Make the next key, in the token with this URI if one is given, and return its public half. One that is made
+    already is kept.
 
     Raises `Refused("no_chain")` for a home that has no CA certificate to succeed.
     """
     if not home.chain():
         raise Refused("no_chain", f"the CA of {home.unit} is not signed yet; there is nothing to roll over")
-    if not home.has_next_ca_key():
+    if token and not home.has_next_ca_key():
+        make_key(parse_token_uri(token), "secp384r1" if is_root(home) else "secp256r1")
+        home.write_next_ca_token(token)
+    elif not home.has_next_ca_key():
         home.write_next_ca_key(keys.generate_p384() if is_root(home) else keys.generate_p256())
     return home.next_ca_key().public_key()
 
