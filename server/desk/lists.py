@@ -1,4 +1,4 @@
-"""What the desk's lists show: the queue of dossiers, devices that wait, links. Made from values, like `view`."""
+"""What the desk's lists show: the queue of dossiers, devices that wait. Made from values, like `view`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from replication.replicator import JobState, Progress
 from server.desk.translate import Translator, time_text
 from server.desk.view import TAGS, is_late
 from server.dossier import states
 from server.dossier.states import STATUSES
 from server.enrolment import Enrolment
-from server.node.linkstatus import LinkStatus
 from server.readmodel.queries import DossierFilter, DossierRow
 
 PAGE_ROWS = 50
@@ -108,45 +106,3 @@ def build_enrolments(requests: Iterable[Enrolment]) -> list[dict[str, Any]]:
         }
         for request in requests
     ]
-
-
-def build_links(links: Iterable[LinkStatus], t: Translator) -> list[dict[str, Any]]:
-    """Return how each link stands."""
-    return [_link(link, t) for link in links]
-
-
-def _link(link: LinkStatus, t: Translator) -> dict[str, Any]:
-    queued = sum(progress.queued_docs for progress in link.progress)
-    rate = max((progress.rate_bps for progress in link.progress), default=0)
-    state, tag = _state_of(link)
-    return {
-        "name": t(f"links.{link.neighbour.role}", url=link.neighbour.url),
-        "state": t(f"link.{state}"),
-        "tag": tag,
-        "queued": t("links.items", count=queued),
-        "speed": f"{rate / 1000:.0f} kbit/s".replace(".", ",") if rate else "–",
-        "last_success": time_text(link.last_success) if link.last_success else t("links.never"),
-        "last_error": link.last_error or "",
-        "pairs": [_pair(progress, t) for progress in link.progress],
-    }
-
-
-def _state_of(link: LinkStatus) -> tuple[str, str]:
-    if link.neighbour.paused:
-        return "paused", "tag--info"
-    if not link.running or any(progress.state is JobState.CUT for progress in link.progress):
-        return "down", "tag--bad"
-    if any(progress.queued_docs for progress in link.progress):
-        return "working", "tag--wait"
-    return "idle", "tag--good"
-
-
-def _pair(progress: Progress, t: Translator) -> dict[str, Any]:
-    _, _, target = progress.label.partition(" → ")
-    return {
-        "database": target.rpartition("/")[2].rpartition(" ")[2],
-        "direction": t("links.push" if "://" in target else "links.pull"),
-        "queued": progress.queued_docs,
-        "written": progress.docs_written,
-        "state": t(f"job.{progress.state.value}"),
-    }

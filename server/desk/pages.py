@@ -18,7 +18,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
-from server.desk.translate import DEFAULT, LANGUAGES, Translator, time_text
+from server.desk.linkpages import add_link_pages
+from server.desk.translate import DEFAULT, LANGUAGES, Translator
 from server.dossier import units
 from server.dossier.times import format_time
 from server.errors import Missing, NotAllowed, NotSignedIn
@@ -123,15 +124,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             "desk/enrolments.html", "enrolments", who, requests=requests, stream=units.unit_stream(node.home.unit)
         )
 
-    @desk.get("/links")
-    def show_links() -> str:
-        who = visit()
-        refusals = [
-            {"when": time_text(kept.at), "document": kept.doc_id, "pair": kept.pair, "reason": kept.reason}
-            for kept in node.sync.refusals.newest()
-        ]
-        links = lists.build_links(node.sync.status(), who.t)
-        return show("desk/links.html", "links", who, links=links, refusals=refusals)
+    add_link_pages(desk, node, visit, show, lambda: bool(htmx and not htmx.boosted))
 
     @desk.get("/login")
     def login() -> str:

@@ -53,11 +53,12 @@ class LinkState:
             )
 
     def facts(self) -> Mapping[str, str]:
-        """Return what `set_fact` kept, by name."""
+        """Return what `set_facts` kept, by name."""
         rows = self._db.rows("SELECT name, value FROM link_facts WHERE link = ?", (self._link,))
         return {row["name"]: row["value"] for row in rows}
 
-    def set_fact(self, name: str, value: str) -> None:
-        """Keep one value."""
+    def set_facts(self, **facts: str) -> None:
+        """Keep values by name, all at once."""
+        rows = [(self._link, name, value) for name, value in facts.items()]
         with self._db.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO link_facts VALUES (?, ?, ?)", (self._link, name, value))
+            connection.executemany("INSERT OR REPLACE INTO link_facts VALUES (?, ?, ?)", rows)

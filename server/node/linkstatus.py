@@ -60,6 +60,7 @@ class LinkStatus:
     refusals: int = 0
     clock_offset_s: int = 0
     audit: Audit | None = None
+    there_name: str = ""
 
     @property
     def state(self) -> str:
@@ -70,7 +71,8 @@ class LinkStatus:
             return "down"
         if any(each.state in (JobState.SENDING, JobState.STARTING) and each.queued_docs for each in self.progress):
             return "working"
-        return "held" if any(each.state is JobState.HELD for each in self.progress) else "idle"
+        waiting = any(each.queued_docs and not each.verdict.open for each in self.kinds)
+        return "held" if waiting or any(each.state is JobState.HELD for each in self.progress) else "idle"
 
     @property
     def used_today(self) -> int:
@@ -91,13 +93,14 @@ def build_status(link: NeighbourLink, store: Store, *, changed: tuple[str, str] 
         progress=tuple(progress for _, progress in pairs),
         rules=link.gate.rules,
         rules_changed=changed,
-        kinds=tuple(_kind(kind, link, pairs) for kind in Kind),
+        kinds=tuple(_kind(kind, link, pairs, store) for kind in Kind),
         rate_bps=max((progress.rate_bps for _, progress in pairs), default=0),
         dossiers_to_go=len(streams),
         dossiers_more=more,
         refusals=link.refusals.count(link.neighbour.name),
         clock_offset_s=int(facts.get("clock_offset_s", "0")),
         audit=parse_audit(facts),
+        there_name=facts.get("name", ""),
     )
 
 
@@ -108,7 +111,9 @@ def parse_audit(facts: Mapping[str, str]) -> Audit | None:
     return Audit(facts["audit_at"], int(facts.get("audit_differing", "0")), facts.get("audit_mended", "") == "yes")
 
 
-def _kind(kind: Kind, link: NeighbourLink, pairs: Sequence[tuple[Pair, Progress]]) -> KindStatus:
+def _kind(kind: Kind, link: NeighbourLink, pairs: Sequence[tuple[Pair, Progress]], store: Store) -> KindStatus:
+    if kind is Kind.FILES and link.gate.previews_only:
+        return _unseen_files(link, pairs, store)
     rows = [p for pair, p in pairs if kind_of(pair, previews_only=link.gate.previews_only) is kind]
     sizes = [p.queued_bytes for p in rows if p.queued_docs]
     etas = [p.eta_s for p in rows if p.queued_docs]
@@ -122,6 +127,17 @@ def _kind(kind: Kind, link: NeighbourLink, pairs: Sequence[tuple[Pair, Progress]
         used_today=link.spending.today()[kind],
         verdict=link.gate.judge(kind),
     )
+
+
+def _unseen_files(link: NeighbourLink, pairs: Sequence[tuple[Pair, Progress]], store: Store) -> KindStatus:
+    """Return how many files wait while only previews travel: the pairs themselves do not look at their feeds then."""
+    waiting = 0
+    for pair, _ in pairs:
+        if pair.source.endpoint is None and pair.source.name.startswith("f-"):
+            page = store.open(pair.source.name).changes(link.since_of(pair), limit=1)
+            waiting += len(page.rows) + page.pending
+    verdict = link.gate.judge(Kind.FILES)
+    return KindStatus(Kind.FILES, waiting, None, None, link.spending.today()[Kind.FILES], verdict)
 
 
 def _dossiers(link: NeighbourLink, pairs: Sequence[tuple[Pair, Progress]], store: Store) -> tuple[set[str], bool]:

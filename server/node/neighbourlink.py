@@ -14,6 +14,7 @@ from replication.errors import ReplicationError
 from replication.peers import Busy, Endpoint, EndpointOptions, Refusal
 from replication.replicator import Figures, JobState, Link, Pair, Progress
 from server.node.allowance import Kind, LinkRules
+from server.node.auditing import Auditor
 from server.node.linkgate import LinkGate
 from server.node.links import Neighbour
 from server.node.linkstate import LinkState
@@ -56,6 +57,7 @@ class NeighbourLink:
         self._pairing = pairing
         self._meeting = meeting
         self._random = random
+        self.auditor = Auditor(self.state, now, random)
         self._stop = threading.Event()
         self._end = threading.Event()  # of the present run only
         self._link: Link | None = None
@@ -74,6 +76,7 @@ class NeighbourLink:
         self._stop.set()
         self._end_run()
         self._thread.join()
+        self.auditor.stop()
         self._settle()
 
     @property
@@ -90,6 +93,11 @@ class NeighbourLink:
         """Return the pairs of the present run with how they stand."""
         link = self._link
         return list(zip(self._pairs, link.progress(), strict=False)) if link is not None else []
+
+    def audited(self) -> list[Pair]:
+        """Return the pairs that may be audited now: not those of files while files may not go."""
+        files_go = self.gate.judge(Kind.FILES).open
+        return [pair for pair in self._pairs if files_go or not pair.source.name.startswith("f-")]
 
     def set_rules(self, rules: LinkRules) -> None:
         """Follow other rules from now on."""
@@ -117,6 +125,8 @@ class NeighbourLink:
             self._met_at = seconds
             self._end_run()
         self._nudge(rows, seconds)
+        if all(p.state is JobState.IDLE for p in rows):
+            self.auditor.tend(self.audited())
         self._note(rows)
         self.gate.settle(self._meeting.traffic)
 
@@ -152,8 +162,7 @@ class NeighbourLink:
         """Replicate until the run is ended."""
         self._end = threading.Event()
         self._there = there
-        self.state.set_fact("clock_offset_s", str(there.clock_offset_s))
-        self.state.set_fact("name", there.name)
+        self.state.set_facts(clock_offset_s=str(there.clock_offset_s), name=there.name)
         self._link = self._build(there, tokens, None)
         if self._stop.is_set():
             self._end.set()

@@ -103,7 +103,12 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   const busy = target instanceof Element && target.contains(document.activeElement) && document.activeElement !== document.body;
   const asking = document.querySelector("dialog[open]") !== null;
   const polled = /** @type {CustomEvent} */ (event).detail.requestConfig?.triggeringEvent === undefined;
-  if (polled && (busy || asking)) event.preventDefault();
+  if (polled && (busy || asking || document.hidden)) event.preventDefault();
+});
+
+// Nobody looks at a hidden page, so it asks for nothing; seen again it is fresh at once.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) document.body.dispatchEvent(new CustomEvent("page-shown"));
 });
 
 async function setUpLogin() {
