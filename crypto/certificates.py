@@ -8,6 +8,7 @@
 |             |              |                                                | documentSigning (RFC 9336)             |
 | node        | P-256        | not a CA                                       | digitalSignature; serverAuth,          |
 |             |              |                                                | clientAuth, documentSigning            |
+| log         | Ed25519      | not a CA                                       | digitalSignature; logSigning alone     |
 
 Every certificate has subject and authority key identifiers and a CRL distribution point: some validators ignore the
 CRLs they are given where it is missing. A new generation of a CA key gets a new name ("… G2"), never the old one.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -37,10 +39,11 @@ from crypto.crl import (
 from crypto.errors import Malformed, TooLarge
 from crypto.event import fingerprint_of
 from crypto.keys import PrivateKey, PublicKey
-from crypto.names import BASE, Kind, is_within, node_urn, person_dns, subject_urn, unit_dns
+from crypto.names import BASE, Kind, is_within, log_urn, node_urn, person_dns, subject_urn, unit_dns
 
 __all__ = [
     "DOCUMENT_SIGNING",
+    "LOG_SIGNING",
     "MAX_CERTIFICATE_BYTES",
     "Crl",
     "CrlSet",
@@ -67,6 +70,9 @@ __all__ = [
 ]
 
 DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
+# A name of our own under the UUID arc (ITU-T X.667), which anybody may use without asking: no other purpose of a
+# certificate is near it, and a key that signs logs can sign no document.
+LOG_SIGNING = x509.ObjectIdentifier("2.25.101736812081031962410605144388976317971")
 MAX_CERTIFICATE_BYTES = 8 * 1024  # ours take 600 bytes, an RSA-4096 one 2 KiB
 
 _SERIALS = range(2**32, 2**159)  # below: not random, and a CRL knows certificates by serial alone; above: RFC 5280
@@ -117,7 +123,7 @@ def build_leaf(
     issuer: Issuer,
     *,
     kind: Kind,
-    public_key: PublicKey,
+    public_key: PublicKey | Ed25519PublicKey,
     unit: str,
     not_before: datetime,
     not_after: datetime,
@@ -125,7 +131,7 @@ def build_leaf(
     subject_id: str = "",
     name: str | None = None,
 ) -> x509.Certificate:
-    """Return the certificate of a person (or device) with `subject_id`, or of the node of `unit`.
+    """Return the certificate of a person (or device) with `subject_id`, or of the node or the log of `unit`.
 
     `name` is the common name, by default the id or the unit: certificates replicate widely, so it should say nothing
     about a citizen. Raises `Malformed` for a unit outside the issuer's branch, an id that is none, an id for a node.
@@ -135,6 +141,9 @@ def build_leaf(
         usages = [DOCUMENT_SIGNING]
     elif subject_id:
         raise Malformed("a node is named by its unit, it has no subject id")
+    elif kind == "log":
+        dns, urn = unit_dns(unit), log_urn(unit)
+        usages = [LOG_SIGNING]
     else:
         dns, urn = unit_dns(unit), node_urn(unit)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH, DOCUMENT_SIGNING]
@@ -199,7 +208,7 @@ def dns_suffix_of(ca: x509.Certificate) -> str | None:
 def _builder(
     issuer: x509.Name,
     subject: x509.Name,
-    public_key: PublicKey,
+    public_key: PublicKey | Ed25519PublicKey,
     not_before: datetime,
     not_after: datetime,
     serial: int,

@@ -31,7 +31,7 @@ from crypto import base64url
 from crypto.certificates import parse_certificate
 from crypto.crl import Crl, CrlSet, is_issued_by, revocation_of
 from crypto.errors import CryptoError, ReasonCode, UntrustedChain
-from crypto.names import Kind
+from crypto.names import SignerKind
 from crypto.path import TrustAnchors, verify_ca, verify_leaf_profile, verify_path
 
 __all__ = [
@@ -78,7 +78,7 @@ class VerifiedSigner:
     certificate: x509.Certificate = field(repr=False)
     fingerprint: str
     public_key: ec.EllipticCurvePublicKey = field(repr=False)
-    kind: Kind
+    kind: SignerKind
     subject_urn: str
     unit: str
     dns: str
@@ -194,12 +194,12 @@ def _verify_cold(
     leaf = parse_certificate(leaf_der)
     profile = verify_leaf_profile(leaf)
     chain = verify_path(leaf, intermediates_der, profile=profile, anchors=anchors, at=at)
-    revoked_at, crls_due = _revocation(chain, crls)
+    revoked_at, crls_due = revocation_on_path(chain, crls)
     return VerifiedSigner(
         certificate=leaf,
         fingerprint=base64url.encode(sha256(leaf_der).digest()),
         public_key=profile.public_key,
-        kind=profile.names.kind,
+        kind="node" if profile.names.kind == "node" else "person",
         subject_urn=profile.urn,
         unit=profile.names.unit,
         dns=profile.dns,
@@ -211,7 +211,7 @@ def _verify_cold(
     )
 
 
-def _revocation(chain: Sequence[x509.Certificate], crls: CrlSet) -> tuple[datetime | None, datetime | None]:
+def revocation_on_path(chain: Sequence[x509.Certificate], crls: CrlSet) -> tuple[datetime | None, datetime | None]:
     """Return (instant from which the path is revoked, when the first CRL asked is due), as in `VerifiedSigner`."""
     revoked: list[datetime] = []
     due: list[datetime] = []

@@ -2,6 +2,7 @@
 
     unit  H41.12.03         DNS 03.12.h41.tram.internal        as deep as the administration is, two tiers or five
     node of that unit       DNS 03.12.h41.tram.internal        URI urn:tram:node:h41-12-03
+    log of that unit        DNS 03.12.h41.tram.internal        URI urn:tram:log:h41-12-03
     a person or device      DNS <id>.03.12.h41.tram.internal   URI urn:tram:subject:<id>
 
 The DNS names exist only in certificates: X.509 name constraints on dNSName are the ones every validator enforces, so
@@ -17,7 +18,8 @@ from typing import Literal
 
 from crypto.errors import Malformed
 
-Kind = Literal["person", "node"]
+SignerKind = Literal["person", "node"]  # who signs events
+Kind = Literal["person", "node", "log"]
 
 BASE = "tram.internal"
 MAX_UNIT_LEVELS = 8
@@ -27,11 +29,12 @@ _UNIT = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,{MAX_UNIT_LEVELS - 1}}}", re.ASC
 _ID = re.compile(r"[0-9a-f]{32}|[a-z2-7]{26}", re.ASCII)
 _SUBJECT_URN = "urn:tram:subject:"
 _NODE_URN = "urn:tram:node:"
+_LOG_URN = "urn:tram:log:"
 
 
 @dataclass(frozen=True, slots=True)
 class LeafNames:
-    """What the two names of a leaf say together. `unit` is in capitals; `id` is "" for a node."""
+    """What the two names of a leaf say together. `unit` is in capitals; `id` is "" for a node or log."""
 
     kind: Kind
     unit: str
@@ -74,6 +77,11 @@ def node_urn(unit: str) -> str:
     return _NODE_URN + unit.lower().replace(".", "-")
 
 
+def log_urn(unit: str) -> str:
+    """Return `urn:tram:log:<unit>`, what the certificate of the key that signs the unit's log says."""
+    return _LOG_URN + node_urn(unit).removeprefix(_NODE_URN)
+
+
 def parse_leaf_names(dns: str, urn: str) -> LeafNames:
     """Return what the DNS name and the URN of a leaf say, if they say the same. Raises `Malformed`."""
     if urn.startswith(_SUBJECT_URN):
@@ -83,6 +91,8 @@ def parse_leaf_names(dns: str, urn: str) -> LeafNames:
             raise Malformed(f"DNS name {dns[:120]!a} and {urn[:80]!a} name different subjects")
         return LeafNames("person", parse_unit_dns(rest), subject_id)
     unit = parse_unit_dns(dns)
+    if urn == log_urn(unit):
+        return LeafNames("log", unit, "")
     if urn != node_urn(unit):
         raise Malformed(f"DNS name {dns[:120]!a} does not belong to {urn[:80]!a}")
     return LeafNames("node", unit, "")

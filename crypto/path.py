@@ -81,9 +81,12 @@ def verify_leaf_profile(leaf: x509.Certificate) -> LeafProfile:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise UntrustedChain("a signer's key is on P-256", "not_a_signer")
     try:
-        return LeafProfile(key, dns[0], urns[0], parse_leaf_names(dns[0], urns[0]))
+        found = parse_leaf_names(dns[0], urns[0])
     except Malformed as exc:
         raise UntrustedChain(f"the leaf's names do not agree: {exc}", "not_a_signer") from exc
+    if found.kind == "log":
+        raise UntrustedChain("the key of a log signs no documents", "not_a_signer")
+    return LeafProfile(key, dns[0], urns[0], found)
 
 
 def verify_path(
@@ -98,8 +101,20 @@ def verify_path(
 
     Raises `UntrustedChain`, or `Malformed` or `TooLarge` for the intermediates.
     """
-    chain = _library_path(leaf, _on_the_way_up(leaf, intermediates_der), anchors, at)
-    _check_branches(chain, profile.dns)
+    return verify_path_of(leaf, intermediates_der, dns=profile.dns, anchors=anchors, at=at)
+
+
+def verify_path_of(
+    leaf: x509.Certificate,
+    intermediates_der: Sequence[bytes],
+    *,
+    dns: str,
+    anchors: TrustAnchors,
+    at: datetime,
+) -> tuple[x509.Certificate, ...]:
+    """As `verify_path`, for a leaf of any purpose whose profile the caller has checked and whose DNS name is `dns`."""
+    chain = _library_path(leaf, _on_the_way_up(leaf, intermediates_der), dns, anchors, at)
+    _check_branches(chain, dns)
     return chain
 
 
@@ -123,7 +138,7 @@ def _on_the_way_up(leaf: x509.Certificate, intermediates_der: Sequence[bytes]) -
 
 
 def _library_path(
-    leaf: x509.Certificate, above: list[x509.Certificate], anchors: TrustAnchors, at: datetime
+    leaf: x509.Certificate, above: list[x509.Certificate], dns: str, anchors: TrustAnchors, at: datetime
 ) -> tuple[x509.Certificate, ...]:
     """Return the path from leaf to anchor that the library accepts at `at`, or raise why there is none."""
     verifier = (
@@ -137,17 +152,17 @@ def _library_path(
     try:
         return tuple(verifier.verify(leaf, above).chain)
     except VerificationError as exc:
-        raise _diagnosis(leaf, above, anchors, at, str(exc)) from exc
+        raise _diagnosis(leaf, above, dns, anchors, at, str(exc)) from exc
 
 
 def _diagnosis(
-    leaf: x509.Certificate, above: list[x509.Certificate], anchors: TrustAnchors, at: datetime, said: str
+    leaf: x509.Certificate, above: list[x509.Certificate], dns: str, anchors: TrustAnchors, at: datetime, said: str
 ) -> UntrustedChain:
     """Return the reason for a refusal. The library gives sentences; this finds the word by going the path by hand."""
     try:
         path = _climb(leaf, above, anchors)
         _check_times(path, at)
-        _check_branches(path, verify_leaf_profile(leaf).dns)
+        _check_branches(path, dns)
     except UntrustedChain as exc:
         return exc
     return UntrustedChain(f"the path breaks RFC 5280: {said}", "bad_chain")

@@ -21,6 +21,7 @@ CHUNK = "chunk"  # the name of the attachment that is the chunk
 CERTIFICATE_PREFIX = "cert:"
 CRL_PREFIX = "crl:"
 FILE_PREFIX = "file:"
+LOG_PREFIX = "log:"
 
 
 def event_doc(signed: Mapping[str, Any]) -> Doc:
@@ -38,6 +39,12 @@ def certificate_doc(der: bytes) -> Doc:
 def crl_doc(der: bytes) -> Doc:
     """Return the document of a certificate revocation list in DER."""
     return _doc(CRL_PREFIX + sha256_id(der), der, {"crl": b64encode(der).decode("ascii")})
+
+
+def log_doc(fields: Mapping[str, Any]) -> Doc:
+    """Return the document of a page of a log, or of a cosigned checkpoint: `{"page": …}` or `{"cosigned": …}`."""
+    content = jcs.canonical(dict(fields))
+    return _doc(LOG_PREFIX + sha256_id(content), content, dict(fields))
 
 
 def manifest_doc(manifest: Manifest) -> Doc:

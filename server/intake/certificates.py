@@ -13,6 +13,7 @@ from crypto.crl import Crl, CrlSet, is_issued_by, parse_crl
 from crypto.errors import UntrustedChain
 from crypto.event import fingerprint_of
 from crypto.hashing import rev_of, sha256_id
+from crypto.logcert import is_log_certificate, verify_log_certificate
 from replication.document import Doc
 from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
 from server.errors import Refused
@@ -90,6 +91,9 @@ def _check_rises(crl: Crl, issuer: x509.Certificate, known: CrlSet) -> None:
 
 
 def _verify_leaf(der: bytes, certificate: x509.Certificate, database: str, directory: Directory, at: datetime) -> None:
+    if is_log_certificate(certificate):
+        verify_log_certificate(der, directory.path(database, der), anchors=directory.anchors, at=at)
+        return
     try:
         directory.verify_der(database, der, at, crls=_NO_CRLS)
     except UntrustedChain as exc:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 from replication.document import Doc
-from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, FILE_PREFIX
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, FILE_PREFIX, LOG_PREFIX
 from server.errors import Refused
 
-Kind = Literal["event", "certificate", "crl", "manifest", "chunk"]
+Kind = Literal["event", "certificate", "crl", "manifest", "chunk", "log"]
 
 CHUNK_PREFIX = "sha256-"
 MAX_ID_CHARS = 256  # a stream of 128 characters, a colon, a content id
@@ -21,6 +21,7 @@ _PREFIXES: tuple[tuple[str, Kind], ...] = (
     (CERTIFICATE_PREFIX, "certificate"),
     (CRL_PREFIX, "crl"),
     (FILE_PREFIX, "manifest"),
+    (LOG_PREFIX, "log"),
     (CHUNK_PREFIX, "chunk"),
 )
 

@@ -20,6 +20,8 @@ from server.intake.certificates import CheckedCertificate, check_certificate_doc
 from server.intake.documents import Kind, check_immutable, check_name, kind_of
 from server.intake.events import MAX_BODY_BYTES, MAX_BODY_DEPTH, check_event_document
 from server.intake.files import check_chunk_document, check_manifest_document
+from server.intake.ledger import EventLog, NoLog
+from server.intake.logs import check_log_document, check_log_name
 from server.intake.places import check_kind
 from server.intake.quarantine import Quarantine, Refusal, parse_evidence
 from server.intake.refusal import forbidden, refusing
@@ -60,6 +62,7 @@ class Intake:
         quarantine: Quarantine,
         admissions: Admissions,
         clock: NodeClock,
+        log: EventLog | None = None,
         on_stored: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._unit = unit
@@ -68,6 +71,7 @@ class Intake:
         self._quarantine = quarantine
         self._admissions = admissions
         self._clock = clock
+        self._log: EventLog = log or NoLog()
         self._on_stored = on_stored
 
     def admit(self, database_name: str, docs: Sequence[Doc], *, source: Source) -> list[WriteResult]:
@@ -106,13 +110,18 @@ class Intake:
         for _, doc in batch.docs.values():
             wanted.setdefault(doc.id, []).append(_rev(doc))
         missing = batch.database.revs_diff(wanted) if wanted else {}
-        for i, (_, doc) in list(batch.docs.items()):
+        logged: list[str] = []
+        for i, (kind, doc) in list(batch.docs.items()):
             if doc.id in missing and doc.rev in missing[doc.id].missing:
                 continue
             self._step(batch, i, doc, _check_name_alone)
             if i in batch.docs:
                 batch.results[i] = WriteResult(doc.id, doc.rev)
                 del batch.docs[i]
+                if kind == "event":
+                    logged.append(doc.id)
+        if logged:
+            self._log.ensure(batch.database.name, logged, self._clock.now())
 
     def _admit_proofs(self, batch: _Batch) -> None:
         """Check and store certificates and CRLs, issuers before what they issued, however the batch orders them."""
@@ -155,6 +164,8 @@ class Intake:
             check_manifest_document(doc)
         elif kind == "chunk":
             check_chunk_document(doc)
+        elif kind == "log":
+            check_log_document(doc, database=name, directory=self._directory, now=now)
         else:
             event = check_event_document(
                 doc, database=name, home_unit=self._unit, source=batch.source, directory=self._directory, now=now
@@ -172,8 +183,16 @@ class Intake:
         docs = [replace(doc, path=(_rev(doc).partition("-")[2],)) for doc in (batch.docs[i][1] for i in places)]
         name = batch.database.name
         verdicts = [(batch.docs[i][1].id, batch.verdicts[i]) for i in places if i in batch.verdicts]
-        self._admissions.record(name, verdicts, self._clock.now())
-        for i, result in zip(places, batch.database.bulk_docs(docs, new_edits=False), strict=True):
+        now = self._clock.now()
+        with self._log.intending(name, [doc_id for doc_id, _ in verdicts], now):
+            self._admissions.record(name, verdicts, now)
+        results = batch.database.bulk_docs(docs, new_edits=False)
+        refused = {result.id for result in results if result.error is not None}
+        events = [doc_id for doc_id, _ in verdicts]
+        self._log.settle(
+            name, [each for each in events if each not in refused], [each for each in events if each in refused], now
+        )
+        for i, result in zip(places, results, strict=True):
             batch.results[i] = result
             if i in batch.crls and result.error is None:
                 self._directory.learn_crl(name, batch.crls[i])
@@ -237,6 +256,8 @@ def _check_name_alone(batch: _Batch, i: int, doc: Doc) -> None:
             fields = strictjson.parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_BODY_DEPTH)
             signed = parse_signed_event(fields)
         check_name(doc, document_id(str(signed.event.get("stream")), signed.id), signed.rev)
+    elif kind == "log":
+        check_log_name(doc)
     else:
         prefix = CERTIFICATE_PREFIX if kind == "certificate" else CRL_PREFIX
         der = parse_der_body(doc.body, kind)

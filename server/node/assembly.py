@@ -30,6 +30,11 @@ from server.intake.door import Intake
 from server.intake.places import REGISTRY
 from server.intake.quarantine import Quarantine
 from server.intake.verdict import Admissions
+from server.log.keeper import LogKeeper
+from server.log.key import open_log_key
+from server.log.log import NodeLog
+from server.log.proofs import Proofs
+from server.log.publishing import Publisher
 from server.minefeed import MineFeed
 from server.node.clock import NodeClock, system_now
 from server.node.links import PARENT, Links, Neighbour
@@ -76,6 +81,8 @@ class Node:
         self.admissions = Admissions(self.db)
         self.files = FileStore(self.store)
         self.model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
+        self.log = NodeLog(self.db, self.store, open_log_key(home, self.clock.now()))
+        self.proofs = Proofs(self.db, self.store, self.directory, self.log)
         self.intake = Intake(
             unit=home.unit,
             store=self.store,
@@ -83,7 +90,8 @@ class Node:
             quarantine=self.quarantine,
             admissions=self.admissions,
             clock=self.clock,
-            on_stored=self.model.follower.notice,
+            log=self.log,
+            on_stored=self._stored,
         )
         self.copier = CredentialCopier(
             store=self.store,
@@ -92,6 +100,15 @@ class Node:
             chain=home.chain(),
             urn=self.signer.urn,
         )
+        self.publisher = Publisher(
+            log=self.log,
+            db=self.db,
+            intake=self.intake,
+            copier=self.copier,
+            clock=self.clock,
+            database=self.database,
+        )
+        self.log_keeper = LogKeeper(self.proofs, self.publisher)
         self.trust = TrustState(self.directory)
         self.crls = RevocationLists(
             home=home,
@@ -185,6 +202,7 @@ class Node:
         self.model.follower.start()
         self.receipts.start()
         self.crl_keeper.start()
+        self.log_keeper.start()
         self._server = Server(app, host=host, port=port, certificate=certificate, key=key)
         self._server.start()
         if sync:
@@ -198,6 +216,7 @@ class Node:
             self._server = None
         self.sync.stop()
         self.crl_keeper.stop()
+        self.log_keeper.stop()
         self.receipts.stop()
         self.close()
 
@@ -216,11 +235,19 @@ class Node:
             self.directory.relearn()
         for name in (self.database, self.files_database, REGISTRY):
             self.copier.ensure_database(name)
+        if added := self.log.open(self.clock.now()):
+            _LOG.info("%d events that were here already got their leaves in the log", added)
         self.copier.ensure_certificate(self.database, self.signer.certificate)
+        if self.log.key.certificate is not None:  # the witness above needs it before the first page
+            self.copier.ensure_certificate(self.database, self.log.key.certificate)
         parent = self.home.settings.parent
         known = self.links.was_removed(PARENT) or any(link.name == PARENT for link in self.links.all())
         if parent and not known:
             self.links.put(Neighbour(PARENT, parent, "parent"))
+
+    def _stored(self, database: str) -> None:
+        self.model.follower.notice(database)
+        self.log_keeper.notice(database)
 
     def _crl_came(self, database: str) -> None:
         self.tokens.forget()

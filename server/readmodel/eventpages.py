@@ -13,7 +13,7 @@ from crypto.errors import CryptoError
 from replication.document import Doc
 from replication.store import Database
 from server.dossier import units
-from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX
 from server.dossier.dossier import Dossier
 from server.dossier.event import is_dossier_stream
 from server.dossier.fold import fold
@@ -41,7 +41,7 @@ class EventPages:
     def read(self, connection: sqlite3.Connection, database: Database, ids: Sequence[str]) -> set[str]:
         """Take in the documents with these ids. Returns the dossier streams whose state may have changed."""
         proofs = [each for each in ids if each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
-        events = [each for each in ids if not each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
+        events = [each for each in ids if not each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX))]
         crls = [found for doc in read_page(database, proofs) if (found := self._proof(connection, database, doc))]
         held = list(parse_events(database.name, read_page(database, events)))
         for each in held:

@@ -12,16 +12,17 @@ from cryptography import x509
 from crypto import base64url, strictjson
 from crypto.errors import CryptoError
 from crypto.event import parse_signed_event
-from crypto.hashing import rev_of, sha256_id
+from crypto.hashing import parse_sha256_id, rev_of, sha256_id
 from replication.attached import build_digest
 from replication.document import Doc, DocId
 from replication.errors import StoreError
 from replication.store import ZERO, ChangeRow, Database, GetRequest, MissingRev
 from server.dossier import units
-from server.dossier.documents import CERTIFICATE_PREFIX, CHUNK, CRL_PREFIX, FILE_PREFIX
+from server.dossier.documents import CERTIFICATE_PREFIX, CHUNK, CRL_PREFIX, FILE_PREFIX, LOG_PREFIX
 from server.dossier.event import document_id, parse_event
 from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
 from server.errors import Refused, ServerError
+from server.verify.logs import LogDocuments
 from server.verify.proofs import Proofs
 from server.verify.report import Report
 
@@ -37,7 +38,9 @@ class DatabaseCheck:
     def __init__(self, database: Database, roots: Sequence[x509.Certificate], report: Report) -> None:
         self._database = database
         self._report = report
-        self._proofs = Proofs(roots)
+        self.proofs = Proofs(roots)
+        self.logs = LogDocuments(database.name, self.proofs.log_signer, report)
+        self.events: set[bytes] = set()  # hashes of the events that were read
         self._manifests: list[Manifest] = []
         self._chunks: set[str] = set()
         self._bad_chunks: set[str] = set()
@@ -122,15 +125,15 @@ class DatabaseCheck:
         prefix = CERTIFICATE_PREFIX if member == "certificate" else CRL_PREFIX
         _check_name(doc, prefix + sha256_id(der), rev_of(der))
         if member == "certificate":
-            self._proofs.take_certificate(der)
+            self.proofs.take_certificate(der)
         return der
 
     def _verify_proof(self, doc_id: str, der: bytes) -> None:
         if doc_id.startswith(CERTIFICATE_PREFIX):
-            self._proofs.verify_certificate(der)
+            self.proofs.verify_certificate(der)
             self._report.checked["certificates"] += 1
         else:
-            self._proofs.verify_crl(der)
+            self.proofs.verify_crl(der)
             self._report.checked["revocation lists"] += 1
 
     def _check(self, doc: Doc) -> None:
@@ -138,6 +141,9 @@ class DatabaseCheck:
             self._check_manifest(doc)
         elif doc.id.startswith("sha256-"):
             self._check_chunk(doc)
+        elif doc.id.startswith(LOG_PREFIX):
+            self.logs.take(doc)
+            self._report.checked["log documents"] += 1
         else:
             self._check_event(doc)
 
@@ -146,7 +152,8 @@ class DatabaseCheck:
         event = parse_event(fields["event"])
         signed = parse_signed_event(fields)
         _check_name(doc, document_id(event.stream, signed.id), signed.rev)
-        self._proofs.verify_event(signed)
+        self.events.add(parse_sha256_id(signed.id))
+        self.proofs.verify_event(signed)
         owner = units.unit_of_database(self._database.name)
         if owner is not None and not units.is_within(owner, event.unit):
             raise Refused("wrong_database", f"an event of {event.unit}")

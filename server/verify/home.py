@@ -8,15 +8,21 @@ from contextlib import closing
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from crypto.errors import CryptoError
+from crypto.logcert import LogSigner
 from replication.errors import StoreError
 from replication.store import Store
 from server.dossier import units
 from server.engine import open_store
 from server.errors import Refused
-from server.home import Engine, Home
+from server.home import Engine, Home, parse_certificates, read_bounded
 from server.verify.database import DatabaseCheck
+from server.verify.logs import check_own_log
 from server.verify.report import Report
+
+_MAX_PEM_BYTES = 64 * 1024
 
 
 def verify_home(path: Path, anchors: Sequence[x509.Certificate] | None = None) -> Report:
@@ -41,7 +47,9 @@ def verify_store(path: Path, engine: Engine, store: Store, roots: Sequence[x509.
             checks[name].run()
         except StoreError as exc:
             report.problems.append(f"database {name} cannot be read: {exc}")
-    _check_receipts(Home.open(path).unit, checks, report)
+    home = Home.open(path)
+    _check_receipts(home.unit, checks, report)
+    _check_logs(home, checks, report)
     return report
 
 
@@ -55,6 +63,29 @@ def _check_receipts(unit: str, checks: Mapping[str, DatabaseCheck], report: Repo
         doc_id, manifests = events.files[event_id]
         if absent := sorted(set(manifests) - whole):
             report.problems.append(f"{doc_id}: this node signed a receipt, and {', '.join(absent)} is not here whole")
+
+
+def _check_logs(home: Home, checks: Mapping[str, DatabaseCheck], report: Report) -> None:
+    """Every log of which there are pages here, and the log of this home, against all events of the home."""
+    events = sorted({event for check in checks.values() for event in check.events})
+    for check in checks.values():
+        check.logs.check(events, home=home.unit)
+    own = checks.get(units.database_name(home.unit))
+    if own is not None:
+        check_own_log(home.path, events, own.logs, _log_signer(home, own, report), report)
+
+
+def _log_signer(home: Home, own: DatabaseCheck, report: Report) -> LogSigner | None:
+    """Return the key of the home's log, None if it has no certificate, or none that holds."""
+    path = home.path / "certs" / "log.pem"
+    if not path.exists():
+        return None
+    try:
+        certificate = parse_certificates(read_bounded(path, _MAX_PEM_BYTES), str(path))[0]
+        return own.proofs.verify_log_certificate(certificate.public_bytes(Encoding.DER))
+    except (CryptoError, Refused, IndexError) as exc:
+        report.problems.append(f"{path.name}: {exc}")
+        return None
 
 
 def _check_files(folder: Path, report: Report) -> None:

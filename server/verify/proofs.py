@@ -11,6 +11,7 @@ from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_actor,
 from crypto.crl import Crl, CrlSet, is_issued_by, parse_crl
 from crypto.errors import Malformed, UntrustedChain
 from crypto.event import SignedEvent, fingerprint_of, verify_event_signature
+from crypto.logcert import LogSigner, is_log_certificate, verify_log_certificate
 from crypto.path import verify_ca
 from server.dossier.times import parse_time
 
@@ -42,8 +43,24 @@ class Proofs:
         at = min(max([certificate.not_valid_before_utc, *begins]), certificate.not_valid_after_utc)
         if fingerprint_of(certificate) in self._authorities:
             verify_ca(der, above, anchors=self.anchors, at=at)
+        elif is_log_certificate(certificate):
+            self.verify_log_certificate(der)
         else:
             verify_chain(der, above, anchors=self.anchors, at=at)
+
+    def log_signer(self, fingerprint: str) -> LogSigner:
+        """Return the log key with this thumbprint, proven. Raises `CryptoError`."""
+        der = self._leaves.get(fingerprint)
+        if der is None:
+            raise UntrustedChain(f"the log's certificate {fingerprint} is not here", "unknown_issuer")
+        return self.verify_log_certificate(der)
+
+    def verify_log_certificate(self, der: bytes) -> LogSigner:
+        """Return the log key in `der`, which need not have been taken, proven. Raises `CryptoError`."""
+        certificate, above = parse_certificate(der), list(self._authorities.values())
+        begins = [parse_certificate(each).not_valid_before_utc for each in above]
+        at = min(max([certificate.not_valid_before_utc, *begins]), certificate.not_valid_after_utc)
+        return verify_log_certificate(der, above, anchors=self.anchors, at=at, crls=self._crls)
 
     def verify_crl(self, der: bytes) -> Crl:
         """Return a CRL, and count it from now on, once a CA here is proven to have signed it. Raises `Malformed`."""
