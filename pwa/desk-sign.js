@@ -36,6 +36,12 @@ export async function fetchApproval(thumbprint) {
   return api.postApprovalDraft(thumbprint);
 }
 
+/** @param {string} type such as "role.confirmed" @param {Record<string, any>} fields @returns {Promise<Draft>} the role event that would be signed. Throws what lib/api.js throws. */
+export async function fetchRoleDraft(type, fields) {
+  const { api } = await official();
+  return api.postRoleDraft(type, fields);
+}
+
 /**
  * Sign and send one event of an official. Call it only from a confirmation that has shown what is signed.
  * @param {string} stream @param {string} type such as "dossier.accepted" @param {Record<string, any>} fields

@@ -11,8 +11,9 @@ import { allEvents } from "./store/mine.js";
  * @typedef {object} Story
  * @property {number} count of events when it was read: another number means it is old
  * @property {Record<string, string>} names actor → name
- * @property {Record<string, {state: string, reason: {vi: string, en: string} | null}>} steps by event id
+ * @property {Record<string, NodeStep>} steps by event id
  */
+/** @typedef {{state: string, reason: {vi: string, en: string} | null, time?: {proven: string, not_before: string} | null, reviewed?: object | null}} NodeStep */
 /** @typedef {Record<string, Story>} Stories by stream */
 
 /** @returns {Promise<Stories>} */
@@ -34,7 +35,7 @@ export async function refreshStories(api) {
 async function fetchStory(api, stream, count) {
   try {
     const { timeline, names } = await api.fetchDossier(stream);
-    const steps = timeline.map((/** @type {any} */ { id, state, reason }) => [id, { state, reason }]);
+    const steps = timeline.map((/** @type {any} */ { id, state, reason, time, reviewed }) => [id, { state, reason, time, reviewed }]);
     return { count, names: names ?? {}, steps: Object.fromEntries(steps) };
   } catch (cause) {
     // The node does not tell (yet): the events alone are shown, and it is asked again when another arrives.
@@ -47,5 +48,17 @@ async function fetchStory(api, stream, count) {
 export function foldWithStory(stream, docs, stories) {
   const owner = docs.find(({ event }) => event.stream === stream && event.type === "dossier.submitted")?.event.actor;
   const steps = stories[stream]?.steps ?? {};
-  return foldDossier(stream, docs, ({ actor }, id) => actor !== owner && steps[id]?.state !== "not_applied");
+  return foldDossier(stream, docs, ({ actor }, id) => actor !== owner && (steps[id]?.state !== "not_applied" || wasHeld(steps[id])), proofsOf(steps));
+}
+
+/** @param {NodeStep | undefined} step whether the node held it for a leader, who may have seen it since */
+const wasHeld = (step) => step?.state === "held" || Boolean(step?.reviewed);
+
+/** @param {Record<string, NodeStep>} steps @returns {import("./lib/proofs.js").Proofs} what the node told of times and doubts */
+function proofsOf(steps) {
+  const known = Object.entries(steps);
+  return {
+    times: Object.fromEntries(known.flatMap(([id, { time }]) => (time?.proven ? [[id, time.proven]] : []))),
+    doubts: Object.fromEntries(known.flatMap(([id, step]) => (wasHeld(step) ? [[id, "held"]] : []))),
+  };
 }

@@ -102,7 +102,8 @@ class Receipts:
     def _issue(self, stream: str) -> list[str]:
         database = units.database_name(self._signer.unit)
         events = self._events(database, stream)
-        dossier = fold(events, self._model.grants(database))
+        grants, proofs = self._model.grants(database), self._model.proofs(stream, database)
+        dossier = fold(events, grants, proofs)
         issued: list[str] = []
         by_id = {stored.id: stored for stored in events}
         for of in dossier.unreceipted:
@@ -118,7 +119,7 @@ class Receipts:
                     del self._signed[of]
                 raise result.error
             issued.append(of)
-            dossier = fold([*self._events(database, stream)], self._model.grants(database))
+            dossier = fold([*self._events(database, stream)], grants, proofs)
         return issued
 
     def _sign(self, filing: StoredEvent, heads: Sequence[str]) -> Doc:

@@ -118,6 +118,11 @@ export class NodeApi {
     return this.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: {} });
   }
 
+  /** @param {string} type such as "role.confirmed" @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
+  postRoleDraft(type, fields) {
+    return this.json("POST", "/api/roles/drafts", { body: { type, fields } });
+  }
+
   /** @param {string} stream @param {string} type @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
   postDraft(stream, type, fields) {
     return this.json("POST", `/api/dossiers/${encodeURIComponent(stream)}/drafts`, { body: { type, fields } });

@@ -33,12 +33,46 @@ export class Views {
     this.merged = new Map([[0n, EMPTY]]);
     /** @type {Map<number, Resolution>} */
     this.resolutions = new Map();
+    /** Acts that wait for a leader's review. @type {Set<number>} */
+    this.held = new Set();
+    /** Review → the held act it adopted. @type {Map<number, number>} */
+    this.adoptions = new Map();
+    /** Held act → the set of reviews that discarded it. @type {Map<number, bigint>} */
+    this.discards = new Map();
     this.moves = this.decisions = this.submissions = this.witnesses = 0n;
+  }
+
+  /** What the event at an index performs: itself, or the held act that a review adopted. @param {number} i */
+  standsFor(i) {
+    return this.adoptions.get(i) ?? i;
   }
 
   /** @param {number} i */
   event(i) {
-    return this.order.docs[i].event;
+    return this.order.docs[this.standsFor(i)].event;
+  }
+
+  /** @param {string} id @param {bigint} set @returns {number} the index in `set` that performs this event, -1 if none does */
+  member(id, set) {
+    const wanted = this.order.index.get(id);
+    return members(set).find((i) => this.standsFor(i) === wanted) ?? -1;
+  }
+
+  /** @param {number} held @returns {bigint} its admitted reviews */
+  reviewsOf(held) {
+    return withAll(this.discards.get(held) ?? 0n, [...this.adoptions].filter(([, act]) => act === held).map(([i]) => i));
+  }
+
+  /** @param {bigint} set @returns {bigint} its adoptions that another review in it outweighs */
+  dropped(set) {
+    const adopted = new Set();
+    let dropped = 0n;
+    for (const [i, act] of [...this.adoptions].sort(([a], [b]) => a - b)) {
+      if (!has(set, i)) continue;
+      if ((this.discards.get(act) ?? 0n) & set || adopted.has(act)) dropped |= bit(i);
+      adopted.add(act);
+    }
+    return dropped;
   }
 
   /** @param {number} i @returns {View} of all that the author of event `i` had seen */
@@ -52,6 +86,15 @@ export class Views {
 
   /** Count event `i`, whose view is `view`. @param {number} i @param {View} view @param {boolean} isOffice */
   admit(i, view, isOffice) {
+    const { event } = this.order.docs[i];
+    if (event.type === "dossier.act_reviewed") {
+      const held = /** @type {number} */ (this.order.index.get(event.body.of));
+      if (event.body.decision === "discarded") {
+        this.discards.set(held, (this.discards.get(held) ?? 0n) | bit(i));
+        return this.passOver(i, view);
+      }
+      this.adoptions.set(i, held);
+    }
     const { type } = this.event(i);
     if (isOffice) this.witnesses |= bit(i);
     if (type === "dossier.conflict_resolved") {
@@ -87,6 +130,7 @@ export class Views {
 
   /** @param {bigint} set @returns {View} */
   build(set) {
+    set &= ~this.dropped(set);
     const moves = this.moves & set;
     const { settled, undone } = this.standing(set); // 1
     let setAside = 0n; // 2: who saw the settlement or the chosen side did not build on the loser alone
@@ -169,8 +213,9 @@ export class Views {
 
   /** What the admissible event `i` settles: it puts aside all that disagrees with what it chose. @param {number} i @param {View} view @returns {Resolution} */
   resolution(i, view) {
-    const chosen = /** @type {number} */ (this.order.index.get(this.event(i).body.chosen));
-    const conflict = /** @type {Open} */ (view.open.find((one) => has(one.members, chosen)));
+    const named = this.event(i).body.chosen;
+    const conflict = /** @type {Open} */ (view.open.find((one) => this.member(named, one.members) >= 0));
+    const chosen = this.member(named, conflict.members);
     const losers = conflict.kind === "submission" ? conflict.members & ~bit(chosen)
       : withAll(0n, members(conflict.members).filter((j) => this.disagree(chosen, j)));
     return { chosen, losers, sides: conflict.sides, kind: conflict.kind };

@@ -21,6 +21,7 @@ from server.api.events import events_blueprint
 from server.api.files import files_blueprint
 from server.api.headers import register_headers
 from server.api.identity import identity_blueprint
+from server.api.roles import roles_blueprint
 from server.api.session import session_blueprint
 from server.api.sessions import Sessions
 from server.api.speaker import Speakers
@@ -47,6 +48,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
         files_blueprint(node, speakers),
         dossiers_blueprint(node, speakers),
         events_blueprint(node, speakers),
+        roles_blueprint(node, speakers),
         session_blueprint(node, speakers, sessions),
     ):
         api.register_blueprint(blueprint)

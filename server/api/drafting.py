@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from server.api.speaker import Speaker
-from server.api.statements import Subject, build_statement
+from server.api.statements import Subject, build_statement, review_statement
 from server.dossier import units
 from server.dossier.codes import code_prefix
 from server.dossier.dossier import Dossier
@@ -39,6 +39,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "dossier.returned": ("method", "receiver"),
     "dossier.commented": ("text",),
     "dossier.conflict_resolved": ("chosen", "reason"),
+    "dossier.act_reviewed": ("of", "decision", "reason"),
 }
 WITH_FILES: Final = frozenset({"dossier.submitted", "dossier.supplemented", "dossier.resolved"})
 
@@ -71,7 +72,10 @@ def draft_event(node: Node, speaker: Speaker, stream: str, type: str, fields: Ma
         body |= _acceptance(node, story.dossier, fields)
     event = _event(node, speaker, story.row.unit, stream, type, story.dossier.heads, body, fields)
     _check_counts(node, speaker, story, event)
-    return Draft(event, build_statement(type, body, _subject(node, story.dossier), len(event["files"])))
+    about = _subject(node, story.dossier)
+    if type == "dossier.act_reviewed":
+        return Draft(event, _review_statement(node, story.dossier, body, about))
+    return Draft(event, build_statement(type, body, about, len(event["files"])))
 
 
 def draft_approval(node: Node, speaker: Speaker, thumbprint: str) -> Draft:
@@ -81,6 +85,20 @@ def draft_approval(node: Node, speaker: Speaker, thumbprint: str) -> Draft:
     heads = node.model.queries.heads(node.database, stream)
     event = _event(node, speaker, node.unit, stream, "enrol.approved", heads, body, {})
     return Draft(event, build_statement("enrol.approved", body, Subject("", "", Text("", "")), 0))
+
+
+def draft_unit_event(node: Node, speaker: Speaker, type: str, body: dict[str, Any], statement: Text) -> Draft:
+    """Return the draft of an event of the unit's own stream. Raises `Refused` for a body that is not of its form."""
+    stream = units.unit_stream(node.unit)
+    heads = node.model.queries.heads(node.database, stream)
+    return Draft(_event(node, speaker, node.unit, stream, type, heads, body, {}), statement)
+
+
+def _review_statement(node: Node, dossier: Dossier, body: Mapping[str, Any], about: Subject) -> Text:
+    """The statement names the act: a leader signs for what it says as if they had taken the step."""
+    held = next(entry.stored.event for entry in dossier.timeline if entry.id == body["of"])
+    author = node.model.queries.name_of(held.actor) or held.actor
+    return review_statement(body, about, author, build_statement(held.type, held.body, about, len(held.files)))
 
 
 def _draft_submission(node: Node, speaker: Speaker, stream: str, fields: Mapping[str, Any]) -> Draft:
@@ -167,7 +185,9 @@ def _check_counts(node: Node, speaker: Speaker, story: Story, event: dict[str, A
     node.copier.ensure_credentials(story.row.database, speaker.who.fingerprint)
     node.model.follower.catch_up(story.row.database)
     stored = StoredEvent(EventId(event_id(event)), parse_event(event))
-    dossier = fold([*(held.stored for held in story.events), stored], node.model.grants(story.row.database))
+    dossier = fold(
+        [*(held.stored for held in story.events), stored], node.model.grants(story.row.database), story.proofs
+    )
     entry = next(each for each in dossier.timeline if each.id == stored.id)
     if entry.state == "not_applied" and entry.reason is not None:
         raise Clash(f"{entry.reason.vi} / {entry.reason.en}")

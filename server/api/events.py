@@ -42,6 +42,8 @@ def events_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         node.model.follower.catch_up(database)
         if event.type == "enrol.approved" and event.unit == node.unit:
             node.people.settle(event.body["thumbprint"])
+        if event.type.startswith("role.") and event.unit == node.unit:
+            node.people.spread_roles()
         return jsonify(ok=True, id=result.id, rev=result.rev), 201
 
     return blueprint

@@ -30,6 +30,22 @@ def build_statement(type: str, body: Mapping[str, Any], about: Subject, files: i
     return Text(f"{said.vi} Kèm theo {files} tệp.", f"{said.en} With {files} {'file' if files == 1 else 'files'}.")
 
 
+def review_statement(body: Mapping[str, Any], about: Subject, author: str, act: Text) -> Text:
+    """Return the statement of a leader who adopts or discards what `author` had signed; `act` is what that says."""
+    of, reason = _of(about), body["reason"]
+    if body["decision"] == "discarded":
+        return Text(
+            f"Tôi không công nhận việc làm đang giữ lại của {author} trong {of.vi} («{act.vi}»). Lý do: {reason}",
+            f'I do not adopt the held act of {author} in {of.en} ("{act.en}"). Reason: {reason}',
+        )
+    return Text(
+        f"Tôi công nhận việc làm đang giữ lại của {author} trong {of.vi} («{act.vi}»); việc này có hiệu lực từ chữ ký"
+        f" này. Lý do: {reason}",
+        f'I adopt the held act of {author} in {of.en} ("{act.en}"); it takes effect with this signature.'
+        f" Reason: {reason}",
+    )
+
+
 def show_time(at: str) -> str:
     """Return a time of an event as an office writes it: "16 giờ 30 phút, ngày 24/11/2026"."""
     local = parse_time(at).astimezone(VIETNAM)

@@ -1,4 +1,8 @@
-"""`tram user` and `tram role`: people and what they may do."""
+"""`tram user` and `tram role`: people and what they may do.
+
+What is said here is the node's word: one voice. A role that decides something needs a second, of a leader or admin on
+the desk (`role pending` lists what waits); a unit without either is being founded, and this voice is enough.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,24 @@ def register(commands: Commands) -> None:
     parser = users.add_parser("list", help="everybody known by name")
     add_home(parser)
     parser.set_defaults(run=_users)
-    roles = commands.add_parser("role", help="roles: grant, revoke, list").add_subparsers(required=True, metavar="WHAT")
+    roles = commands.add_parser("role", help="roles: grant, confirm, revoke, list").add_subparsers(
+        required=True, metavar="WHAT"
+    )
     parser = roles.add_parser("grant", help="give a role at this unit and everything below it")
     add_home(parser)
     parser.add_argument("subject", help="urn:tram:subject:…")
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--name", help="the person's name; known ones need none")
     parser.add_argument("--until", metavar="TIME", help="2026-12-31T17:00:00Z; without end if left out")
+    parser.add_argument("--from", dest="begins", default="", metavar="TIME", help="now if left out")
     parser.set_defaults(run=_grant)
+    parser = roles.add_parser("pending", help="roles that wait for a second person")
+    add_home(parser)
+    parser.set_defaults(run=_pending)
+    parser = roles.add_parser("confirm", help="be the second voice for what a leader or admin proposed on the desk")
+    add_home(parser)
+    parser.add_argument("grant", help="sha256-…, as role pending shows it")
+    parser.set_defaults(run=_confirm)
     parser = roles.add_parser("revoke", help="take a role away")
     add_home(parser)
     parser.add_argument("subject")
@@ -45,9 +59,10 @@ def register(commands: Commands) -> None:
 def _add(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         subject, code = node.people.invite(arguments.name, arguments.kind, arguments.subject)
-        for role in arguments.role:
-            node.people.grant(subject, arguments.name, role)
+        waiting = [role for role in arguments.role if not node.people.grant(subject, arguments.name, role)]
     print(f"subject: {subject}")
+    for role in waiting:
+        print(_needs_second(arguments.name, role))
     print(f"activation: {code}")
     print("next: open the node's address on the person's device and enter the code; it works once, for seven days")
     return 0
@@ -67,8 +82,30 @@ def _grant(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         node.model.follower.catch_up(node.database)
         name = arguments.name or node.model.queries.name_of(arguments.subject) or arguments.subject
-        node.people.grant(arguments.subject, name, arguments.role, until=arguments.until)
-    print(f"{name} is {arguments.role} from now on")
+        held = node.people.grant(
+            arguments.subject, name, arguments.role, until=arguments.until, begins=arguments.begins
+        )
+    since = arguments.begins or "now on"
+    print(f"{name} is {arguments.role} from {since}" if held else _needs_second(name, arguments.role))
+    return 0
+
+
+def _needs_second(name: str, role: str) -> str:
+    return f"pending: {name} becomes {role} once a leader or admin confirms it on the desk (Phân quyền)"
+
+
+def _pending(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        found = node.people.pending()
+        rows = [(g.event, g.name, g.role, node.model.queries.name_of(g.proposer) or g.proposer, g.at) for g in found]
+    print_table(("grant", "name", "role", "proposed by", "at"), rows)
+    return 0
+
+
+def _confirm(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        found = node.people.confirm(arguments.grant)
+    print(f"{found.name} is {found.role} from now on")
     return 0
 
 

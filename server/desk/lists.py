@@ -17,7 +17,7 @@ from server.readmodel.queries import DossierFilter, DossierRow
 
 PAGE_ROWS = 50
 
-# In the order an official works: what is new first. "late" and "all" are cuts across the others.
+# In the order an official works: what is new first. "late", "held" and "all" are cuts across the others.
 QUEUES: Mapping[str, tuple[int, ...]] = {
     "new": (states.NEW,),
     "accepted": (states.RECEIVED,),
@@ -27,6 +27,7 @@ QUEUES: Mapping[str, tuple[int, ...]] = {
     "returned": (states.RETURNED,),
     "closed": (states.REFUSED, states.WITHDRAWN, states.STOPPED),
     "late": (),
+    "held": (),
     "all": (),
 }
 DEFAULT_QUEUE = "new"
@@ -56,13 +57,15 @@ def build_filter(asked: Asked, unit: str, now: str) -> DossierFilter:
     newest = asked.queue in ("all", "returned", "closed")
     due_before = now if asked.queue == "late" else ""
     statuses = () if asked.text else QUEUES[asked.queue]
-    return DossierFilter(unit=unit, statuses=statuses, text=asked.text, due_before=due_before, newest=newest)
+    return DossierFilter(
+        unit=unit, statuses=statuses, text=asked.text, due_before=due_before, newest=newest, held=asked.queue == "held"
+    )
 
 
-def build_tabs(asked: Asked, counts: Mapping[int, int], late: int, t: Translator) -> list[dict[str, Any]]:
+def build_tabs(asked: Asked, counts: Mapping[int, int], late: int, held: int, t: Translator) -> list[dict[str, Any]]:
     """Return the queues with how many dossiers each holds."""
     totals = {name: sum(counts.get(status, 0) for status in statuses) for name, statuses in QUEUES.items()}
-    totals |= {"late": late, "all": sum(counts.values())}
+    totals |= {"late": late, "held": held, "all": sum(counts.values())}
     return [
         {
             "href": f"/desk?{urlencode({'queue': name})}",

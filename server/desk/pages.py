@@ -19,6 +19,7 @@ from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
 from server.desk.linkpages import add_link_pages
+from server.desk.roles import build_roles
 from server.desk.translate import DEFAULT, LANGUAGES, Translator
 from server.dossier import units
 from server.dossier.times import format_time
@@ -57,6 +58,12 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
                 "here": page == "enrolments",
                 "count": waiting,
             },
+            {
+                "href": "/desk/roles",
+                "label": visit.t("menu.roles"),
+                "here": page == "roles",
+                "count": len(node.people.pending()),
+            },
             {"href": "/desk/links", "label": visit.t("menu.links"), "here": page == "links", "count": 0},
         ]
         person = {"name": node.model.queries.name_of(visit.speaker.urn) or visit.speaker.urn}
@@ -71,10 +78,13 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         page = queries.dossiers(
             lists.build_filter(asked, node.home.unit, now), limit=lists.PAGE_ROWS, offset=asked.offset
         )
-        late = queries.dossiers(lists.build_filter(lists.Asked("late", "", 0), node.home.unit, now), limit=1).total
+        late, held = (
+            queries.dossiers(lists.build_filter(lists.Asked(cut, "", 0), node.home.unit, now), limit=1).total
+            for cut in ("late", "held")
+        )
         end = asked.offset + len(page.rows)
         values = {
-            "tabs": lists.build_tabs(asked, queries.counts(node.home.unit), late, who.t),
+            "tabs": lists.build_tabs(asked, queries.counts(node.home.unit), late, held, who.t),
             "rows": lists.build_rows(page.rows, lambda code: _procedure_name(node, code, who.t), who.t, who.now),
             "queue": asked.queue,
             "queue_label": who.t(f"queue.{asked.queue}"),
@@ -90,9 +100,8 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     def dossier(stream: str) -> str:
         who = visit()
         story = _story(node, stream, who.t)
-        at_owner = node.model.grants(story.row.database).may_decide(
-            who.speaker.urn, story.row.unit, format_time(who.now)
-        )
+        grants, now = node.model.grants(story.row.database), format_time(who.now)
+        at_owner = grants.may_decide(who.speaker.urn, story.row.unit, now)
         return show(
             "desk/dossier.html",
             "queue",
@@ -100,6 +109,8 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             d=view.build_dossier(story.dossier, _known(node, story, who.t), who.t, who.now),
             actions=view.build_actions(story.dossier, who.t, at_owner=at_owner, needs_due=_needs_due(node, story)),
             may_act=at_owner,
+            may_review=grants.holds(who.speaker.urn, "leader", story.row.unit, now),
+            me=who.speaker.urn,
         )
 
     @desk.get("/dossiers/<stream>/slip")
@@ -123,6 +134,21 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         return show(
             "desk/enrolments.html", "enrolments", who, requests=requests, stream=units.unit_stream(node.home.unit)
         )
+
+    @desk.get("/roles")
+    def roles() -> str:
+        who = visit()
+        grants, now = node.model.grants(node.database), format_time(who.now)
+        shown = build_roles(
+            grants.people(node.unit, now),
+            node.people.pending(),
+            node.model.queries.people(),
+            lambda actor: _name_of(node, actor),
+            who.t,
+            me=who.speaker.urn,
+            may_confirm=grants.may_confirm(who.speaker.urn, node.unit, now),
+        )
+        return show("desk/roles.html", "roles", who, r=shown, stream=units.unit_stream(node.unit))
 
     add_link_pages(desk, node, visit, show, lambda: bool(htmx and not htmx.boosted))
 

@@ -86,6 +86,7 @@ def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) 
         "files": [_file(file, known, t) for file in dossier.files],
         "form": known.answers,
         "timeline": [_step(entry, known, t) for entry in dossier.timeline],
+        "held": [_held(entry, known, t) for entry in dossier.held],
         "conflicts": [_conflict(conflict, dossier, known, t) for conflict in dossier.open_conflicts],
     }
 
@@ -164,14 +165,42 @@ def _step(entry: Entry, known: Known, t: Translator) -> dict[str, Any]:
     seal = known.seals.get(entry.id, "indeterminate")
     return {
         "label": t(f"event.{event.type}"),
-        "at": event.at,
-        "when": time_text(event.at),
+        "at": entry.shown_at,
+        "when": time_text(entry.shown_at),
+        "times": _times(entry, t),
+        "stale": t("story.stale") if entry.stale else "",
+        "state": entry.state,
+        "reviewed": _reviewed(entry, known, t),
         "who": known.names.get(event.actor, event.actor),
         "text": _said(event.body),
         "applied": entry.applied,
         "reason": t.of(entry.reason) if entry.reason else "",
         "seal": t(f"seal.{seal}"),
     }
+
+
+def _times(entry: Entry, t: Translator) -> str:
+    """Return what is to be said about the time shown: the author's claim where it cannot be right, or no proof yet."""
+    time = entry.time
+    if time is None or not (time.differs or time.provisional):
+        return ""
+    if not time.differs:
+        return t("time.provisional")
+    if time.provisional:
+        return t("time.before_checkpoint", at=time_text(time.not_before))
+    return t("time.differs", at=time_text(time.claimed))
+
+
+def _reviewed(entry: Entry, known: Known, t: Translator) -> str:
+    if entry.reviewed is None:
+        return ""
+    review = entry.reviewed
+    who = known.names.get(review.actor, review.actor)
+    return t(f"review.{review.decision}.by", who=who, when=time_text(review.at), reason=review.reason)
+
+
+def _held(entry: Entry, known: Known, t: Translator) -> dict[str, Any]:
+    return _step(entry, known, t) | {"id": entry.id, "actor": entry.stored.event.actor}
 
 
 def _said(body: Mapping[str, Any]) -> str:

@@ -83,6 +83,7 @@ BODIES: Final[dict[str, Check]] = {
     "dossier.returned": members({"method": _delivery, "receiver": _name}),
     "dossier.commented": members({"text": _reason}),
     "dossier.conflict_resolved": members({"chosen": content_id, "reason": _reason}),
+    "dossier.act_reviewed": members({"of": content_id, "decision": one_of("adopted", "discarded"), "reason": _reason}),
     "unit.described": members(
         {"code": unit_code, "name": _name, "tier": one_of("commune", "district", "province"), "from": time},
         {"parent": unit_code, "until": time},
@@ -91,6 +92,7 @@ BODIES: Final[dict[str, Check]] = {
         {"subject": subject, "name": _name, "role": one_of("official", "leader", "helper", "admin"), "from": time},
         {"until": time},
     ),
+    "role.confirmed": members({"of": content_id, "subject": subject}),
     "role.revoked": members(
         {"subject": subject, "role": one_of("official", "leader", "helper", "admin"), "reason": _reason}
     ),

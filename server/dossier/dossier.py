@@ -10,25 +10,55 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from server.dossier.event import EventId, FileRef, StoredEvent, StreamId, file_value, to_value
+from server.dossier.proofs import EventTime
 from server.dossier.states import STATUSES, Text
 
-EntryState = Literal["applied", "not_applied", "waiting", "disputed", "set_aside", "overtaken"]
+EntryState = Literal["applied", "not_applied", "held", "waiting", "disputed", "set_aside", "overtaken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What a leader decided about an act that was held: `decision` is adopted or discarded."""
+
+    event: EventId
+    actor: str
+    at: str
+    decision: str
+    reason: str
+
+    def value(self) -> dict[str, Any]:
+        return {
+            "event": self.event,
+            "actor": self.actor,
+            "at": self.at,
+            "decision": self.decision,
+            "reason": self.reason,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One event in the dossier's story, in causal order, with what became of it.
 
-    `applied`: it counts. `not_applied`: it was never possible, or its author may not. `waiting`: an event it builds on
-    has not arrived. `disputed`: it stands against a parallel decision, or builds on one that does. `set_aside`: the
+    `applied`: it counts. `not_applied`: it was never possible, or its author may not. `held`: its author's rights may
+    have ended before it was made; a leader is to see it (`reviewed` once one has). `waiting`: an event it builds on has
+    not arrived. `disputed`: it stands against a parallel decision, or builds on one that does. `set_aside`: the
     settled conflict went the other way. `overtaken`: a parallel event had already moved the dossier on. All but
-    `applied` say why in `reason`.
+    `applied` say why in `reason`. `stale`: an irreversible step taken on a revocation list that was out of date.
     """
 
     id: EventId
     stored: StoredEvent
     state: EntryState
     reason: Text | None = None
+    time: EventTime | None = None
+    reviewed: Reviewed | None = None
+    stale: bool = False
+
+    @property
+    def shown_at(self) -> str:
+        """The time to show: the proven one where there is one, else the author's claim."""
+        return self.time.shown if self.time else self.stored.event.at
 
     @property
     def applied(self) -> bool:
@@ -37,7 +67,15 @@ class Entry:
 
     def value(self) -> dict[str, Any]:
         reason = self.reason.value() if self.reason else None
-        return {"id": self.id, "event": to_value(self.stored.event), "state": self.state, "reason": reason}
+        return {
+            "id": self.id,
+            "event": to_value(self.stored.event),
+            "state": self.state,
+            "reason": reason,
+            "time": self.time.value() if self.time else None,
+            "reviewed": self.reviewed.value() if self.reviewed else None,
+            "stale": self.stale,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +245,11 @@ class Dossier:
     def is_received(self) -> bool:
         """Whether a node holds every byte of the submission."""
         return any(receipt.of == self.submission for receipt in self.receipts)
+
+    @property
+    def held(self) -> tuple[Entry, ...]:
+        """The acts that wait for a leader."""
+        return tuple(entry for entry in self.timeline if entry.state == "held")
 
     @property
     def open_conflicts(self) -> tuple[Conflict, ...]:

@@ -1,12 +1,11 @@
-"""Who may act where: the fold of `role.granted`, `role.revoked`, `unit.described` and `enrol.approved`.
+"""Who may act where: the fold of `role.granted`, `role.confirmed`, `role.revoked`, `unit.described`, `enrol.approved`.
 
-A grant counts if the node of its unit, or of a unit above, issued it. It holds from `from` until `until` and in every
-unit below its own. A revocation ends all grants of that subject, role and unit that begin no later than it was made;
-to give the role back, grant it anew. So the verdict depends on the set of events alone: not on their order, nor on
-whether the streams of the units above are here in full (a unit's database carries copies of single grants).
+A grant takes effect once a second person confirmed it (`granting`). It holds from then or `from`, whichever is later,
+until `until`, in its unit and every unit below. A revocation ends all grants of that subject, role and unit that begin
+no later than it was made; to give the role back, grant it anew. So the verdict depends on the set of events alone, not
+on their order. The role events of a unit above are in a unit's database all together or not at all.
 
-Times are the issuing node's and the acting person's own claims. A former official can date events back; what shows it
-is the revoked certificate, which makes intake's verdict on such an event "indeterminate" (docs/decisions/0051).
+Times are those that `Proofs` give for the role events, and the issuer's claim where nothing proves one.
 """
 
 from __future__ import annotations
@@ -15,28 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from server.dossier.event import Event, StoredEvent
-from server.dossier.units import is_subject_urn, is_within, unit_of_node
+from server.dossier.granting import CONFIRMING, FOREVER, Grant, Granting, PendingGrant, is_issued_by_node, settle_grants
+from server.dossier.proofs import NOTHING, Proofs
+from server.dossier.times import format_time
+from server.dossier.units import is_subject_urn, is_within
 
 ROLES = ("official", "leader", "helper", "admin")
 DECIDING = ("official", "leader")  # the roles that may take a dossier's steps
-
-_FOREVER = "9999-12-31T23:59:59Z"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Grant:
-    """A role of `subject` in `unit` and everything below it, from `begins` until (not including) `ends`.
-
-    Both are times as events write them; `ends` takes revocations into account. `event` is the id of the grant.
-    """
-
-    unit: str
-    subject: str
-    role: str
-    begins: str
-    ends: str
-    name: str
-    event: str
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,6 +43,7 @@ class Grants:
     by_subject: Mapping[str, tuple[Grant, ...]] = field(default_factory=dict)
     units: Mapping[str, tuple[UnitDescription, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    pending: tuple[PendingGrant, ...] = ()
 
     def holds(self, subject: str, role: str, unit: str, at: str) -> bool:
         """Say whether `subject` has `role` at `unit` (by a grant there or above) at the time `at`."""
@@ -71,6 +56,25 @@ class Grants:
         """Say whether `subject` is an official or leader at `unit` at the time `at`."""
         return any(self.holds(subject, role, unit, at) for role in DECIDING)
 
+    def was_withdrawn(self, subject: str, unit: str, claimed: str, shown: str) -> bool:
+        """Say whether `subject` could decide at `unit` once and no longer at `shown`, so that only time is in question.
+
+        That is so if the right was revoked, or if it ended by its date between the claimed and the shown time. Whoever
+        claims a time after that date never had the right.
+        """
+        return any(
+            grant.role in DECIDING
+            and is_within(unit, grant.unit)
+            and grant.begins <= claimed
+            and grant.ends <= shown
+            and (grant.revoked or claimed < grant.ends)
+            for grant in self.by_subject.get(subject, ())
+        )
+
+    def may_confirm(self, subject: str, unit: str, at: str) -> bool:
+        """Say whether `subject` may propose and confirm roles at `unit` at the time `at`."""
+        return any(self.holds(subject, role, unit, at) for role in CONFIRMING)
+
     def roles(self, subject: str, unit: str, at: str) -> tuple[str, ...]:
         """Return the roles `subject` has at `unit` at the time `at`, in the order of `ROLES`."""
         return tuple(role for role in ROLES if self.holds(subject, role, unit, at))
@@ -79,6 +83,10 @@ class Grants:
         """Return the units in which `subject` was given a role that holds at the time `at`, sorted."""
         granted = self.by_subject.get(subject, ())
         return tuple(sorted({grant.unit for grant in granted if grant.begins <= at < grant.ends}))
+
+    def holding(self, at: str) -> tuple[Grant, ...]:
+        """Return all grants that hold at the time `at`, by unit, subject and role."""
+        return tuple(sorted(g for grants in self.by_subject.values() for g in grants if g.begins <= at < g.ends))
 
     def people(self, unit: str, at: str) -> tuple[Grant, ...]:
         """Return the grants made at exactly this unit that hold at the time `at`, by name."""
@@ -95,40 +103,22 @@ class Grants:
         return held[-1] if held else None
 
 
-def fold_grants(events: Iterable[StoredEvent]) -> Grants:
+def fold_grants(events: Iterable[StoredEvent], proofs: Proofs = NOTHING) -> Grants:
     """Return the grants that `events` give, whatever their order; events of other types are passed over."""
-    by_type: dict[str, dict[str, Event]] = {}
+    by_type: dict[str, dict[str, StoredEvent]] = {}
     for stored in events:
-        by_type.setdefault(stored.event.type, {})[stored.id] = stored.event
-    grants = _grants(by_type.get("role.granted", {}), _revocations(by_type.get("role.revoked", {})))
-    held = Grants(_grouped(grants), _descriptions(by_type.get("unit.described", {})))
-    return Grants(held.by_subject, held.units, _names(by_type.get("enrol.approved", {}), held, grants))
+        by_type.setdefault(stored.event.type, {})[stored.id] = stored
 
+    def time_of(stored: StoredEvent) -> str:
+        proven = proofs.proven_at(stored.id)
+        return format_time(proven) if proven else stored.event.at
 
-def is_issued_by_node(event: Event) -> bool:
-    """Say whether the node of the event's unit, or of a unit above it, is the author."""
-    issuer = unit_of_node(event.actor)
-    return issuer is not None and is_within(event.unit, issuer)
-
-
-def _revocations(events: Mapping[str, Event]) -> dict[tuple[str, str, str], list[str]]:
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for event in events.values():
-        if is_issued_by_node(event):
-            found.setdefault((event.unit, event.body["subject"], event.body["role"]), []).append(event.at)
-    return found
-
-
-def _grants(events: Mapping[str, Event], revoked: Mapping[tuple[str, str, str], list[str]]) -> list[Grant]:
-    grants = []
-    for name, event in events.items():
-        if not is_issued_by_node(event):
-            continue
-        body = event.body
-        ends = [at for at in revoked.get((event.unit, body["subject"], body["role"]), ()) if at >= body["from"]]
-        until = min([body.get("until", _FOREVER), *ends])
-        grants.append(Grant(event.unit, body["subject"], body["role"], body["from"], until, body["name"], name))
-    return sorted(grants)
+    settled = settle_grants(
+        by_type.get("role.granted", {}), by_type.get("role.confirmed", {}), by_type.get("role.revoked", {}), time_of
+    )
+    held = Grants(_grouped(settled.grants), _descriptions(by_type.get("unit.described", {})))
+    names = _names(by_type.get("enrol.approved", {}), held, settled)
+    return Grants(held.by_subject, held.units, names, tuple(settled.pending))
 
 
 def _grouped(grants: list[Grant]) -> dict[str, tuple[Grant, ...]]:
@@ -138,16 +128,16 @@ def _grouped(grants: list[Grant]) -> dict[str, tuple[Grant, ...]]:
     return {subject: tuple(held) for subject, held in by_subject.items()}
 
 
-def _descriptions(events: Mapping[str, Event]) -> dict[str, tuple[UnitDescription, ...]]:
+def _descriptions(events: Mapping[str, StoredEvent]) -> dict[str, tuple[UnitDescription, ...]]:
     by_code: dict[str, list[UnitDescription]] = {}
-    for name, event in events.items():
-        if not is_issued_by_node(event):
+    for name, stored in events.items():
+        if not is_issued_by_node(stored.event):
             continue
-        body = event.body
+        body = stored.event.body
         description = UnitDescription(
             body["code"],
             body["from"],
-            body.get("until", _FOREVER),
+            body.get("until", FOREVER),
             body["name"],
             body["tier"],
             body.get("parent", ""),
@@ -157,14 +147,20 @@ def _descriptions(events: Mapping[str, Event]) -> dict[str, tuple[UnitDescriptio
     return {code: tuple(sorted(found)) for code, found in by_code.items()}
 
 
-def _names(events: Mapping[str, Event], held: Grants, grants: list[Grant]) -> dict[str, str]:
-    """The newest name of each person: from enrolments by those who may, then from grants, which a node vouches for."""
+def _names(events: Mapping[str, StoredEvent], held: Grants, settled: Granting) -> dict[str, str]:
+    """The newest name of each person: from enrolments by those who may, then from grants, an office's own word."""
     enrolled = sorted(
-        (event.at, name, event.body["subject"], event.body["name"])
-        for name, event in events.items()
-        if is_issued_by_node(event)
-        or (is_subject_urn(event.actor) and held.may_decide(event.actor, event.unit, event.at))
+        (stored.event.at, name, stored.event.body["subject"], stored.event.body["name"])
+        for name, stored in events.items()
+        if _may_enrol(stored.event, held)
     )
     names = {subject: person for _, _, subject, person in enrolled}
-    names.update({grant.subject: grant.name for grant in sorted(grants, key=lambda g: (g.begins, g.event))})
+    granted: list[Grant | PendingGrant] = [*settled.pending, *settled.grants]
+    names.update({grant.subject: grant.name for grant in sorted(granted, key=lambda g: (g.begins, g.event))})
     return names
+
+
+def _may_enrol(event: Event, held: Grants) -> bool:
+    return is_issued_by_node(event) or (
+        is_subject_urn(event.actor) and held.may_decide(event.actor, event.unit, event.at)
+    )

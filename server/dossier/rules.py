@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from server.dossier.event import Event
+from server.dossier.granting import is_issued_by_node
 from server.dossier.order import Order
-from server.dossier.roles import is_issued_by_node
+from server.dossier.proofs import STALE, EventTime, Proofs
 from server.dossier.states import STATUSES, Text, next_status
+from server.dossier.times import parse_time
 from server.dossier.units import is_subject_urn
-from server.dossier.view import ACCEPTED, SUBMITTED, View
+from server.dossier.view import ACCEPTED, ACT_REVIEWED, SUBMITTED, View, Views
 
 OFFICIAL_TYPES = frozenset(
     {
@@ -28,6 +30,8 @@ OFFICIAL_TYPES = frozenset(
         "dossier.conflict_resolved",
     }
 )
+# What cannot be taken back by a later event: whoever holds the paper holds it.
+IRREVERSIBLE = frozenset({"dossier.resolved", "dossier.returned"})
 SUPPLEMENTED = "dossier.supplemented"
 WITHDRAWN = "dossier.withdrawn"
 RECEIPT = "receipt.issued"
@@ -82,6 +86,34 @@ OVERTAKEN = Text(
 )
 
 
+HELD_ROLE = Text(
+    "Nhiệm vụ của người ký đã kết thúc trước thời điểm chứng minh được của việc ký; giữ lại chờ lãnh đạo xem xét",
+    "The signer's role had ended before the time at which the signature is proven to exist; held for a leader",
+)
+HELD_CERTIFICATE = Text(
+    "Chứng thư của người ký đã bị thu hồi hoặc hết hạn trước thời điểm chứng minh được của việc ký; giữ lại chờ lãnh"
+    " đạo xem xét",
+    "The signer's certificate had been revoked or had ended before the signature is proven to exist; held for a leader",
+)
+NOT_A_LEADER = Text(
+    "Chỉ lãnh đạo đơn vị này hoặc cấp trên được xem xét việc làm đang giữ lại",
+    "Only a leader of the unit or above may review an act that is held",
+)
+NOTHING_HELD = Text(
+    "Việc làm được nêu không ở trạng thái giữ lại chờ xem xét", "The act that is named is not held for review"
+)
+NOT_YOURSELF = Text(
+    "Không ai được tự xem xét việc làm của chính mình; cần một lãnh đạo khác",
+    "Nobody reviews their own act; another leader has to",
+)
+ALREADY_REVIEWED = Text("Việc làm này đã được xem xét", "This act has been reviewed already")
+REVIEWED_OTHERWISE = Text(
+    "Một lãnh đạo khác đã xem xét việc làm này song song; việc không công nhận được ưu tiên",
+    "Another leader reviewed this act in parallel; a refusal goes before an adoption",
+)
+DISCARDED = Text("Lãnh đạo đã xem xét và không công nhận", "A leader reviewed it and did not adopt it")
+
+
 class RoleHolder(Protocol):
     """What the rules ask of grants."""
 
@@ -89,21 +121,74 @@ class RoleHolder(Protocol):
         """Say whether `subject` is an official or leader at `unit` at the time `at`."""
         ...
 
+    def holds(self, subject: str, role: str, unit: str, at: str) -> bool:
+        """Say whether `subject` has `role` at `unit` at the time `at`."""
+        ...
 
-def is_office(event: Event, grants: RoleHolder) -> bool:
-    """Say whether the author acts for the office: a node of the unit or above, or an official in office."""
+    def was_withdrawn(self, subject: str, unit: str, claimed: str, shown: str) -> bool:
+        """Say whether `subject` could decide once and no longer at `shown`, so that only time is in question."""
+        ...
+
+
+def is_office(event: Event, grants: RoleHolder, at: str) -> bool:
+    """Say whether the author acts for the office at the time `at`: a node of the unit or above, or an official."""
+    if event.type == ACT_REVIEWED:
+        return is_subject_urn(event.actor) and grants.holds(event.actor, "leader", event.unit, at)
     if is_subject_urn(event.actor):
-        return grants.may_decide(event.actor, event.unit, event.at)
+        return grants.may_decide(event.actor, event.unit, at)
     return is_issued_by_node(event)
 
 
-def why_not(i: int, view: View, order: Order, *, is_office: bool) -> Text | None:
+def is_certificate_in_doubt(event: str, time: EventTime, proofs: Proofs) -> bool:
+    """Say whether the signer's certificate may have ended before the signature was made.
+
+    Where the time is proven, the certificate's end decides, alike on every node. Where it is not, what this node could
+    tell when the event came (`Proofs.doubt_of`) stands for it.
+    """
+    ends = proofs.ends_at(event)
+    if time.proven and ends is not None:
+        return parse_time(time.proven) >= ends
+    return proofs.doubt_of(event) not in ("", STALE)
+
+
+def why_held(event: Event, grants: RoleHolder, time: EventTime, reason: Text | None, *, in_doubt: bool) -> Text | None:
+    """Return why an event that would count (`reason` None), or that its author's role alone keeps from counting, is to
+    be seen by a leader; None if it is not. A review itself is never held: another leader can make it."""
+    if event.type == ACT_REVIEWED:
+        return None
+    if reason is None:
+        return HELD_CERTIFICATE if in_doubt else None
+    withdrawn = is_subject_urn(event.actor) and grants.was_withdrawn(event.actor, event.unit, time.claimed, time.shown)
+    return HELD_ROLE if withdrawn and reason in (NOT_AN_OFFICIAL, NOT_THE_OWNER) else None
+
+
+def why_not(i: int, view: View, order: Order, views: Views, *, is_office: bool) -> Text | None:
     """Return why the event at index `i`, whose author had seen `view`, does not count; None if it does."""
     event = order.events[i].event
-    root = order.events[view.root].event if view.root >= 0 else None
+    root = views.event(view.root) if view.root >= 0 else None
     if root is not None and event.unit != root.unit:
         return OTHER_UNIT
-    return _why_not_by(event, root, is_office) or _why_not_now(event, view, order, order.past[i])
+    if event.type == ACT_REVIEWED:
+        return _why_not_reviewed(i, view, order, views, is_office)
+    return _why_not_by(event, root, is_office) or _why_not_now(event, view, order, views, order.past[i])
+
+
+def _why_not_reviewed(i: int, view: View, order: Order, views: Views, is_leader: bool) -> Text | None:
+    """A leader reviews what is held, once; to adopt it, its step must be possible where the leader stands."""
+    event = order.events[i].event
+    if not is_leader:
+        return NOT_A_LEADER if is_subject_urn(event.actor) else NOT_A_PERSON
+    held = order.index.get(event.body["of"], -1)
+    if held not in views.held or not order.past[i] >> held & 1:
+        return NOTHING_HELD
+    act = order.events[held].event
+    if act.actor == event.actor:
+        return NOT_YOURSELF
+    if views.reviews_of(held) & order.past[i]:
+        return ALREADY_REVIEWED
+    if event.body["decision"] == "discarded":
+        return None
+    return _why_not_now(act, view, order, views, order.past[i])
 
 
 def _why_not_by(event: Event, root: Event | None, is_office: bool) -> Text | None:
@@ -126,7 +211,7 @@ def _why_not_by(event: Event, root: Event | None, is_office: bool) -> Text | Non
     return None if may else NOT_THE_OWNER
 
 
-def _why_not_now(event: Event, view: View, order: Order, past: int) -> Text | None:
+def _why_not_now(event: Event, view: View, order: Order, views: Views, past: int) -> Text | None:
     """What must have happened before."""
     if event.type == SUBMITTED:
         return ALREADY_SUBMITTED if view.root >= 0 else None
@@ -135,7 +220,7 @@ def _why_not_now(event: Event, view: View, order: Order, past: int) -> Text | No
     if event.type == RECEIPT:
         return None if _is_matching_receipt(event, order, past) else WRONG_RECEIPT
     if event.type == CONFLICT_RESOLVED:
-        return None if _is_open(event, view, order) else NOTHING_TO_SETTLE
+        return None if _is_open(event, view, views) else NOTHING_TO_SETTLE
     if event.type == COMMENTED:
         return None
     if view.is_blocked and event.type in OFFICIAL_TYPES:
@@ -157,9 +242,8 @@ def _is_matching_receipt(event: Event, order: Order, past: int) -> bool:
     return filing.type in (SUBMITTED, SUPPLEMENTED) and set(event.body["files"]) == named
 
 
-def _is_open(event: Event, view: View, order: Order) -> bool:
-    i = order.index.get(event.body["chosen"], -1)
-    return i >= 0 and any(conflict.members >> i & 1 for conflict in view.open)
+def _is_open(event: Event, view: View, views: Views) -> bool:
+    return any(views.member(event.body["chosen"], conflict.members) >= 0 for conflict in view.open)
 
 
 def _not_from(status: int) -> Text:

@@ -12,6 +12,9 @@ arrive. The view of a set is then found in stages, every one a function of the s
 4. Conflicts: parallel decisions that cannot both stand. They are disputed, and so is what builds on one side only.
 5. Replay: what is left takes its steps in order; a step that is no longer possible has been overtaken.
 
+An act that was held for a leader takes its step where the leader's review adopts it: the review stands for the act. If
+reviews were made apart, one that discards outweighs those that adopt, and of several that adopt the first counts.
+
 Where an event builds on everything in a set, stages 1 to 4 bring nothing new and only its own step is taken: so a
 dossier without parallel events, which is nearly every one, folds in one pass.
 """
@@ -23,11 +26,12 @@ from dataclasses import dataclass, replace
 
 from server.dossier.event import Event
 from server.dossier.order import Order, bits
-from server.dossier.states import DECISIONS, MOVE_OF, next_status
+from server.dossier.states import DECISIONS, MOVE_OF, Text, next_status
 
 SUBMITTED = "dossier.submitted"
 ACCEPTED = "dossier.accepted"
 SUPPLEMENT_REQUESTED = "dossier.supplement_requested"
+ACT_REVIEWED = "dossier.act_reviewed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,38 @@ class Views:
         self._merged: dict[int, View] = {0: EMPTY}
         self._moves = self._decisions = self._submissions = self._witnesses = 0
         self.resolutions: dict[int, Resolution] = {}
+        self.held: dict[int, Text] = {}  # held act → why
+        self._adoptions: dict[int, int] = {}  # review → the held act it adopted
+        self._discards: dict[int, int] = {}  # held act → the set of reviews that discarded it
         self.judged: dict[int, int] = {}  # admitted event → the submission it was judged under; itself for one
 
+    def stands_for(self, i: int) -> int:
+        """Return the index of the act that the event at `i` performs: itself, or what a review adopted."""
+        return self._adoptions.get(i, i)
+
     def event(self, i: int) -> Event:
-        """The event at an index."""
-        return self._order.events[i].event
+        """The event at an index; of a review that adopts, the act it adopted."""
+        return self._order.events[self.stands_for(i)].event
+
+    def member(self, event: str, members: int) -> int:
+        """Return the index in `members` that performs the event with this id, -1 if none does."""
+        wanted = self._order.index.get(event, -1)
+        return next((i for i in bits(members) if self.stands_for(i) == wanted), -1)
+
+    def reviews_of(self, held: int) -> int:
+        """Return the set of admitted reviews of a held act."""
+        return self._discards.get(held, 0) | sum(1 << i for i, act in self._adoptions.items() if act == held)
+
+    def dropped(self, members: int) -> int:
+        """Return the adoptions in `members` that another review in it outweighs."""
+        dropped, adopted = 0, 0
+        for i, act in sorted(self._adoptions.items()):
+            if not members >> i & 1:
+                continue
+            if self._discards.get(act, 0) & members or adopted >> act & 1:
+                dropped |= 1 << i
+            adopted |= 1 << act
+        return dropped
 
     def before(self, i: int) -> View:
         """Return the view of all that the author of event `i` had seen."""
@@ -101,8 +132,21 @@ class Views:
                 return self._after[parent]
         return self._merge(past)
 
+    def hold(self, i: int, view: View, reason: Text) -> None:
+        """Let event `i` wait for a leader's review."""
+        self.held[i] = reason
+        self.pass_over(i, view)
+
     def admit(self, i: int, view: View, *, is_office: bool) -> None:
         """Count event `i`, whose view is `view`. `is_office`: a node or an official in office is its author."""
+        event = self._order.events[i].event
+        if event.type == ACT_REVIEWED:
+            held = self._order.index[event.body["of"]]
+            if event.body["decision"] == "discarded":
+                self._discards[held] = self._discards.get(held, 0) | 1 << i
+                self.pass_over(i, view)
+                return
+            self._adoptions[i] = held
         kind = self.event(i).type
         self.judged[i] = i if kind == SUBMITTED else view.root
         self._witnesses |= is_office << i
@@ -138,6 +182,7 @@ class Views:
         return view
 
     def _build(self, members: int) -> View:
+        members &= ~self.dropped(members)
         moves = self._moves & members
         settled, undone = self._standing(members)  # 1
         set_aside = self._set_aside(moves, settled)  # 2
@@ -236,8 +281,9 @@ class Views:
 
     def _resolution(self, i: int, view: View) -> Resolution:
         """Return what the admissible event `i` settles: it puts aside all that disagrees with what it chose."""
-        chosen = self._order.index[self.event(i).body["chosen"]]
-        conflict = next(c for c in view.open if c.members >> chosen & 1)
+        named = self.event(i).body["chosen"]
+        conflict = next(c for c in view.open if self.member(named, c.members) >= 0)
+        chosen = self.member(named, conflict.members)
         if conflict.kind == "submission":
             losers = conflict.members & ~(1 << chosen)
         else:

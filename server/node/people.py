@@ -11,9 +11,11 @@ from crypto.keys import PublicKey
 from replication.document import Doc
 from server import enrolment
 from server.dossier import units
+from server.dossier.granting import CONFIRMING, PendingGrant
 from server.dossier.times import format_time
+from server.dossier.units import is_within
 from server.enrolment import Enrolment, Enrolments
-from server.errors import Missing, Refused
+from server.errors import Clash, Missing, Refused
 from server.home import Home
 from server.intake.door import Intake
 from server.intake.source import Source
@@ -109,16 +111,60 @@ class People:
 
     # Roles
 
-    def grant(self, subject: str, name: str, role: str, *, until: str | None = None) -> None:
-        """Give a role from now on. Raises `Refused` for a role or name that the event format does not allow."""
-        body = {"subject": subject, "name": name, "role": role, "from": format_time(self._clock.now())}
+    def grant(self, subject: str, name: str, role: str, *, until: str | None = None, begins: str = "") -> bool:
+        """Give a role by the node's word, from now on or from `begins`. Returns whether it holds; if not, a leader or
+        admin has to confirm it (`server.dossier.granting`).
+
+        Raises `Refused` for a role, name or time that the event format does not allow.
+        """
+        body = {"subject": subject, "name": name, "role": role, "from": begins or format_time(self._clock.now())}
         self.say("role.granted", body | ({"until": until} if until else {}))
-        self._copier.spread_grants(self._database, subject)
+        self.spread_roles()
+        pending = self._model.grants(self._database).pending
+        return not any((each.subject, each.role) == (subject, role) for each in pending)
+
+    def pending(self) -> tuple[PendingGrant, ...]:
+        """Return the roles at this unit that wait for a second person, oldest first."""
+        self._model.follower.catch_up(self._database)
+        now = format_time(self._clock.now())
+        waiting = self._model.grants(self._database).pending
+        return tuple(
+            sorted((each for each in waiting if each.unit == self._home.unit and each.ends > now), key=lambda p: p.at)
+        )
+
+    def confirm(self, of: str) -> PendingGrant:
+        """Confirm by the node's word what a person proposed. Raises `Missing`, and `Clash` for what the node itself
+        proposed: that needs a person."""
+        found = next((each for each in self.pending() if each.event == of), None)
+        if found is None:
+            raise Missing("no role waits under this id; tram role pending lists what does")
+        if not units.is_subject_urn(found.proposer):
+            raise Clash("this role was proposed at the console, so a leader or admin has to confirm it on the desk")
+        self.say("role.confirmed", {"of": of, "subject": found.subject})
+        self.spread_roles()
+        return found
 
     def revoke(self, subject: str, role: str, reason: str) -> None:
-        """Take a role away from now on."""
+        """Take a role away from now on. Raises `Clash` for the last leader or admin of a branch: nobody could confirm
+        a role here any more."""
+        self.check_somebody_is_left(subject, role)
         self.say("role.revoked", {"subject": subject, "role": role, "reason": reason})
-        self._copier.spread_grants(self._database, subject)
+        self.spread_roles()
+
+    def spread_roles(self) -> None:
+        """Bring the unit's newest role events into the databases below in which its people act."""
+        self._model.follower.catch_up(self._database)
+        self._copier.spread_grants(self._database)
+
+    def check_somebody_is_left(self, subject: str, role: str) -> None:
+        """Raise `Clash` if nobody could confirm roles at a root unit once `subject` had lost `role`."""
+        self._model.follower.catch_up(self._database)
+        now = format_time(self._clock.now())
+        held = [g for g in self._model.grants(self._database).holding(now) if g.role in CONFIRMING]
+        here = [g for g in held if is_within(self._home.unit, g.unit)]
+        left = [g for g in here if (g.subject, g.role, g.unit) != (subject, role, self._home.unit)]
+        if here and not left and role in CONFIRMING and units.parent_of(self._home.unit) is None:
+            raise Clash("nobody else here could confirm a role any more; give somebody this role first")
 
     def revoke_certificates(self, subject: str) -> int:
         """Revoke everything this unit's CA issued to a person, by a new CRL. Returns how many certificates that are.

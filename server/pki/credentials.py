@@ -1,8 +1,9 @@
 """Seeing to it that a signer's certificates and grants are in the database the signer's events go to.
 
 Whoever gets a database must be able to judge all of it by what it holds. So before the first event of a signer is
-written into a database, the chain of the signer's certificate, the CRLs of its issuers and the signer's role grants
-are copied there: as the same documents with the same revisions, so a second copy costs nothing.
+written into a database, the chain of the signer's certificate, the CRLs of its issuers and the role events of the
+signer's unit are copied there: as the same documents with the same revisions, so a second copy costs nothing. All role
+events, not the signer's alone: whether a grant counts depends on who confirmed it, and on when that person's own did.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from server.intake.events import MAX_BODY_BYTES, MAX_BODY_DEPTH
 from server.intake.source import Source
 from server.pki.directory import Directory
 
-_GRANTS = ("role.granted", "role.revoked")
+_GRANTS = ("role.granted", "role.confirmed", "role.revoked")
 
 
 class CredentialCopier:
@@ -63,18 +64,22 @@ class CredentialCopier:
         if (database, fingerprint) in self._done:
             return
         origin = self._origin(database, fingerprint)
-        if origin != database:
-            self._copy(origin, database, fingerprint)
-        self._done.add((database, fingerprint))
+        self._done.add((database, fingerprint))  # before the copy: those who confirmed each other's roles are a circle
+        try:
+            if origin != database:
+                self._copy(origin, database, fingerprint)
+        except BaseException:
+            self._done.discard((database, fingerprint))
+            raise
 
-    def spread_grants(self, origin: str, subject: str) -> None:
-        """Copy the newest grants and revocations of a person from `origin` into every database that has older ones."""
+    def spread_grants(self, origin: str) -> None:
+        """Copy the newest role events of a unit from `origin` into every database that has older ones."""
         owner = units.unit_of_database(origin)
         for name in self._store.names():
             if owner is None or name == origin or not name.startswith("u-"):
                 continue
             if self._documents(name, units.unit_stream(owner) + ":"):
-                self._copy_grants(origin, name, subject)
+                self._copy_grants(origin, name)
 
     def _copy(self, origin: str, database: str, fingerprint: str) -> None:
         der = self._directory.leaf(origin, fingerprint)
@@ -84,9 +89,9 @@ class CredentialCopier:
         self._admit(database, [certificate_doc(each) for each in (*path, der)] + [crl_doc(d) for d in crls.values()])
         profile = verify_leaf_profile(x509.load_der_x509_certificate(der))
         if profile.names.kind == "person":
-            self._copy_grants(origin, database, profile.urn)
+            self._copy_grants(origin, database)
 
-    def _copy_grants(self, origin: str, database: str, subject: str) -> None:
+    def _copy_grants(self, origin: str, database: str) -> None:
         owner = units.unit_of_database(origin)
         target = units.unit_of_database(database)
         if owner is None or target is None or not units.is_within(target, owner):
@@ -94,7 +99,7 @@ class CredentialCopier:
         for doc in self._documents(origin, units.unit_stream(owner) + ":"):
             fields = strictjson.parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_BODY_DEPTH)
             event = fields["event"]
-            if event["type"] in _GRANTS and event["body"]["subject"] == subject:
+            if event["type"] in _GRANTS:
                 author = fields["signatures"][0]["protected"]
                 self.ensure_credentials(database, _fingerprint_in(author))
                 self._admit(database, [doc])

@@ -22,6 +22,7 @@ from server.errors import Refused
 from server.intake.verdict import Admissions, Verdict
 from server.pki.documents import certificate_id, parse_der_body
 from server.readmodel.documents import HeldEvent, parse_events, read_events, read_page
+from server.readmodel.evidence import EvidenceReader
 from server.readmodel.grants import GRANT_TYPES, GrantsCache
 from server.readmodel.rows import dossier_row, file_rows, index_text, insert_certificate
 from server.readmodel.tables import Tables
@@ -33,8 +34,9 @@ _MARKS_AT_ONCE = 500  # SQLite takes 32766 arguments; a statement stays readable
 class EventPages:
     """Turns pages of document ids into rows. `read` runs inside the follower's transaction."""
 
-    def __init__(self, tables: Tables, grants: GrantsCache, admissions: Admissions) -> None:
+    def __init__(self, tables: Tables, grants: GrantsCache, admissions: Admissions, evidence: EvidenceReader) -> None:
         self._tables = tables
+        self._evidence = evidence
         self._grants = grants
         self._admissions = admissions
 
@@ -54,6 +56,10 @@ class EventPages:
         self._fold(connection, database, streams, held)
         self._learn_names(connection, database.name, held)
         return streams
+
+    def refold(self, connection: sqlite3.Connection, database: Database, streams: set[str]) -> None:
+        """Fold dossiers anew because what is known beside their events changed."""
+        self._fold(connection, database, streams, ())
 
     # Rows
 
@@ -121,6 +127,10 @@ class EventPages:
         for entry in crl.entries:
             revocation = revocation_of(crl, entry.serial_number)
             assert revocation is not None  # the list was asked about its own entry
+            connection.execute(
+                "INSERT INTO revocations VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
+                (database.name, crl.issuer, str(entry.serial_number), revocation.effective_at.isoformat()),
+            )
             revoked = connection.execute(
                 "SELECT fingerprint, kind FROM certificates WHERE database = ? AND serial = ? AND issuer = ?",
                 (database.name, str(entry.serial_number), crl.issuer),
@@ -152,11 +162,16 @@ class EventPages:
         self, connection: sqlite3.Connection, database: str, fingerprint: str, revoked: datetime
     ) -> set[str]:
         """What was here before the revocation stays valid; of the rest nobody can prove when it was made."""
+        connection.execute(
+            "INSERT INTO endings VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
+            (database, fingerprint, revoked.isoformat()),
+        )
         streams: set[str] = set()
         sql = "SELECT doc_id, stream, at FROM events WHERE database = ? AND fingerprint = ?"
         for doc_id, stream, claimed in connection.execute(sql, (database, fingerprint)).fetchall():
             admission = self._admissions.of(database, doc_id)
             if admission is not None and admission.admitted < revoked:
+                streams.add(stream)  # its end is known now, whatever was thought of it
                 continue
             verdict = Verdict("indeterminate" if parse_time(claimed) < revoked else "invalid", "revoked")
             self._admissions.revise(database, doc_id, verdict)
@@ -199,12 +214,13 @@ class EventPages:
             if each.stored.event.stream in streams:
                 by_stream.setdefault(each.stored.event.stream, []).append(each)
         grants = self._grants.of(database.name, connection)
+        evidence = self._evidence.of(database.name, sorted(streams), connection)
         for stream in sorted(streams):
             events = [each.stored for each in by_stream.get(stream, ())]
             if not events:
                 continue
             try:
-                dossier = fold(events, grants)
+                dossier = fold(events, grants, evidence)
             except Exception:  # a defect that one dossier brings to light must not hold up all that come after it
                 _LOG.exception("dossier %s cannot be folded; its line in the lists stays as it was", stream)
                 continue

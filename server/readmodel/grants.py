@@ -13,7 +13,7 @@ from server.intake.places import REGISTRY
 from server.readmodel.documents import read_events
 from server.readmodel.tables import Tables
 
-GRANT_TYPES = ("role.granted", "role.revoked", "unit.described")
+GRANT_TYPES = ("role.granted", "role.confirmed", "role.revoked", "unit.described")
 _KEPT = 16  # a commune has one, a province reads one at a time
 
 
@@ -48,7 +48,7 @@ class GrantsCache:
         return grants
 
     def _event_ids(self, database: str, connection: sqlite3.Connection | None) -> list[str]:
-        sql = "SELECT doc_id FROM events WHERE database = ? AND type IN (?, ?, ?)"
+        sql = "SELECT doc_id FROM events WHERE database = ? AND type IN (?, ?, ?, ?)"
         arguments = (database, *GRANT_TYPES)
         rows = connection.execute(sql, arguments).fetchall() if connection else self._tables.rows(sql, arguments)
         return [row["doc_id"] for row in rows]

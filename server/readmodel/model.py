@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from replication.store import Store
 from server.dossier.dossier import Dossier
 from server.dossier.fold import fold
+from server.dossier.proofs import Proofs
 from server.dossier.roles import Grants
 from server.errors import Missing
 from server.filestore import FileStore
@@ -17,6 +19,7 @@ from server.intake.verdict import Admissions
 from server.readmodel.catalogue import Catalogue, read_catalogue
 from server.readmodel.documents import HeldEvent, read_events
 from server.readmodel.eventpages import EventPages
+from server.readmodel.evidence import EvidenceReader, LogTimes
 from server.readmodel.filepages import FilePages
 from server.readmodel.follower import Follower
 from server.readmodel.grants import GrantsCache
@@ -32,6 +35,7 @@ class Story:
     row: DossierRow
     events: tuple[HeldEvent, ...]
     verdicts: tuple[EventVerdict, ...]
+    proofs: Proofs
 
 
 class ReadModel:
@@ -44,7 +48,8 @@ class ReadModel:
         self._catalogue_lock = threading.Lock()
         self._catalogue: Catalogue | None = None
         self.queries = Queries(self._tables)
-        events = EventPages(self._tables, self._grants, admissions)
+        self._evidence = EvidenceReader(self._tables, admissions)
+        self._pages = events = EventPages(self._tables, self._grants, admissions, self._evidence)
         self.follower = Follower(store, self._tables, events, FilePages(files))
 
     def grants(self, database: str) -> Grants:
@@ -61,8 +66,28 @@ class ReadModel:
         if row is None:
             raise Missing(f"there is no dossier {stream[:64]} here")
         events = self.events(stream, row.database)
-        dossier = fold([held.stored for held in events], self.grants(row.database))
-        return Story(dossier, row, tuple(events), self.queries.verdicts(stream))
+        proofs = self.proofs(stream, row.database)
+        dossier = fold([held.stored for held in events], self.grants(row.database), proofs)
+        return Story(dossier, row, tuple(events), self.queries.verdicts(stream), proofs)
+
+    def proofs(self, stream: str, database: str) -> Proofs:
+        """Return what is known about a stream's events beside them: proven times, ends of certificates, doubts."""
+        return self._evidence.of(database, [stream])
+
+    def refold(self, streams: Iterable[str]) -> None:
+        """Fold dossiers of the lists anew: a proof of one of their events arrived. Unknown streams are passed over."""
+        by_database: dict[str, set[str]] = {}
+        for stream in streams:
+            row = self.queries.dossier(stream)
+            if row is not None:
+                by_database.setdefault(row.database, set()).add(stream)
+        for database, changed in by_database.items():
+            with self._tables.writing() as connection:
+                self._pages.refold(connection, self._store.open(database), changed)
+
+    def use_log(self, log: LogTimes) -> None:
+        """Take proven times from a log from now on."""
+        self._evidence.log = log
 
     def events(self, stream: str, database: str) -> list[HeldEvent]:
         """Return a stream's events in one database, unordered."""

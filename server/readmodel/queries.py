@@ -18,8 +18,9 @@ _WORD = re.compile(r"\w+")
 @dataclass(frozen=True, slots=True)
 class DossierRow:
     """One dossier as lists show it. Times are as events write them, "" where there is none; `status` is the business
-    code of `server.dossier.states`. `doubtful` counts events whose signature is not plainly valid, `conflicts` the open
-    ones, `unreceipted` the filings without a receipt; `bytes_here` of `bytes_total` have arrived at this node."""
+    code of `server.dossier.states`. `doubtful` counts events whose signature is not plainly valid, `held` acts that
+    wait for a leader, `conflicts` the open ones, `unreceipted` the filings without a
+    receipt; `bytes_here` of `bytes_total` have arrived at this node."""
 
     stream: str
     database: str
@@ -40,6 +41,7 @@ class DossierRow:
     unreceipted: int
     conflicts: int
     doubtful: int
+    held: int
     forwarded_to: str
     files_total: int
     files_here: int
@@ -63,6 +65,7 @@ class DossierFilter:
     procedure: str = ""
     incomplete: bool = False
     conflicting: bool = False
+    held: bool = False
     newest: bool = False
 
 
@@ -275,6 +278,8 @@ class Queries:
                 add(f"d.{name} = ?", getattr(wanted, name))
         if wanted.incomplete:
             add("d.files_here < d.files_total")
+        if wanted.held:
+            add("d.held > 0")
         if wanted.conflicting:
             add("d.conflicts > 0")
         if wanted.text:

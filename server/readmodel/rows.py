@@ -50,10 +50,11 @@ def dossier_row(database: str, dossier: Dossier) -> dict[str, object]:
         "due": dossier.due,
         "submitted_at": dossier.submitted_at,
         "accepted_at": dossier.accepted_at,
-        "updated_at": max(entry.stored.event.at for entry in dossier.timeline),
+        "updated_at": max(entry.shown_at for entry in dossier.timeline),
         "received": dossier.is_received,
         "unreceipted": len(dossier.unreceipted),
         "conflicts": len(dossier.open_conflicts),
+        "held": len(dossier.held),
         "forwarded_to": dossier.forwarded_to,
     }
 

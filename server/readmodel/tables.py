@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-VERSION = 1  # another number in the file: it is dropped and computed anew
+VERSION = 2  # another number in the file: it is dropped and computed anew
 
 SCHEMA = """
 -- Whoever remembers a number of `updates` remembers the birth too: in a file computed anew the numbers start again.
@@ -36,7 +36,7 @@ CREATE TABLE dossiers (
     applicant TEXT NOT NULL, folded_name TEXT NOT NULL, status INTEGER NOT NULL, handover TEXT NOT NULL,
     due TEXT NOT NULL, submitted_at TEXT NOT NULL, accepted_at TEXT NOT NULL, updated_at TEXT NOT NULL,
     updates INTEGER NOT NULL, received INTEGER NOT NULL, unreceipted INTEGER NOT NULL, conflicts INTEGER NOT NULL,
-    doubtful INTEGER NOT NULL, forwarded_to TEXT NOT NULL,
+    doubtful INTEGER NOT NULL, held INTEGER NOT NULL, forwarded_to TEXT NOT NULL,
     files_total INTEGER NOT NULL DEFAULT 0, files_here INTEGER NOT NULL DEFAULT 0,
     bytes_total INTEGER NOT NULL DEFAULT 0, bytes_here INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX dossiers_queue ON dossiers (unit, status, due, stream);
@@ -44,6 +44,7 @@ CREATE INDEX dossiers_status ON dossiers (status, due, stream);
 CREATE INDEX dossiers_code ON dossiers (code) WHERE code <> '';
 CREATE INDEX dossiers_owner ON dossiers (owner);
 CREATE INDEX dossiers_updated ON dossiers (updates);
+CREATE INDEX dossiers_held ON dossiers (unit) WHERE held > 0;
 CREATE INDEX dossiers_unreceipted ON dossiers (unit) WHERE unreceipted > 0;
 
 -- rowid is dossiers.number: full-text tables find rows by rowid and by words, by nothing else.
@@ -72,6 +73,14 @@ CREATE TABLE certificates (
 CREATE INDEX certificates_fingerprint ON certificates (fingerprint);
 CREATE INDEX certificates_urn ON certificates (urn);
 CREATE INDEX certificates_serial ON certificates (database, serial);
+
+-- When certificates stop before their own end: what a list revokes, and the signers below a CA that it revokes.
+CREATE TABLE revocations (
+    database TEXT NOT NULL, issuer BLOB NOT NULL, serial TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (database, issuer, serial)) WITHOUT ROWID;
+CREATE TABLE endings (
+    database TEXT NOT NULL, fingerprint TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (database, fingerprint)) WITHOUT ROWID;
 
 CREATE TABLE names (
     subject TEXT NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, name TEXT NOT NULL,

@@ -4,7 +4,7 @@
 //   <dialog id="sign-dialog">                             shows the statement; nothing is signed before "Ký"
 //   <button data-print>
 
-import { fetchApproval, fetchDraft, NotRegistered, signAndPost } from "/desk-sign.js";
+import { fetchApproval, fetchDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
 import { sendResultFile } from "/desk/static/result-file.js";
 
@@ -33,8 +33,8 @@ async function fieldsOf(form) {
       if (value.size) fields.files = [await sendResultFile(value)];
     } else if (name === "items") {
       fields.items = value.split("\n").map((line) => line.trim()).filter(Boolean);
-    } else if (name === "due") {
-      fields.due = new Date(value).toISOString().replace(/\.\d+Z$/, "Z");
+    } else if (["due", "from", "until"].includes(name)) {
+      if (value) fields[name] = new Date(value).toISOString().replace(/\.\d+Z$/, "Z");
     } else if (value.trim()) {
       fields[name] = value.trim().normalize("NFC");
     }
@@ -56,14 +56,20 @@ function confirmed(statement) {
   });
 }
 
+/** @param {HTMLFormElement} form @param {Record<string, any>} fields @returns {Promise<import("/desk-sign.js").Draft>} */
+function draftOf({ dataset: { sign: type = "", stream = "", thumbprint = "", role } }, fields) {
+  if (thumbprint) return fetchApproval(thumbprint);
+  return role === undefined ? fetchDraft(stream, type, fields) : fetchRoleDraft(type, fields);
+}
+
 /** @param {HTMLFormElement} form */
 async function sign(form) {
-  const { sign: type = "", stream = "", thumbprint = "" } = form.dataset;
+  const { sign: type = "", stream = "" } = form.dataset;
   const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
   button.disabled = true;
   try {
     const fields = await fieldsOf(form);
-    const draft = thumbprint ? await fetchApproval(thumbprint) : await fetchDraft(stream, type, fields);
+    const draft = await draftOf(form, fields);
     if (!(await confirmed(draft.statement))) return;
     await signAndPost(stream, type, fields, { draft });
     part("notice").textContent = document.documentElement.lang === "en" ? draft.statement.en : draft.statement.vi;

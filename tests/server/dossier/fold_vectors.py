@@ -15,8 +15,10 @@ from typing import Any
 from server.dossier.event import StoredEvent, to_value
 from tests.server.dossier.story import (
     DISTRICT_OFFICIAL,
+    LEADER,
     OFFICIAL,
     OTHER_CITIZEN,
+    SECOND_LEADER,
     SECOND_OFFICIAL,
     Story,
     grant,
@@ -27,6 +29,10 @@ from tests.server.dossier.story import (
 FOLDER = Path(__file__).parents[2] / "vectors" / "fold"
 
 Case = tuple[str, Story, dict[str, Any], list[str], list[StoredEvent]]
+LEADERS = [
+    grant(LEADER, "leader", unit="H41.12"),
+    grant(SECOND_LEADER, "leader"),
+]
 GRANTS = [grant(OFFICIAL), grant(SECOND_OFFICIAL), grant(DISTRICT_OFFICIAL, unit="H41.12")]
 
 
@@ -112,7 +118,7 @@ def official_revoked() -> Case:
     accepted = s.accept(filed)
     later = s.forward(accepted)
     grants = [grant(OFFICIAL), revoke(OFFICIAL, later.event.at)]
-    return "a role ends at its revocation", s, {"status": 2}, ["applied", "applied", "not_applied"], grants
+    return "a role ends at its revocation", s, {"status": 2}, ["applied", "applied", "held"], grants
 
 
 def submitted_twice() -> Case:
@@ -126,6 +132,137 @@ def submitted_twice() -> Case:
     return "the submission that the office built on first counts", s, expect, states, GRANTS
 
 
+def proven_after_the_role_ended() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    s.prove(filed, filed.event.at)
+    s.prove(accepted, "2026-12-01T00:00:00Z")
+    grants = [grant(OFFICIAL), revoke(OFFICIAL, "2026-11-30T00:00:00Z")]
+    shown = {"shown": "2026-12-01T00:00:00Z", "provisional": False, "differs": True}
+    expect = {"status": 1, "code": "", "times": {1: shown}}
+    return "dated into a time in office, proven after it: held for a leader", s, expect, ["applied", "held"], grants
+
+
+def a_receipt_proves_the_time() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    s.receipt(filed, accepted)
+    grants = [grant(OFFICIAL), revoke(OFFICIAL, "2026-11-23T01:30:00Z")]
+    shown = {"shown": "2026-11-23T01:03:00Z", "provisional": False, "differs": False}
+    return (
+        "what a node's receipt builds on existed by then",
+        s,
+        {"status": 2, "times": {1: shown}},
+        ["applied"] * 3,
+        grants,
+    )
+
+
+def held_and_adopted() -> Case:
+    s = Story()
+    accepted = s.accept(s.submit())
+    s.prove(accepted, "2026-12-01T00:00:00Z")
+    s.forward(s.review(accepted), actor=SECOND_OFFICIAL)
+    grants = [grant(OFFICIAL), grant(SECOND_OFFICIAL), *LEADERS, revoke(OFFICIAL, "2026-11-30T00:00:00Z")]
+    expect = {"status": 4, "code": "H41.12.03-261123-0001"}
+    return "a leader adopts what was held: it takes its step there", s, expect, ["applied"] * 4, grants
+
+
+def held_and_discarded() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    s.evidence["doubts"][accepted.id] = "revoked"
+    s.refuse(s.review(accepted, decision="discarded"), actor=SECOND_OFFICIAL)
+    states = ["applied", "not_applied", "applied", "applied"]
+    return "a leader discards what was held", s, {"status": 3, "code": ""}, states, [*GRANTS, *LEADERS]
+
+
+def reviewed_apart() -> Case:
+    s = Story()
+    accepted = s.accept(s.submit())
+    s.evidence["doubts"][accepted.id] = "revoked"
+    adopted = s.review(accepted)
+    forwarded = s.forward(adopted, actor=SECOND_OFFICIAL)
+    discarded = s.review(accepted, actor=SECOND_LEADER, decision="discarded")
+    s.comment(forwarded, discarded, actor=SECOND_OFFICIAL)
+    states = ["applied", "not_applied", "overtaken", "overtaken", "applied", "applied"]
+    says = "of two reviews made apart the one that discards counts"
+    return says, s, {"status": 1, "code": ""}, states, [*GRANTS, *LEADERS]
+
+
+def adopted_twice() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.evidence["doubts"][filed.id] = "expired"
+    one = s.review(filed)
+    other = s.review(filed, actor=SECOND_LEADER)
+    s.accept(one, other)
+    first = min(one.id, other.id)
+    states = ["applied", *("applied" if s.id == first else "overtaken" for s in (one, other)), "applied"]
+    expect = {"status": 2, "conflicts": []}
+    return "a held filing adopted twice is one filing", s, expect, states, [*GRANTS, *LEADERS]
+
+
+def adopted_into_a_conflict() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    s.evidence["doubts"][accepted.id] = "revoked"
+    adopted = s.review(accepted)
+    refused = s.refuse(filed, actor=SECOND_OFFICIAL)
+    s.settle(accepted, adopted, refused, actor=SECOND_OFFICIAL)
+    states = ["applied", "applied", "applied", "set_aside", "applied"]
+    conflict = {"kind": "decision", "sides": [1, 3], "settled_by": 4}
+    expect = {"status": 2, "conflicts": [conflict]}
+    return "an adopted act stands in a conflict like any other", s, expect, states, [*GRANTS, *LEADERS]
+
+
+def reviews_that_do_not_count() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed, actor=LEADER)
+    s.evidence["doubts"][accepted.id] = "revoked"
+    s.review(accepted, actor=OFFICIAL)
+    s.review(accepted, actor=LEADER)
+    s.review(filed, accepted, actor=SECOND_LEADER)
+    states = ["applied", "held", "not_applied", "not_applied", "not_applied"]
+    says = "nobody reviews their own act, an official none, a leader only what is held"
+    return says, s, {"status": 1}, states, [*GRANTS, *LEADERS]
+
+
+def a_certificate_that_ended_in_between() -> Case:
+    s = Story()
+    filed = s.submit()
+    accepted = s.accept(filed)
+    forwarded = s.forward(accepted)
+    for stored, at in ((accepted, "2026-11-23T02:00:00Z"), (forwarded, "2026-11-23T03:00:00Z")):
+        s.prove(stored, at)
+        s.evidence["ends"][stored.id] = "2026-11-23T02:30:00Z"
+        s.evidence["doubts"][stored.id] = "revoked"
+    states = ["applied", "applied", "held"]
+    return (
+        "what is proven before the certificate ended counts, whatever a node thought",
+        s,
+        {"status": 2},
+        states,
+        GRANTS,
+    )
+
+
+def dated_before_the_checkpoint() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.evidence["checkpoints"]["h41.example/log"] = "2026-12-24T00:00:00Z"
+    body = {"reason": "Không thuộc thẩm quyền của xã"}
+    s.write("dossier.refused", OFFICIAL, body, [filed], after="h41.example/log")
+    shown = {"shown": "2026-11-23T01:02:00Z", "provisional": True, "differs": True}
+    expect = {"status": 3, "times": {1: shown}}
+    return "nobody has seen a checkpoint before it was made", s, expect, ["applied", "applied"], GRANTS
+
+
 CASES: list[Callable[[], Case]] = [
     straight_through,
     papers_asked_for,
@@ -137,6 +274,16 @@ CASES: list[Callable[[], Case]] = [
     not_allowed,
     official_revoked,
     submitted_twice,
+    proven_after_the_role_ended,
+    a_receipt_proves_the_time,
+    held_and_adopted,
+    held_and_discarded,
+    reviewed_apart,
+    adopted_twice,
+    adopted_into_a_conflict,
+    reviews_that_do_not_count,
+    a_certificate_that_ended_in_between,
+    dated_before_the_checkpoint,
 ]
 
 
@@ -148,10 +295,13 @@ def build(case: Callable[[], Case]) -> dict[str, Any]:
         conflict["events"] = sorted(ids[i] for i in conflict.pop("sides"))
         settled = conflict["settled_by"]
         conflict["settled_by"] = "" if settled is None else ids[settled]
+    if "times" in expect:
+        expect["times"] = {ids[i]: time for i, time in expect["times"].items()}
     return {
         "says": says,
         "grants": [{"id": stored.id, "event": to_value(stored.event)} for stored in grants],
         "events": [{"id": stored.id, "event": to_value(stored.event)} for stored in story.events],
+        "proofs": {kind: each for kind, each in story.evidence.items() if each},
         "expect": {"states": dict(zip(ids, states, strict=True)), **expect},
     }
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from server.dossier.event import FileRef, StoredEvent, build_event, build_stream_id, parse_stored
+from server.dossier.proofs import Evidence
 from server.dossier.roles import Grants, fold_grants
-from server.dossier.times import format_time
+from server.dossier.times import format_time, parse_time
 from server.dossier.units import node_urn, unit_stream
 
 UNIT = "H41.12.03"
@@ -28,6 +29,7 @@ def subject(number: int) -> str:
 
 CITIZEN, OTHER_CITIZEN, HELPER = subject(1), subject(2), subject(3)
 OFFICIAL, SECOND_OFFICIAL, DISTRICT_OFFICIAL = subject(11), subject(12), subject(13)
+LEADER, SECOND_LEADER = subject(21), subject(22)
 
 
 class Story:
@@ -36,6 +38,7 @@ class Story:
     def __init__(self, stream: str = STREAM, unit: str = UNIT) -> None:
         self.stream, self.unit, self._written = stream, unit, 0
         self.events: list[StoredEvent] = []
+        self.evidence: dict[str, dict[str, str]] = {"times": {}, "ends": {}, "doubts": {}, "checkpoints": {}}
 
     def write(
         self,
@@ -47,6 +50,7 @@ class Story:
         files: Sequence[FileRef] = (),
         at: str = "",
         unit: str = "",
+        after: str = "",
     ) -> StoredEvent:
         """Add an event after `prev`."""
         self._written += 1
@@ -60,6 +64,7 @@ class Story:
             prev=[stored.id for stored in prev],
             body=body,
             files=files,
+            after=after,
         )
         stored = parse_stored(value)
         self.events.append(stored)
@@ -133,6 +138,24 @@ class Story:
         body = {"chosen": chosen.id, "reason": "Hồ sơ thuộc thẩm quyền"}
         return self.write("dossier.conflict_resolved", actor, body, prev)
 
+    def review(self, of: StoredEvent, *prev: StoredEvent, actor: str = "", decision: str = "adopted") -> StoredEvent:
+        """A leader adopts or discards what was held."""
+        body = {"of": of.id, "decision": decision, "reason": "Đã đối chiếu sổ theo dõi"}
+        return self.write("dossier.act_reviewed", actor or LEADER, body, prev or (of,))
+
+    def prove(self, stored: StoredEvent, at: str) -> None:
+        """Something outside the stream proves that the event existed by `at`."""
+        self.evidence["times"][stored.id] = at
+
+    def proofs(self) -> Evidence:
+        """The evidence as the fold takes it."""
+        read = {
+            kind: {name: parse_time(at) for name, at in each.items()}
+            for kind, each in self.evidence.items()
+            if kind != "doubts"
+        }
+        return Evidence(read["times"], read["ends"], self.evidence["doubts"], read["checkpoints"])
+
 
 def photo(number: int, *, part: str = "giay-chung-sinh", size: int = 1000) -> FileRef:
     """A file reference, different for each number."""
@@ -159,3 +182,9 @@ def revoke(person: str, at: str, role: str = "official", *, unit: str = UNIT, by
 def office() -> Grants:
     """Two officials of the commune and one of the district."""
     return fold_grants([grant(OFFICIAL), grant(SECOND_OFFICIAL), grant(DISTRICT_OFFICIAL, unit="H41.12")])
+
+
+def confirm(of: StoredEvent, by: str, at: str = "") -> StoredEvent:
+    """A second voice for a grant."""
+    body = {"of": of.id, "subject": of.event.body["subject"]}
+    return Story(of.event.stream, of.event.unit).write("role.confirmed", by, body, at=at)

@@ -156,14 +156,14 @@ def test_an_official_of_a_neighbour_may_not_decide() -> None:
 
 
 def test_a_revoked_official_may_not_decide_any_more() -> None:
-    """What was signed before the revocation stays; what is dated later does not count."""
+    """What was signed before the revocation stays; what is dated later waits for a leader."""
     s = Story()
     filed = s.submit()
     accepted = s.accept(filed)
     s.forward(accepted)
     cut = s.events[2].event.at
     d = fold(s.events, fold_grants([grant(OFFICIAL), revoke(OFFICIAL, cut)]))
-    assert [entry.state for entry in d.timeline] == ["applied", "applied", "not_applied"]
+    assert [entry.state for entry in d.timeline] == ["applied", "applied", "held"]
 
 
 def test_a_helper_who_filed_may_supplement_and_withdraw() -> None:
@@ -537,8 +537,8 @@ def test_the_short_way_agrees_with_all_five_stages(events: list[StoredEvent]) ->
     views = Views(order)
     for i, stored in enumerate(order.events):
         view = views.before(i)
-        office_acts = is_office(stored.event, OFFICE)
-        if why_not(i, view, order, is_office=office_acts) is None:
+        office_acts = is_office(stored.event, OFFICE, stored.event.at)
+        if why_not(i, view, order, views, is_office=office_acts) is None:
             views.admit(i, view, is_office=office_acts)
         else:
             views.pass_over(i, view)

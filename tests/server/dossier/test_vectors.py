@@ -18,7 +18,9 @@ from server.dossier.documents import certificate_doc
 from server.dossier.event import StoredEvent, document_id, parse_stored
 from server.dossier.fold import fold
 from server.dossier.manifest import MAX_CHUNKS, build_manifest, parse_manifest
+from server.dossier.proofs import Evidence
 from server.dossier.roles import fold_grants
+from server.dossier.times import parse_time
 from tests.server.dossier.fold_vectors import CASES, FOLDER, text_of
 
 FORMATS = Path(__file__).parents[3] / "docs" / "formats"
@@ -31,17 +33,31 @@ def load(entries: list[dict[str, Any]]) -> list[StoredEvent]:
     return stored
 
 
+def evidence(value: dict[str, dict[str, str]]) -> Evidence:
+    """The proofs of a vector."""
+    times = {kind: {name: parse_time(at) for name, at in value.get(kind, {}).items()} for kind in ("times", "ends")}
+    seen = {name: parse_time(at) for name, at in value.get("checkpoints", {}).items()}
+    return Evidence(times["times"], times["ends"], value.get("doubts", {}), seen)
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
 def test_the_fold_gives_what_the_vector_says(path: Path) -> None:
     """Read from the file alone: ids, states, status and whatever else the case expects, in both directions."""
     vector = json.loads(path.read_text(encoding="utf-8"))
     events, grants, expect = load(vector["events"]), fold_grants(load(vector["grants"])), vector["expect"]
+    proofs = evidence(vector["proofs"])
 
     for order in (events, events[::-1]):
-        d = fold(order, grants)
+        d = fold(order, grants, proofs)
         value = d.value()
         value |= {"status": d.status, "handover": d.states.handover}
         value["states"] = {entry.id: entry.state for entry in d.timeline}
+        shown = {
+            e.id: {name: e.time.value()[name] for name in ("shown", "provisional", "differs")}
+            for e in d.timeline
+            if e.time
+        }
+        value["times"] = {name: shown[name] for name in expect.get("times", {})}
         value["conflicts"] = [
             {"kind": c.kind, "events": sorted(c.events), "settled_by": c.settled_by} for c in d.conflicts
         ]

@@ -1,0 +1,86 @@
+"""What this node knows about a stream's events beside them, for the fold: `server.dossier.proofs.Proofs`.
+
+Times come from the log (`LogTimes`), ends from certificates and revocation lists: documents that replicate, so that
+nodes agree. What this node thought when an event came is a doubt, and counts only while nothing proves the time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from server.dossier.proofs import STALE, Evidence
+from server.dossier.rules import IRREVERSIBLE
+from server.intake.verdict import Admissions
+from server.readmodel.tables import Tables
+
+_MARKS_AT_ONCE = 500
+_SELECT = (
+    "SELECT e.id, e.doc_id, e.type, c.ends, n.at AS ended, r.at AS revoked, v.reason AS doubt FROM events e"
+    " LEFT JOIN certificates c ON c.database = e.database AND c.fingerprint = e.fingerprint"
+    " LEFT JOIN endings n ON n.database = e.database AND n.fingerprint = e.fingerprint"
+    " LEFT JOIN revocations r ON r.database = c.database AND r.issuer = c.issuer AND r.serial = c.serial"
+    " LEFT JOIN verdicts v ON v.database = e.database AND v.doc_id = e.doc_id"
+)
+
+
+class ProvenTime(Protocol):
+    """A time by which an event existed."""
+
+    @property
+    def at(self) -> datetime:
+        """The instant, aware."""
+        ...
+
+
+class LogTimes(Protocol):
+    """What the transparency logs, cosignatures and time-stamps prove about events."""
+
+    def earliest(self, database: str, event_id: str) -> ProvenTime | None:
+        """Return the earliest proof of an event's existence in documents of `database`, None if there is none."""
+        ...
+
+
+class EvidenceReader:
+    """Reads evidence from the tables, from the node's admissions, and from the log once one is set."""
+
+    def __init__(self, tables: Tables, admissions: Admissions) -> None:
+        self._tables = tables
+        self._admissions = admissions
+        self.log: LogTimes | None = None
+
+    def of(self, database: str, streams: Sequence[str], connection: sqlite3.Connection | None = None) -> Evidence:
+        """Return the evidence about all events of some streams. `connection` is the follower's, which sees rows that
+        are not committed yet."""
+        times: dict[str, datetime] = {}
+        ends: dict[str, datetime] = {}
+        doubts: dict[str, str] = {}
+        for row in self._rows(database, streams, connection):
+            event = row["id"]
+            proven = self.log.earliest(database, event) if self.log else None
+            if proven is not None:
+                times[event] = proven.at
+            known = [datetime.fromisoformat(each) for each in (row["ends"], row["ended"], row["revoked"]) if each]
+            if known:
+                ends[event] = min(known)
+            if row["doubt"] is not None:
+                doubts[event] = row["doubt"]
+            elif row["type"] in IRREVERSIBLE and self._is_stale(database, row["doc_id"]):
+                doubts[event] = STALE
+        return Evidence(times, ends, doubts)
+
+    def _rows(self, database: str, streams: Sequence[str], connection: sqlite3.Connection | None) -> list[sqlite3.Row]:
+        found: list[sqlite3.Row] = []
+        for start in range(0, len(streams), _MARKS_AT_ONCE):
+            some = streams[start : start + _MARKS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            sql = f"{_SELECT} WHERE e.stream IN ({marks}) AND e.database = ?"
+            arguments = (*some, database)
+            found += connection.execute(sql, arguments).fetchall() if connection else self._tables.rows(sql, arguments)
+        return found
+
+    def _is_stale(self, database: str, doc_id: str) -> bool:
+        admission = self._admissions.of(database, doc_id)
+        return admission is not None and admission.verdict.reason == STALE
