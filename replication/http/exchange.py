@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 from replication import dictionaries
 from replication.dictionaries import UnknownDictionary
 from replication.errors import BadContentType, BadRequest, TooLarge
+from replication.http import bodies
 from replication.http.access import Access, Credentials
 from replication.http.errors import RequestTimeout
 from replication.http.limits import Limits
@@ -51,6 +52,12 @@ class Exchange:
             env = self.environ
             self._credentials = Credentials(env.get("HTTP_AUTHORIZATION", ""), env.get("HTTP_COOKIE", ""), env)
         return self._credentials
+
+    @property
+    def sender(self) -> str:
+        """Who the credentials say is asking, in which store; nobody in particular has no name. For what is kept apart
+        by sender."""
+        return f"{self.access.uuid} {self.access.session(self.credentials).name or ''}"
 
     @property
     def query(self) -> dict[str, str]:
@@ -171,7 +178,9 @@ class Exchange:
             raise BadRequest("Content-Length is no number") from None
         if length > self.limits.max_body:
             raise TooLarge(TOO_LARGE)
-        return self._counted_pieces(length)
+        pieces = self._counted_pieces(length)
+        name = self.environ.get("HTTP_TRAM_BODY")
+        return pieces if name is None else bodies.collect(self.sender, name, pieces)
 
     def _counted_pieces(self, left: int) -> Iterator[bytes]:
         stream, pace = self._stream(), _Pace(self.limits)

@@ -12,6 +12,7 @@ from replication import dictionaries
 from replication.attached import ENCODED_FEATURE
 from replication.audit_digest import DIGEST_FEATURE
 from replication.errors import BadRequest, Forbidden, NotFound, NotImplementedHere
+from replication.http import bodies
 from replication.http.answers import answer
 from replication.http.database import describe
 from replication.http.exchange import Exchange
@@ -22,6 +23,7 @@ COUCHDB_VERSION = "3.5.0"
 FEATURES = (
     "access-ready",
     "tram-sync/1",
+    bodies.FEATURE,
     ENCODED_FEATURE,
     DIGEST_FEATURE,
     *(f"dcz:{name}" for name in dictionaries.SHIPPED),

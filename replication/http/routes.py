@@ -20,6 +20,7 @@ from replication.http import (
     indexes,
     local,
     node,
+    resuming,
     seqs,
 )
 from replication.http.errors import OnlyMethods
@@ -61,6 +62,7 @@ DATABASE: Mapping[str, tuple[str, Mapping[str, Handler]]] = {
     "_explain": ("POST", {"POST": find.explain}),
     "_index": ("GET,POST", {"GET": indexes.list_indexes, "POST": indexes.create_index}),
 }
+BODIES = ("GET,HEAD", {"GET": resuming.bodies})
 SEQS = ("GET,HEAD", {"GET": seqs.seqs})
 DIGEST = ("GET,POST", {"GET": digest.root, "POST": digest.look})
 DICTIONARY = ("GET,HEAD", {"GET": node.dictionary})
@@ -93,6 +95,8 @@ def dispatch(x: Exchange) -> Response:
         return _call(x, DICTIONARY)
     if parts == ["_tram", "seqs"]:
         return _call(x, SEQS)
+    if parts == ["_tram", "bodies"]:
+        return _call(x, BODIES)
     if parts[0] in SERVER:
         raise NotFound("missing")
     if parts[1][:1] == "_":

@@ -57,12 +57,16 @@ class Traffic:
 
 class Broken(LinkCut):
     """The connection ended before this request was answered. `never_left`: part of the request was not even sent, so
-    it cannot have been heeded. `part` is what came of the answer."""
+    it cannot have been heeded; `left` of its `size` bytes were. `part` is what came of the answer."""
 
-    def __init__(self, reason: str, *, never_left: bool = False, part: Part = NO_PART) -> None:
+    def __init__(
+        self, reason: str, *, never_left: bool = False, part: Part = NO_PART, left: int = 0, size: int = 0
+    ) -> None:
         super().__init__(reason)
         self.never_left = never_left
         self.part = part
+        self.left = left
+        self.size = size
 
 
 @dataclass(slots=True)
@@ -161,8 +165,9 @@ class Channel:
             account.bytes_in += self._parser.wire_bytes
         while self._waiting:
             waiting = self._waiting.popleft()
-            never_left = self.bytes_out < waiting.ends_at
-            waiting.promise.break_with(Broken(str(error), never_left=never_left, part=part))
+            size = waiting.request_bytes
+            left = max(0, min(size, size - (waiting.ends_at - self.bytes_out)))
+            waiting.promise.break_with(Broken(str(error), never_left=left < size, part=part, left=left, size=size))
             part = NO_PART
 
     def close(self) -> None:

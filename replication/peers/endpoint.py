@@ -13,9 +13,11 @@ from urllib.parse import unquote, urlsplit
 from replication import dictionaries
 from replication.dictionaries import Dictionary, Shelf
 from replication.errors import BadRequest, LinkCut
+from replication.peers import bodies
 from replication.peers.answers import check_peer
-from replication.peers.channel import Address, Channel, Exchange, Traffic
-from replication.peers.pending import Pending
+from replication.peers.bodies import Body, Inquiry, Torn
+from replication.peers.channel import Address, Broken, Channel, Exchange, Traffic
+from replication.peers.pending import Pending, Rescued
 from replication.peers.wire import MAX_ANSWER_BYTES, build_request
 
 HeaderSource = Callable[[], Mapping[str, str]]
@@ -88,6 +90,8 @@ class Endpoint:
         self.shelf = shelf or dictionaries.default_shelf()
         self.dictionary: Dictionary | None = None
         self._fetching: tuple[str, Pending[Exchange]] | None = None
+        self._torn: list[Body] = []
+        self._inquiry: Inquiry | None = None
         self.identity: str | None = None
         self.rtt_s = 0.0  # the shortest exchange seen; 0 before the first
         self.features: frozenset[str] = frozenset()
@@ -150,11 +154,12 @@ class Endpoint:
         *,
         large: bool = False,
         headers: Mapping[str, str] | None = None,
+        packed_as: str | None = None,
     ) -> Pending[Exchange]:
         """Queue one request for `target` (encoded path and query below the server root).
 
         A `body` is JSON unless `headers` name another Content-Type, and compressed where that pays and the server takes
-        it. `large` says that the answer will be, so
+        it, unless it is already: `packed_as` names the coding, "" for none. `large` says that the answer will be, so
         that naming our dictionary pays. Raises `LinkCut` if not connected.
         """
         if self._channel is None or self._channel.closed:
@@ -170,11 +175,48 @@ class Endpoint:
         coding = ""
         if body is not None and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
-            body, coding = self._pack(body)
+            body, coding = self._pack(body) if packed_as is None else (body, packed_as)
             if coding:
                 sent["Content-Encoding"] = coding
         self.traffic.requests += 1
         return self._channel.submit(build_request(method, self.path + target, sent, body), coding, self.account)
+
+    def pack_body(self, body: bytes) -> Body | None:
+        """Return `body` packed so that it may be sent in parts, None where the server keeps none or it does not pay."""
+        if bodies.FEATURE not in self.features or len(body) < bodies.MIN_BYTES:
+            return None
+        packed, coding = self._pack(body)
+        return Body(packed, coding) if bodies.MIN_BYTES <= len(packed) <= bodies.MAX_BYTES else None
+
+    def send_body(self, method: str, target: str, body: Body) -> Pending[Exchange]:
+        """Queue a request with what the server lacks of `body`. `result()` raises `Torn` where a cut has torn it."""
+        headers = {bodies.HEADER: body.header}
+        exchange = self.request(method, target, body.data[body.at :], headers=headers, packed_as=body.coding)
+
+        def tear(torn: Broken) -> Exchange:
+            body.tear(torn)
+            if body.is_waiting:
+                self._torn.append(body)
+            raise Torn(torn, body) from torn
+
+        return Rescued(exchange, lambda done: done, Broken, tear)
+
+    def inquire(self) -> None:
+        """Ask about bodies that were torn, if there are any: first thing on a connection that stands.
+
+        Those beyond what one question takes are sent whole."""
+        if not self._torn:
+            return
+        asked, rest = self._torn[: bodies.MAX_ASKED], self._torn[bodies.MAX_ASKED :]
+        for body in rest:
+            body.learn(None)
+        self._torn = []
+        self._inquiry = Inquiry(asked, self.request("GET", Inquiry.target(asked)))
+
+    def _take_inquiry(self) -> None:
+        if self._inquiry is not None and (again := self._inquiry.take()) is not None:
+            self._inquiry = None
+            self._torn += again
 
     def _pack(self, body: bytes) -> tuple[bytes, str]:
         """Return a body compressed as this server takes it, and the coding; "" where that does not pay."""
@@ -226,6 +268,7 @@ class Endpoint:
             channel.pump(timeout_s)
             self._notice_stall(channel)
             self._take_dictionary()
+            self._take_inquiry()
         finally:
             self._count(channel)
             if channel.rtt_s is not None:
@@ -249,6 +292,7 @@ class Endpoint:
         if self._channel is not None:
             self._channel.fail(LinkCut("closed"))
             self._channel = None
+            self._take_inquiry()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from replication.attached import ENCODED_FEATURE
 from replication.document import Doc, DocId, Rev, Seq, parse_rev
 from replication.errors import BadContentType, BadRequest, LinkCut, NotAPeer, NotFound
 from replication.peers.answers import Busy, Unreadable, parse_json
+from replication.peers.bodies import Body
 from replication.peers.channel import Broken, Exchange
 from replication.peers.encoded import (
     MULTIPART,
@@ -26,10 +27,11 @@ from replication.peers.encoded import (
     parse_whole,
 )
 from replication.peers.endpoint import SYNC_FEATURE, Endpoint
+from replication.peers.halves import Half, Halves, Mended, parse_torn
 from replication.peers.peer import NO_SEQ, FeedAnswer, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
 from replication.peers.pending import Done, Mapped, Pending, Promise, Rescued, T
-from replication.peers.salvage import whole_rows
-from replication.peers.wire import build_path
+from replication.peers.salvage import split_rows
+from replication.peers.wire import Part, build_path
 from replication.store import ChangeRow, ChangesPage, GetRequest, MissingRev, RevsDiff
 from replication.wire import parse_document
 
@@ -41,6 +43,7 @@ EARLY_ROWS = 20  # below this a page of the feed without documents is not worth 
 # CouchDB's seqs are 170 bytes long and it does not compress: one in four says where to go on after a cut.
 SEQ_INTERVAL = 4
 MANY_ROWS = 32  # fewer in a stretch means that they are large: a file chunk lost costs more than all the seqs
+CONFLICT = 409
 # Row errors that say something about the peer's day, not about the document.
 TRANSIENT_WORDS = frozenset({"service_unavailable", "insufficient_storage", "timeout", "internal_server_error"})
 
@@ -52,6 +55,7 @@ class HttpPeer:
         self._endpoint = endpoint
         self._name = database
         self._path = build_path(database)
+        self._halves = Halves()
 
     @property
     def label(self) -> str:
@@ -99,7 +103,7 @@ class HttpPeer:
         interval = 1 if ours or limit < MANY_ROWS else SEQ_INTERVAL
         target = f"{self._path}/_changes{query}&seq_interval={interval}&include_docs=true&attachments=true"
         target += self._encoding_query()
-        return Rescued(self._exchange("GET", target, large=True), self._parse_feed, Broken, _rescue_feed)
+        return Rescued(self._exchange("GET", target, large=True), self._parse_feed, Broken, self._rescue_feed)
 
     @property
     def _reads_encoded(self) -> bool:
@@ -113,16 +117,50 @@ class HttpPeer:
         value = self._parse(exchange)
         return FeedAnswer(_parse_changes(value), _parse_brought(value["results"]), exchange.answer.wire_bytes)
 
+    def _rescue_feed(self, torn: Broken) -> FeedAnswer:
+        """Return the rows that came before the line broke, up to the last that says where the feed goes on; of a row
+        torn in the middle of its attachment the half is kept, and its rest asked for when the document is."""
+        rows, rest = split_rows(torn.part.body)
+        found = parse_torn(rest)
+        if found is not None and _is_new(found[0]):
+            row, half = found
+            rows.append({**row, "doc": None})
+            self._halves.keep(half)
+            rest = ""
+        while rows and not (isinstance(rows[-1], dict) and rows[-1].get("seq") is not None):
+            rows.pop()
+        if not rows:
+            raise torn
+        page = _parse_changes({"results": rows, "last_seq": rows[-1]["seq"], "pending": 1})
+        return FeedAnswer(page, _parse_brought(rows), _useful(torn.part, rest), torn=True)
+
+    def _rescue_read(self, requests: Sequence[GetRequest], torn: Broken) -> ReadAnswer:
+        """Return the results that came before the line broke; of the one that is torn the half is kept."""
+        rows, rest = split_rows(torn.part.body)
+        if (found := parse_torn(rest)) is not None:
+            self._halves.keep(found[1])
+            rest = ""
+        rows = rows[: len(requests)]
+        if not rows:
+            raise torn
+        return ReadAnswer(_parse_bulk_get(requests[: len(rows)], {"results": rows}), _useful(torn.part, rest))
+
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
         body = orjson.dumps({doc_id: list(revs) for doc_id, revs in wanted.items()})
         return self._call("POST", f"{self._path}/_revs_diff", _parse_revs_diff, body)
 
     def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
+        half = self._halves.get(requests[0].id, requests[0].rev)
+        if half is not None and not requests[0].atts_since:
+            return self._fetch_rest(half)
         body = orjson.dumps({"docs": [_build_get(request) for request in requests]})
         target = f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true{self._encoding_query()}"
         exchange = self._exchange("POST", target, body, large=True)
         read = Rescued(
-            exchange, lambda done: self._parse_read(requests, done), Broken, lambda torn: _rescue_read(requests, torn)
+            exchange,
+            lambda done: self._parse_read(requests, done),
+            Broken,
+            lambda torn: self._rescue_read(requests, torn),
         )
         return read if self._reads_encoded else Completed(read, self._fetch_whole)
 
@@ -131,6 +169,15 @@ class HttpPeer:
         headers = {"Accept": MULTIPART, "Accept-Encoding": "identity"}
         return Mapped(self._exchange("GET", target, headers=headers), lambda done: parse_whole(doc, done))
 
+    def _fetch_rest(self, half: Half) -> Pending[ReadAnswer]:
+        """Ask for what a cut has torn off; the answer is one row, whatever else was wanted."""
+        rev = quote(half.rev, safe="")
+        target = build_path(self._name, half.id)
+        stub = self._exchange("GET", f"{target}?rev={rev}&revs=true")
+        plain = {"Accept": "*/*", "Accept-Encoding": "identity", "Range": f"bytes={len(half.data)}-"}
+        rest = self._exchange("GET", f"{target}{build_path(half.name)}?rev={rev}", headers=plain)
+        return Mended(self._halves, half, stub, rest)
+
     def _parse_read(self, requests: Sequence[GetRequest], exchange: Exchange) -> ReadAnswer:
         try:
             return ReadAnswer(_parse_bulk_get(requests, self._parse(exchange)), exchange.answer.wire_bytes)
@@ -138,22 +185,35 @@ class HttpPeer:
             # One document nobody can read spoils the text of the answer: asked for alone, it spoils nothing else.
             raise BadRequest(str(exc)) from exc
 
-    def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
+    def bulk_docs(self, docs: Sequence[Outgoing], body: Body | None = None) -> Pending[WriteAnswer]:
         apart = [] if self._reads_encoded else [out.doc for out in docs if has_encoded(out.doc)]
-        if not apart:
-            return self._write_batch(docs)
+        if not apart or body is not None:
+            return self._write_batch(docs, body)
         rest = [out for out in docs if not has_encoded(out.doc)]
-        return Joined([*([self._write_batch(rest)] if rest else []), *map(self._write_alone, apart)])
+        return Joined([*([self._write_batch(rest, None)] if rest else []), *map(self._write_alone, apart)])
 
     def _write_alone(self, doc: Doc) -> Pending[WriteAnswer]:
         headers, body = build_put(doc)
         exchange = self._exchange("PUT", f"{self._path}{build_path(doc.id)}?new_edits=false", body, headers=headers)
         return Mapped(exchange, lambda done: parse_put(doc, done))
 
-    def _write_batch(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
-        body = b'{"new_edits":false,"docs":[' + b",".join(out.json for out in docs) + b"]}"
-        exchange = self._exchange("POST", f"{self._path}/_bulk_docs", body)
-        return Mapped(exchange, lambda done: WriteAnswer(_parse_rows(docs, self._parse(done)), done.request_bytes))
+    def _write_batch(self, docs: Sequence[Outgoing], body: Body | None) -> Pending[WriteAnswer]:
+        target = f"{self._path}/_bulk_docs"
+        plain = b'{"new_edits":false,"docs":[' + b",".join(out.json for out in docs) + b"]}" if body is None else b""
+        body = body or self._endpoint.pack_body(plain)
+        if body is None:
+            return Mapped(self._exchange("POST", target, plain), lambda done: self._parse_write(docs, done, 0))
+        at = body.at
+        try:
+            exchange = self._endpoint.send_body("POST", target, body)
+        except LinkCut as exc:
+            return _broken(exc)
+        return Mapped(exchange, lambda done: self._parse_write(docs, done, at))
+
+    def _parse_write(self, docs: Sequence[Outgoing], exchange: Exchange, at: int) -> WriteAnswer:
+        if at and exchange.answer.status == CONFLICT:
+            raise Busy("the server does not hold the beginning any more; sending it whole", 0.0)
+        return WriteAnswer(_parse_rows(docs, self._parse(exchange)), at + exchange.request_bytes, at)
 
     def get_local(self, local_id: str) -> Pending[JsonObject | None]:
         exchange = self._exchange("GET", f"{self._path}/_local/{quote(local_id, safe='')}")
@@ -201,9 +261,7 @@ class HttpPeer:
         try:
             return self._endpoint.request(method, target, body, large=large, headers=headers)
         except LinkCut as exc:
-            promise: Promise[Exchange] = Promise()
-            promise.break_with(exc)
-            return promise
+            return _broken(exc)
 
     def _parse(self, exchange: Exchange) -> Any:
         try:
@@ -212,6 +270,26 @@ class HttpPeer:
             if not self._endpoint.refuse_coding(exchange.coding):
                 raise
             raise Busy(f"{exc.reason}; trying again with another compression", 0.0) from exc
+
+
+def _broken(error: LinkCut) -> Promise[Any]:
+    promise: Promise[Any] = Promise()
+    promise.break_with(error)
+    return promise
+
+
+def _is_new(row: Any) -> bool:
+    """Is this the row of a document with one leaf of the first generation, which came along with it?"""
+    changes, doc = row.get("changes"), row.get("doc")
+    if row.get("seq") is None or not isinstance(changes, list) or len(changes) != 1 or not isinstance(doc, dict):
+        return False
+    rev = doc.get("_rev")
+    return (row.get("id"), changes[0]) == (doc.get("_id"), {"rev": rev}) and str(rev).startswith("1-")
+
+
+def _useful(part: Part, lost: str) -> int:
+    """Return the bytes on the wire of what was kept, all but the text `lost` at its end."""
+    return part.wire_bytes - part.wire_bytes * len(lost.encode()) // max(1, len(part.body))
 
 
 def _parse_summary(value: Any) -> Summary:
@@ -260,25 +338,6 @@ def _parse_brought(rows: Sequence[Any]) -> dict[tuple[DocId, Rev], Doc]:
         if known and not is_inexact(doc):
             brought[doc.id, Rev(leaves[0]["rev"])] = doc
     return brought
-
-
-def _rescue_feed(torn: Broken) -> FeedAnswer:
-    """Return the rows that came before the line broke, up to the last that says where the feed goes on."""
-    rows = whole_rows(torn.part.body)
-    while rows and not (isinstance(rows[-1], dict) and rows[-1].get("seq") is not None):
-        rows.pop()
-    if not rows:
-        raise torn
-    page = _parse_changes({"results": rows, "last_seq": rows[-1]["seq"], "pending": 1})
-    return FeedAnswer(page, _parse_brought(rows), torn.part.wire_bytes, torn=True)
-
-
-def _rescue_read(requests: Sequence[GetRequest], torn: Broken) -> ReadAnswer:
-    """Return the results that came before the line broke."""
-    rows = whole_rows(torn.part.body)[: len(requests)]
-    if not rows:
-        raise torn
-    return ReadAnswer(_parse_bulk_get(requests[: len(rows)], {"results": rows}), torn.part.wire_bytes)
 
 
 def _parse_revs_diff(value: Any) -> dict[DocId, RevsDiff]:

@@ -10,6 +10,7 @@ import orjson
 
 from replication.document import Doc, DocId, Rev, Seq
 from replication.errors import NotFound, StoreError
+from replication.peers.bodies import Body
 from replication.peers.endpoint import Endpoint
 from replication.peers.peer import FeedAnswer, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
 from replication.peers.pending import Done, Pending, T
@@ -89,7 +90,7 @@ class LocalPeer:
                 results[index] = answer
         return results
 
-    def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
+    def bulk_docs(self, docs: Sequence[Outgoing], body: Body | None = None) -> Pending[WriteAnswer]:
         return _done(lambda: self._bulk_docs(docs))
 
     def _bulk_docs(self, docs: Sequence[Outgoing]) -> WriteAnswer:
@@ -101,7 +102,8 @@ class LocalPeer:
             for out, result in zip(docs, results, strict=True)
             if result.error is not None
         ]
-        return WriteAnswer(tuple(refusals), sum(out.size for out in docs))
+        size = sum(out.size for out in docs)
+        return WriteAnswer(tuple(refusals), size)
 
     def get_local(self, local_id: str) -> Pending[JsonObject | None]:
         return _done(lambda: self._get_local(local_id))

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from replication.document import Doc, DocId, Rev, Seq
+from replication.peers.bodies import Body
 from replication.peers.endpoint import Endpoint
 from replication.peers.pending import Pending
 from replication.store import ChangesPage, GetRequest, MissingRev, RevsDiff
@@ -66,10 +67,12 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class WriteAnswer:
-    """The refusals among a batch (the rest is stored, durably) and the bytes its request took on the wire."""
+    """The refusals among a batch (the rest is stored, durably) and the bytes its request took on the wire, on all
+    connections together; `earlier_bytes` of them on those before the last."""
 
     refusals: tuple[Refusal, ...] = field(default=())
     wire_bytes: int = 0
+    earlier_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,11 @@ class Peer(Protocol):
     def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
         """The revisions asked for, or newer leaves, with attachments; with `atts_since` older ones as stubs."""
 
-    def bulk_docs(self, docs: Sequence[Outgoing]) -> Pending[WriteAnswer]:
-        """Store revisions as they are (`new_edits=false`). Done means durable, but for the refusals named."""
+    def bulk_docs(self, docs: Sequence[Outgoing], body: Body | None = None) -> Pending[WriteAnswer]:
+        """Store revisions as they are (`new_edits=false`). Done means durable, but for the refusals named.
+
+        `result()` raises `Torn` where a cut has torn a request that may go on: its `body`, given here with the same
+        documents, is sent on from where the server has it."""
 
     def get_local(self, local_id: str) -> Pending[JsonObject | None]:
         """A `_local` document, None when there is none."""

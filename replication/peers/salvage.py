@@ -13,7 +13,13 @@ _BETWEEN = " \t\r\n,"
 
 
 def whole_rows(torn: bytes) -> list[Any]:
-    """Return the complete members of the first array in `torn`, the beginning of a JSON object; [] if there is none.
+    """Return the complete members of the first array in `torn`; see `split_rows`."""
+    return split_rows(torn)[0]
+
+
+def split_rows(torn: bytes) -> tuple[list[Any], str]:
+    """Return the complete members of the first array in `torn`, the beginning of a JSON object, and the text of the one
+    that is torn; [] and "" if there is none.
 
     Whole numbers of any size are exact, as in `replication.jsontext`.
     """
@@ -29,4 +35,4 @@ def whole_rows(torn: bytes) -> list[Any]:
         except (ValueError, RecursionError):
             break
         rows.append(row)
-    return rows
+    return rows, text[place:] if place else ""

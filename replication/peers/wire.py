@@ -37,6 +37,7 @@ class Part:
 
     body: bytes
     wire_bytes: int
+    status: int = 0
 
 
 NO_PART = Part(b"", 0)
@@ -84,10 +85,11 @@ class AnswerParser:
 
     def partial(self) -> Part:
         """Return what can be read of a good answer that is still coming; nothing where there is none."""
-        if self._head is None or self._body is None or self._head[0] != 200:
+        if self._head is None or self._body is None or self._head[0] not in (200, 206):
             return NO_PART
         coding = self._head[1].get("content-encoding", "")
-        return Part(_decode_part(bytes(self._body.data), coding, self._max_bytes, self._shelf), self._wire_bytes)
+        body = _decode_part(bytes(self._body.data), coding, self._max_bytes, self._shelf)
+        return Part(body, self._wire_bytes, self._head[0])
 
     def feed(self, data: bytes) -> Iterator[Answer]:
         """Yield the answers that `data` completes."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 # Most cuts of a weak link last seconds, and every second of waiting is capacity lost; a try costs 60 bytes.
-STEPS_S = (0.3, *[0.5] * 20, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+STEPS_S = (0.2, *[0.25] * 40, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 SPREAD = 0.25
 
 

@@ -50,6 +50,11 @@ class Tally:
     wire_in: int = 0
     refusals: list[Refusal] = field(default_factory=list)
 
+    def arrived(self, wire_bytes: int) -> None:
+        """Count a revision that is there, though the answer that said so was lost."""
+        self.docs_written += 1
+        self.wire_out += wire_bytes
+
     def refuse(self, refusal: Refusal) -> None:
         self.refused += 1
         if len(self.refusals) < MAX_REFUSALS_KEPT:

@@ -25,7 +25,7 @@ from replication.replicator.identity import Direction
 from replication.replicator.journal import Journal
 from replication.replicator.ledger import Item, Ledger, Parcel
 from replication.replicator.opening import Opened, Opening
-from replication.replicator.reader import LEAST_STRETCH_S, STRETCH_S, Reader
+from replication.replicator.reader import LEAST_STRETCH_S, LONE_STRETCH_S, STRETCH_S, Reader
 from replication.replicator.sender import Sender
 from replication.replicator.state import CheckpointState
 from replication.replicator.wire import Pace, Wire
@@ -90,13 +90,23 @@ class Job:
             self._refuse,
             self._express.cover,
         )
-        self._reader.stretch_s = max(LEAST_STRETCH_S, STRETCH_S / (1 + max(0, pair.priority)))
+        self.is_alone = False
         self._opening = Opening(pair.source, pair.target, pair.state, pair.direction, create_target=pair.create_target)
         self._journal: Journal | None = None
         self._refused_openings = 0
         self._last_success: float | None = None
         self.fatal: StoreError | None = None
         self.link_error: str | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Does no other pair pull over the same line?"""
+        return self._reader.stretch_s == LONE_STRETCH_S
+
+    @is_alone.setter
+    def is_alone(self, alone: bool) -> None:
+        shared = max(LEAST_STRETCH_S, STRETCH_S / (1 + max(0, self.pair.priority)))
+        self._reader.stretch_s = LONE_STRETCH_S if alone else shared
 
     # What the run asks
 

@@ -42,11 +42,13 @@ class Want:
 
 @dataclass(slots=True, eq=False)
 class Parcel:
-    """A revision fetched for `want`; `sends` counts how often it went out."""
+    """A revision fetched for `want`; `sends` counts how often it went out, `wire_bytes` is its part of a request whose
+    answer was lost."""
 
     want: Want
     out: Outgoing
     sends: int = 0
+    wire_bytes: int = 0
 
 
 class Ledger:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from replication.errors import LinkError
 from replication.peers import Endpoint, Refusal
+from replication.peers.bodies import FEATURE as BODIES_FEATURE
 from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
@@ -60,6 +61,9 @@ class Link:
         self._backoff = Backoff(random)
         self._wires: dict[int, Wire] = {}
         self._jobs = [Job(pair, self._wires_of(pair), random) for pair in pairs]
+        pulls = [job.pair.source.endpoint for job in self._jobs]
+        for job in self._jobs:
+            job.is_alone = sum(endpoint is job.pair.source.endpoint for endpoint in pulls) == 1
         self._vouchings = {key: self._vouching(wire) for key, wire in self._wires.items()}
         self._noted_activity: int | None = None
         self._data_turns = 0
@@ -221,6 +225,7 @@ class Link:
                 wire.endpoint.connect()
                 if self._was_cut:
                     wire.endpoint.check_fresh()
+                wire.endpoint.inquire()
                 wire.meter.connected(time.monotonic())
                 self._answered = self._bytes_in()
                 self._heard = False
@@ -297,7 +302,8 @@ class Link:
         wait_s = self._backoff.next_s()
         for wire in self._wires.values():
             if self._heard:
-                wire.meter.cut(now, lost_batch=bool(wire.writes))  # what was read is kept
+                # What was read is kept, and what was sent of a body where the server keeps it.
+                wire.meter.cut(now, lost_batch=bool(wire.writes) and BODIES_FEATURE not in wire.endpoint.features)
             wire.endpoint.close()
         self._tell_gate()
         for vouching in self._vouchings.values():

@@ -31,8 +31,13 @@ LOCAL_FEED_LIMIT = 200
 # A stretch of the feed with its documents: so much of the line's time, less where others are more urgent. What has come
 # is kept when the line breaks, so a long one costs nothing but the patience of those behind it.
 STRETCH_S = 20.0
+# A pair that shares the line with no other pull keeps nobody waiting: a round trip less often.
+LONE_STRETCH_S = 60.0
+# An answer is held until it is whole: 4 MB on the line are up to 16 MB of JSON.
+MAX_STRETCH_BYTES = 4 * 1024 * 1024
 LEAST_STRETCH_S = 4.0
-FIRST_STRETCH_DOCS = 4
+FIRST_STRETCH_DOCS = 8
+STRETCH_GROWTH = 8
 MAX_STRETCH_DOCS = 2000
 # Above this share of documents that are here already, the feed is read without them.
 KNOWN_SHARE_TO_ASK = 0.2
@@ -207,7 +212,8 @@ class Reader:
 
     def _stretch_docs(self) -> int:
         assert self._source_wire is not None
-        fitting = self._source_wire.meter.down.value * self.stretch_s / max(1.0, self._doc_bytes.value)
+        size = min(self._source_wire.meter.down.value * self.stretch_s, MAX_STRETCH_BYTES)
+        fitting = size / max(1.0, self._doc_bytes.value)
         return int(max(1, min(fitting, self._stretch_limit, MAX_STRETCH_DOCS)))
 
     def _feed_limit(self, now: float) -> int:
@@ -335,7 +341,7 @@ class Reader:
         if not answer.torn:
             self._source_wire.meter.down.observe(answer.wire_bytes, feed.begun, time.monotonic())
             self._source_wire.meter.acknowledged()
-            self._stretch_limit = min(MAX_STRETCH_DOCS, self._stretch_limit * 4)
+            self._stretch_limit = min(MAX_STRETCH_DOCS, self._stretch_limit * STRETCH_GROWTH)
 
     def _heed(self, error: LinkError, now: float) -> None:
         """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
@@ -368,7 +374,8 @@ class Reader:
         for rev in revs:
             self._known_share.observe(0.0 if rev in missing else 1.0)
             if rev not in missing:
-                self._held.pop((item.id, rev), None)
+                if (held := self._held.pop((item.id, rev), None)) is not None:
+                    self._tally.arrived(held.wire_bytes)
                 self._brought.pop((item.id, rev), None)
                 self._ledger.settle(item, rev)
         self._want(item, missing, diff.possible_ancestors)

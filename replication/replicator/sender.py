@@ -20,6 +20,7 @@ from replication.errors import (
     Unavailable,
 )
 from replication.peers import Peer, Refusal, WriteAnswer
+from replication.peers.bodies import Body, Torn
 from replication.peers.channel import Broken
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
@@ -36,6 +37,8 @@ TRANSIENT_WAIT_S = 5.0
 FAILURES_BEFORE_SPLIT = 3
 # A single document is refused for good only after it was refused twice: the first time a bit may have flipped.
 SENDS_BEFORE_REFUSED = 2
+# Half-sent batches that wait to be told how to go on, while a new one fills the line.
+MAX_TORN = 3
 
 
 class Outcomes(Protocol):
@@ -58,6 +61,7 @@ class Outcomes(Protocol):
 class _Batch:
     parcels: list[Parcel]
     failures: int = 0
+    body: Body | None = None  # half sent, to go on
 
 
 @dataclass(slots=True, eq=False)
@@ -135,9 +139,10 @@ class Sender:
         if batch is None:
             return False
         for parcel in batch.parcels:
-            self._tally.resent_docs += 1 if parcel.sends else 0
+            self._tally.resent_docs += 1 if parcel.sends and not (batch.body and batch.body.at) else 0
             parcel.sends += 1
-        pending = self._target.bulk_docs([parcel.out for parcel in batch.parcels])
+        pending = self._target.bulk_docs([parcel.out for parcel in batch.parcels], batch.body)
+        batch.body = None
         self._sent.append(_Sent(batch, pending, now))
         if self._wire is not None:
             self._wire.writes += 1
@@ -150,8 +155,8 @@ class Sender:
             self.offer(due)
 
     def _next_batch(self, now: float, flush: bool) -> _Batch | None:
-        if self._again:
-            return self._again.popleft()
+        if self._again and ((again := self._take_again()) or len(self._again) >= MAX_TORN):
+            return again
         limit = self.batch_bytes(now)
         if not self._ahead and (not self._ready or (self.ready_bytes < limit and not flush)):
             return None
@@ -164,6 +169,17 @@ class Sender:
             parcels.append(queue.popleft())
         self.ready_bytes -= sum(parcel.out.size for parcel in parcels)
         return _Batch(parcels)
+
+    def _take_again(self) -> _Batch | None:
+        """Return a batch that can be sent again, None while all wait to be told how much of them is there."""
+        for batch in list(self._again):
+            if batch.body is not None and batch.body.is_waiting:
+                continue
+            self._again.remove(batch)
+            if batch.body is None or batch.body.is_ready:
+                return batch
+            self._outcomes.uncertain(batch.parcels)
+        return None
 
     def reap(self, now: float) -> bool:
         """Take the answers that have come. Tell whether there were any."""
@@ -181,7 +197,15 @@ class Sender:
         try:
             answer = sent.pending.result()
         except LinkError as exc:
-            if isinstance(exc, Broken) and exc.never_left:
+            if isinstance(exc, Broken):
+                self._remember(batch, exc)
+                if not exc.left:
+                    for parcel in batch.parcels:
+                        parcel.sends -= 1
+            if isinstance(exc, Torn):
+                batch.body = exc.body
+                self._again.append(batch)
+            elif isinstance(exc, Broken) and exc.never_left:
                 self._again.append(batch)  # not all of it was sent, so none of it is there
             else:
                 self._outcomes.uncertain(batch.parcels)
@@ -196,6 +220,13 @@ class Sender:
             self._measure(sent, answer, time.monotonic())
             self._settle(batch, answer, now)
 
+    def _remember(self, batch: _Batch, torn: Broken) -> None:
+        """Note what the request took, in case it is found to have arrived."""
+        whole = torn.size + (torn.body.at if isinstance(torn, Torn) else 0)
+        plain = sum(parcel.out.size for parcel in batch.parcels)
+        for parcel in batch.parcels:
+            parcel.wire_bytes = whole * parcel.out.size // plain
+
     def _heed(self, error: LinkError, now: float) -> None:
         """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
         if isinstance(error, NotAPeer):
@@ -207,7 +238,7 @@ class Sender:
         if self._wire is not None:
             plain = sum(parcel.out.size for parcel in sent.batch.parcels)
             self._compression.observe(answer.wire_bytes / plain)
-            self._wire.meter.up.observe(answer.wire_bytes, sent.begun, now)
+            self._wire.meter.up.observe(answer.wire_bytes - answer.earlier_bytes, sent.begun, now)
             self._wire.meter.acknowledged()
 
     def _settle(self, batch: _Batch, answer: WriteAnswer, now: float) -> None:

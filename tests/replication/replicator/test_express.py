@@ -36,9 +36,9 @@ def build_pair(
         order: list[str] = []
         send = far.bulk_docs
 
-        def note(docs: Sequence[object]) -> object:
+        def note(docs: Sequence[object], body: object = None) -> object:
             order.extend(out.doc.id for out in docs)  # type: ignore[attr-defined]
-            return send(docs)  # type: ignore[arg-type]
+            return send(docs, body)  # type: ignore[arg-type]
 
         far.bulk_docs = note  # type: ignore[method-assign, assignment]
         return Pair(near_peer, far, DatabaseState(near), express=express), lambda: order
