@@ -13,15 +13,18 @@ from flask import Response
 from replication.document import Doc, DocId
 from replication.errors import BadRequest, TooLarge
 from replication.http.answers import answer_bytes, stream
+from replication.http.budget import Share
 from replication.http.documents import conflicts_meta
 from replication.http.exchange import Exchange
 from replication.http.view_query import ViewQuery, build_range, in_range, parse_view_query
+from replication.http.weighing import Found, read_batches
 from replication.jsontext import dump_json
 from replication.store import AllDocsQuery, AllDocsRow, Database, GetRequest
 from replication.wire import render_document
 
 PAGE = 1000
 DOCS_PAGE = 100  # with include_docs: bodies are held, so fewer at a time
+PIECE_BYTES = 1024 * 1024  # of an answer, where documents are large
 
 
 def all_docs(x: Exchange) -> Response:
@@ -41,7 +44,7 @@ def design_docs(x: Exchange) -> Response:
     offset = len(rows) if not wanted else query.skip
     wanted = wanted[query.skip :][: query.limit]
     head = _head(database, query, len(rows), min(offset, len(rows)))
-    return answer_bytes(x, b"".join(_body(head, _render_rows(database, query, wanted))))
+    return answer_bytes(x, b"".join(_body(head, _render_rows(x.share, database, query, wanted))))
 
 
 def _design_rows(database: Database) -> list[AllDocsRow]:
@@ -82,13 +85,15 @@ def queries(x: Exchange) -> Response:
     if len(wanted) > x.limits.max_docs:
         raise TooLarge(f"at most {x.limits.max_docs} queries in one request")
     parsed = [parse_view_query(x.query, entry) for entry in wanted]
-    return stream(x, _render_queries(database, parsed))
+    return stream(x, _render_queries(x, database, parsed))
 
 
-def _render_queries(database: Database, parsed: list[ViewQuery]) -> Iterator[bytes]:
+def _render_queries(x: Exchange, database: Database, parsed: list[ViewQuery]) -> Iterator[bytes]:
     yield b'{"results":[\r\n'
     for number, query in enumerate(parsed):
-        yield (b",\r\n" if number else b"") + b"".join(_pieces(database, query)).rstrip()
+        if number:
+            yield b",\r\n"
+        yield from _pieces(x, database, query)
     yield b"\r\n]}\n"
 
 
@@ -106,7 +111,7 @@ def _parse(x: Exchange) -> ViewQuery:
 
 
 def _answer(x: Exchange, database: Database, query: ViewQuery) -> Response:
-    pieces = _pieces(database, query)
+    pieces = _pieces(x, database, query)
     # The first two pieces are drawn before the status line goes out, so that a refusal is still a refusal.
     begun = list(itertools.islice(pieces, 2))
     rest = next(pieces, None)
@@ -115,14 +120,14 @@ def _answer(x: Exchange, database: Database, query: ViewQuery) -> Response:
     return stream(x, itertools.chain(begun, (rest,), pieces))
 
 
-def _pieces(database: Database, query: ViewQuery) -> Iterator[bytes]:
+def _pieces(x: Exchange, database: Database, query: ViewQuery) -> Iterator[bytes]:
     if query.keys is not None:
         total = database.all_docs(AllDocsQuery(limit=0)).total
-        return _body(_head(database, query, total, None), _keyed_rows(database, query))
+        return _body(_head(database, query, total, None), _keyed_rows(x.share, database, query))
     pages = _pages(database, query)
     total, offset, first = next(pages)
-    later = (row for _, _, rows in pages for row in _render_rows(database, query, rows))
-    rows = itertools.chain(_render_rows(database, query, first), later)
+    later = (row for _, _, rows in pages for row in _render_rows(x.share, database, query, rows))
+    rows = itertools.chain(_render_rows(x.share, database, query, first), later)
     return _body(_head(database, query, total, offset), rows)
 
 
@@ -153,55 +158,61 @@ def _head(database: Database, query: ViewQuery, total: int, offset: int | None) 
 def _body(head: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the answer in pieces of many rows."""
     yield b"{" + head + b',"rows":[\r\n'
-    separator = b""
-    while batch := list(itertools.islice(rows, PAGE)):
-        yield separator + b",\r\n".join(batch)
-        separator = b",\r\n"
-    yield b"\r\n]}\n"
+    separator, batch, size = b"", list[bytes](), 0
+    for row in rows:
+        batch.append(row)
+        size += len(row)
+        if len(batch) == PAGE or size > PIECE_BYTES:
+            yield separator + b",\r\n".join(batch)
+            separator, batch, size = b",\r\n", [], 0
+    yield (separator + b",\r\n".join(batch) if batch else b"") + b"\r\n]}\n"
 
 
-def _render_rows(database: Database, query: ViewQuery, rows: list[AllDocsRow]) -> Iterator[bytes]:
+def _render_rows(share: Share, database: Database, query: ViewQuery, rows: list[AllDocsRow]) -> Iterator[bytes]:
     if not query.include_docs:
         for row in rows:
             text = orjson.dumps(row.id)
             yield b'{"id":%b,"key":%b,"value":{"rev":"%b"}}' % (text, text, str(row.rev).encode())
         return
-    for row, doc in zip(rows, _render_docs(database, query, rows), strict=True):
+    for row, doc in zip(rows, _render_docs(share, database, query, rows), strict=True):
         text = orjson.dumps(row.id)
         yield b'{"id":%b,"key":%b,"value":{"rev":"%b"},"doc":%b}' % (text, text, str(row.rev).encode(), doc)
 
 
-def _render_docs(database: Database, query: ViewQuery, rows: list[AllDocsRow]) -> list[bytes]:
+def _render_docs(share: Share, database: Database, query: ViewQuery, rows: list[AllDocsRow]) -> Iterator[bytes]:
     requests = [GetRequest(row.id, row.rev) for row in rows]
-    found = database.bulk_get(requests, attachments=query.attachments)
-    return [
-        render_document(
+    if not query.attachments:
+        batches: Iterator[list[Found]] = iter((database.bulk_get(requests),))
+    else:
+        batches = (found for _, found in read_batches(share, database, requests))
+    for docs in itertools.chain.from_iterable(batches):
+        if not docs or not isinstance(docs[0], Doc):
+            yield b"null"  # purged or compacted in between
+            continue
+        yield render_document(
             docs[0],
             data=query.attachments,
             encoding_info=query.encoding_info,
             meta=conflicts_meta(database, docs[0]) if query.conflicts else None,
         )
-        if docs and isinstance(docs[0], Doc)
-        else b"null"  # purged or compacted in between
-        for docs in found
-    ]
 
 
-def _keyed_rows(database: Database, query: ViewQuery) -> Iterator[bytes]:
+def _keyed_rows(share: Share, database: Database, query: ViewQuery) -> Iterator[bytes]:
     keys = list(query.keys or ())
     if query.descending:
         keys.reverse()
     keys = keys[query.skip :][: query.limit]
-    for begin in range(0, len(keys), DOCS_PAGE):
-        yield from _render_keyed(database, query, keys[begin : begin + DOCS_PAGE])
+    step = 1 if query.attachments else DOCS_PAGE
+    for begin in range(0, len(keys), step):
+        yield from _render_keyed(share, database, query, keys[begin : begin + step])
 
 
-def _render_keyed(database: Database, query: ViewQuery, keys: list[Any]) -> Iterator[bytes]:
+def _render_keyed(share: Share, database: Database, query: ViewQuery, keys: list[Any]) -> Iterator[bytes]:
     named = tuple(key for key in keys if isinstance(key, str))
     rows = {row.id: row for row in database.all_docs(AllDocsQuery(keys=named)).rows if row.rev is not None}
     live = [row for row in rows.values() if not row.deleted]
     docs = (
-        dict(zip((row.id for row in live), _render_docs(database, query, live), strict=True))
+        dict(zip((row.id for row in live), _render_docs(share, database, query, live), strict=True))
         if query.include_docs
         else {}
     )

@@ -12,6 +12,7 @@ from flask import Response
 from replication import dictionaries
 from replication.dictionaries import Dictionary
 from replication.errors import StoreError
+from replication.http.budget import MemoryShort
 from replication.http.errors import OnlyMethods, render_error
 from replication.http.exchange import Exchange
 from replication.jsontext import dump_json
@@ -72,6 +73,8 @@ def answer_error(x: Exchange | None, error: StoreError) -> Response:
     """Return a refusal in CouchDB's shape."""
     body = render_error(error.error, error.reason)
     headers = {"Content-Type": JSON, "Cache-Control": "must-revalidate", "Content-Length": str(len(body))}
+    if isinstance(error, MemoryShort):
+        headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, OnlyMethods):
         headers["Allow"] = error.allowed
     if x is not None and x.environ.get("HTTP_TRANSFER_ENCODING"):

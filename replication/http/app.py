@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
+from werkzeug.wsgi import ClosingIterator
 
 from replication.errors import BadRequest, ReplicationError, StoreError, Unavailable
 from replication.http.access import Access
 from replication.http.answers import answer_error
+from replication.http.budget import Budget, Share
 from replication.http.cors import NO_CORS, OPEN_CORS, Cors
 from replication.http.errors import UriTooLong
 from replication.http.exchange import Exchange
@@ -64,6 +67,7 @@ def protocol_blueprint(
     blueprint = Blueprint(name, __name__)
     prefixes: list[str] = []
     bounds = limits or Limits()
+    budget = Budget(bounds.shared_memory, bounds.shared_wait_s)
 
     def remember_prefix(state: BlueprintSetupState) -> None:
         prefixes.append((state.url_prefix or "").rstrip("/"))
@@ -72,7 +76,11 @@ def protocol_blueprint(
     def view(**_: Any) -> Response:
         environ = request.environ
         root = environ.get("SCRIPT_NAME", "") + _find_prefix(prefixes, environ.get("PATH_INFO", ""))
-        response = _respond(environ, root, access, bounds, cors)
+        share = budget.open()
+        response = _respond(environ, root, access, bounds, cors, share)
+        if share.held_bytes or not isinstance(response.response, list):  # what is streamed may still take some
+            body = cast("Iterable[bytes]", response.response)
+            response.response = ClosingIterator(body, share.close)
         for header, value in cors.headers(environ.get("HTTP_ORIGIN")).items():
             response.headers[header] = value
         return response
@@ -90,12 +98,12 @@ def _find_prefix(prefixes: list[str], path: str) -> str:
     return next((prefix for prefix in prefixes if path == prefix or path.startswith(prefix + "/")), "")
 
 
-def _respond(environ: dict[str, Any], root: str, access: Access, limits: Limits, cors: Cors) -> Response:
+def _respond(environ: dict[str, Any], root: str, access: Access, limits: Limits, cors: Cors, share: Share) -> Response:
     exchange = None
     try:
         if environ["REQUEST_METHOD"] == "OPTIONS" and (preflight := cors.preflight(environ)) is not None:
             return preflight
-        exchange = Exchange(environ, parse_path(_raw_path(environ, root, limits)), root, access, limits)
+        exchange = Exchange(environ, parse_path(_raw_path(environ, root, limits)), root, access, limits, share)
         return dispatch(exchange)
     except StoreError as error:
         return answer_error(exchange, error)

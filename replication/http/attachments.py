@@ -16,11 +16,13 @@ from replication.http.answers import accepts_gzip, answer, is_known, not_modifie
 from replication.http.documents import choose_rev, store
 from replication.http.errors import RevMissing
 from replication.http.exchange import PIECE, Exchange
+from replication.http.weighing import weigh
 from replication.multipart import build_boundary
 from replication.store import Database
 from replication.wire import parse_doc_id, parse_wire_rev
 
 MISSING = "Document is missing attachment"
+MAX_GZIP_RATIO = 1032  # of deflate
 MAX_RANGES = 9  # CouchDB serves the whole for ten and more
 _RANGE = re.compile(r"(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -29,7 +31,9 @@ def get(x: Exchange) -> Response:
     """`GET /db/doc/name`: as stored where the client takes the coding, decoded otherwise."""
     rev = x.query.get("rev")
     database = x.open()
-    found = database.attachment(DocId(x.parts[1]), _name(x), parse_wire_rev(rev) if rev is not None else None)
+    wanted = parse_wire_rev(rev) if rev is not None else None
+    _take_memory(x, database, wanted)
+    found = database.attachment(DocId(x.parts[1]), _name(x), wanted)
     etag = f'"{found.digest.removeprefix("md5-")}"'
     if is_known(x, etag):
         return not_modified(etag)
@@ -52,6 +56,23 @@ def get(x: Exchange) -> Response:
         headers["Content-Range"] = f"bytes {begin}-{end}/{len(data)}"
         return _answer_bytes(memoryview(data)[begin : end + 1], 206, headers)
     return _answer_ranges(data, ranges, headers)
+
+
+def _take_memory(x: Exchange, database: Database, rev: Rev | None) -> None:
+    """Take memory for the file that is asked for; a stub says how large it is. What is not there weighs nothing."""
+    found = database.open_revs(DocId(x.parts[1]), [rev]) if rev is not None else _winner(x, database)
+    for doc in found:
+        entry = doc.attachments.get(_name(x)) if isinstance(doc, Doc) else None
+        if entry is not None:
+            # An encoded file may have to be unpacked beside what is stored.
+            x.share.settle(weigh([entry]) + (entry.length if entry.encoding is not None else 0))
+
+
+def _winner(x: Exchange, database: Database) -> list[Doc]:
+    try:
+        return [database.get(DocId(x.parts[1]))]
+    except NotFound:  # said in its own words by whoever reads the file
+        return []
 
 
 def _name(x: Exchange) -> str:
@@ -133,6 +154,8 @@ def _read_attachment(x: Exchange, name: str) -> Attachment:
         raise BadContentType("Only gzip and identity content-encodings are supported")
     data = _read_bounded(x, name)
     encoding = None if coding == "identity" else coding
+    if encoding is not None:
+        x.share.grow(min(x.limits.max_inflated_body, MAX_GZIP_RATIO * len(data)))
     length = len(data) if encoding is None else len(inflate(data, x.limits.max_inflated_body))
     return Attachment(
         content_type=x.environ.get("CONTENT_TYPE") or OCTETS,
@@ -145,7 +168,7 @@ def _read_attachment(x: Exchange, name: str) -> Attachment:
 
 def _read_bounded(x: Exchange, name: str) -> bytes:
     held, total = [], 0
-    for piece in x.pieces():
+    for piece in x.held_pieces(x.pieces()):
         total += len(piece)
         if total > x.limits.max_attachment:
             raise TooLarge(name, error="attachment_too_large")

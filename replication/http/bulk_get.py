@@ -15,6 +15,7 @@ from replication.http.answers import accepts, answer_bytes, stream
 from replication.http.documents import render_part
 from replication.http.exchange import Exchange
 from replication.http.query import flag, parse_revs
+from replication.http.weighing import AS_JSON, BATCH_BYTES, Found, read_batches, weigh_found
 from replication.jsontext import dump_json
 from replication.multipart import build_boundary
 from replication.store import Database, GetRequest, MissingRev
@@ -22,6 +23,7 @@ from replication.wire import parse_doc_id, parse_wire_rev, render_document
 
 # Documents of one _bulk_get held at a time; a page of stored bodies is small beside one request's overhead.
 GET_PAGE = 100
+PIECE_BYTES = 256 * 1024  # rows with files are sent sooner
 _ERROR_PART = b'\r\nContent-Type: application/json; error="true"\r\n\r\n'
 _OPTIONS = ("latest", "revs", "attachments", "att_encoding_info", "att_encoded")
 _REFUSED_ARGUMENTS = ("open_revs", "new_edits", "w", "rev", "atts_since")
@@ -67,11 +69,16 @@ def bulk_get(x: Exchange) -> Response:
         for kind in ("multipart/mixed", "multipart/related"):
             if accepts(x, kind):
                 return _answer_multipart(x, database, wanted, replace(options, attachments=True), kind)
-    pages = _render_pages(database, wanted, options)
-    if len(wanted) <= GET_PAGE:
-        return answer_bytes(x, b"".join(pages))
-    first = list(itertools.islice(pages, 2))  # drawn before the status line, so that a refusal is still a refusal
-    return stream(x, itertools.chain(first, pages))
+    pages = _render_pages(x, database, wanted, options)
+    # Drawn before the status line, so that a refusal is still a refusal.
+    if len(wanted) > GET_PAGE:
+        return stream(x, itertools.chain(list(itertools.islice(pages, 2)), pages))
+    begun: list[bytes] = []
+    for piece in pages:
+        begun.append(piece)
+        if sum(map(len, begun)) > BATCH_BYTES:
+            return stream(x, itertools.chain(begun, pages))
+    return answer_bytes(x, b"".join(begun))
 
 
 def _parse_row(row: object) -> GetRequest | _BadRow:
@@ -97,42 +104,53 @@ def _parse_row(row: object) -> GetRequest | _BadRow:
     return GetRequest(doc_id, wanted, known)
 
 
-_Found = list[Doc | MissingRev]
-
-
 def _fetch(
-    database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions
-) -> Iterator[tuple[GetRequest | _BadRow, _Found]]:
+    x: Exchange, database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions
+) -> Iterator[tuple[GetRequest | _BadRow, Found]]:
     """Yield every row with what the store holds of it, a page at a time."""
     for begin in range(0, len(wanted), GET_PAGE):
         page = wanted[begin : begin + GET_PAGE]
         asked = [row for row in page if isinstance(row, GetRequest) and row.rev is not None]
-        found = iter(database.bulk_get(asked, latest=options.latest, attachments=options.attachments))
+        found = _read(x, database, asked, options)
         for row in page:
             if isinstance(row, _BadRow):
                 yield row, []
             elif row.rev is not None:
                 yield row, next(found)
             else:
-                yield row, _fetch_leaves(database, row, options)
+                yield row, _fetch_leaves(x, database, row, options)
 
 
-def _fetch_leaves(database: Database, row: GetRequest, options: _GetOptions) -> _Found:
+def _read(x: Exchange, database: Database, asked: list[GetRequest], options: _GetOptions) -> Iterator[Found]:
+    if not options.attachments and not any(row.atts_since for row in asked):
+        return iter(database.bulk_get(asked, latest=options.latest))
+    batches = read_batches(x.share, database, asked, latest=options.latest, attachments=options.attachments)
+    return itertools.chain.from_iterable(found for _, found in batches)
+
+
+def _fetch_leaves(x: Exchange, database: Database, row: GetRequest, options: _GetOptions) -> Found:
     """Return every leaf: what CouchDB answers where no revision is named, conflicts and tombstones included."""
+    if options.attachments or row.atts_since:
+        x.share.settle(weigh_found(database.open_revs(row.id, None)) * AS_JSON)
     return database.open_revs(row.id, None, atts_since=row.atts_since, attachments=options.attachments)
 
 
-def _render_pages(database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions) -> Iterator[bytes]:
+def _render_pages(
+    x: Exchange, database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions
+) -> Iterator[bytes]:
     yield b'{"results":['
-    rows = (_render_row(row, found, options) for row, found in _fetch(database, wanted, options))
-    separator = b""
-    while page := list(itertools.islice(rows, GET_PAGE)):
-        yield separator + b",".join(page)
-        separator = b","
-    yield b"]}\n"
+    rows = (_render_row(row, found, options) for row, found in _fetch(x, database, wanted, options))
+    separator, page, size = b"", list[bytes](), 0
+    for row in rows:
+        page.append(row)
+        size += len(row)
+        if len(page) == GET_PAGE or size > PIECE_BYTES:
+            yield separator + b",".join(page)
+            separator, page, size = b",", [], 0
+    yield (separator + b",".join(page) if page else b"") + b"]}\n"
 
 
-def _render_row(row: GetRequest | _BadRow, found: _Found, options: _GetOptions) -> bytes:
+def _render_row(row: GetRequest | _BadRow, found: Found, options: _GetOptions) -> bytes:
     if isinstance(row, _BadRow) or not found:
         docs = b'{"error":' + dump_json(_describe_missing(row)) + b"}"
     else:
@@ -167,15 +185,15 @@ def _answer_multipart(
     x: Exchange, database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions, kind: str
 ) -> Response:
     outer = build_boundary()
-    pieces = _render_parts(database, wanted, options, outer)
+    pieces = _render_parts(x, database, wanted, options, outer)
     return stream(x, pieces, gzip=False, content_type=f'{kind}; boundary="{outer.decode()}"')
 
 
 def _render_parts(
-    database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions, outer: bytes
+    x: Exchange, database: Database, wanted: list[GetRequest | _BadRow], options: _GetOptions, outer: bytes
 ) -> Iterator[bytes]:
     mark = b"\r\n--" + outer
-    for row, found in _fetch(database, wanted, options):
+    for row, found in _fetch(x, database, wanted, options):
         if not found:
             yield mark + _ERROR_PART + dump_json(_describe_missing(row))
         for entry in found:

@@ -40,7 +40,7 @@ def changes(x: Exchange) -> Response:
         if is_known(x, etag):
             return not_modified(etag)
         headers["ETag"] = etag
-    feed = Feed(x.stopping, database, options)
+    feed = Feed(x.stopping, database, options, x.share)
     first = feed.first()  # refusals come before the status line
     if options.feed == "normal":
         return stream(x, feed.normal(first), headers=headers)

@@ -17,6 +17,7 @@ from replication.http import local
 from replication.http.answers import accepts, answer, answer_bytes, is_known, not_modified, stream
 from replication.http.exchange import Exchange
 from replication.http.query import flag, parse_json_value, parse_revs
+from replication.http.weighing import AS_JSON, weigh_found
 from replication.multipart import build_boundary, build_related, has_bytes
 from replication.related import parse_related
 from replication.store import Database, MissingRev
@@ -35,6 +36,11 @@ class GetOptions:
     revs: bool
     attachments: bool
     encoding_info: bool
+
+    @property
+    def wants_bytes(self) -> bool:
+        """Whether attachments are to come with bytes, all or the newer ones."""
+        return self.attachments or self.atts_since is not None
 
 
 def parse_options(query: dict[str, str]) -> GetOptions:
@@ -63,6 +69,9 @@ def get(x: Exchange) -> Response:
     database, doc_id, options = x.open(), DocId(x.parts[1]), parse_options(x.query)
     if options.open_revs is not None:
         return _get_open_revs(x, database, doc_id, options)
+    if options.wants_bytes:
+        stubs = database.get(doc_id, options.rev, latest=options.latest)
+        x.share.settle(weigh_found([stubs]) * AS_JSON)
     doc = database.get(
         doc_id,
         options.rev,
@@ -104,20 +113,24 @@ def conflicts_meta(database: Database, doc: Doc) -> dict[str, Any]:
 
 
 def _answer_doc(x: Exchange, doc: Doc, options: GetOptions, meta: dict[str, Any], headers: dict[str, str]) -> Response:
-    wants_bytes = options.attachments or options.atts_since is not None
-    if wants_bytes and has_bytes(doc.attachments) and accepts(x, "multipart/related"):
+    if options.wants_bytes and has_bytes(doc.attachments) and accepts(x, "multipart/related"):
         boundary = build_boundary()
         text = render_document(doc, revs=options.revs, meta=meta, follows=True, encoding_info=True)
         content_type = f'multipart/related; boundary="{boundary.decode()}"'
         pieces = list(build_related(text, doc.attachments, boundary))
         headers = headers | {"Content-Type": content_type, "Content-Length": str(sum(map(len, pieces)))}
         return Response(pieces, 200, headers, direct_passthrough=True)
-    text = render_document(doc, revs=options.revs, meta=meta, data=wants_bytes, encoding_info=options.encoding_info)
+    text = render_document(
+        doc, revs=options.revs, meta=meta, data=options.wants_bytes, encoding_info=options.encoding_info
+    )
     return answer_bytes(x, text + b"\n", 200, headers)
 
 
 def _get_open_revs(x: Exchange, database: Database, doc_id: DocId, options: GetOptions) -> Response:
     as_multipart = accepts(x, "multipart/mixed")
+    if as_multipart or options.wants_bytes:
+        stubs = database.open_revs(doc_id, None if options.is_all else options.open_revs, latest=options.latest)
+        x.share.settle(weigh_found(stubs) * AS_JSON)
     found = database.open_revs(
         doc_id,
         None if options.is_all else options.open_revs,
@@ -139,8 +152,7 @@ def _get_open_revs(x: Exchange, database: Database, doc_id: DocId, options: GetO
 def _render_open_rev(entry: Doc | MissingRev, options: GetOptions) -> bytes:
     if isinstance(entry, MissingRev):
         return orjson.dumps({"missing": entry.rev})
-    wants_bytes = options.attachments or options.atts_since is not None
-    text = render_document(entry, revs=options.revs, data=wants_bytes, encoding_info=options.encoding_info)
+    text = render_document(entry, revs=options.revs, data=options.wants_bytes, encoding_info=options.encoding_info)
     return b'{"ok":' + text + b"}"
 
 
@@ -190,7 +202,7 @@ def parse_body(x: Exchange, new_edits: bool) -> Doc:
         return parse_document(x.json(), new_edits=new_edits)
     return parse_related(
         content_type,
-        x.decoded_pieces(),
+        x.held_pieces(x.decoded_pieces()),
         new_edits=new_edits,
         max_part=x.limits.max_attachment,
         max_depth=x.limits.max_json_depth,

@@ -15,6 +15,7 @@ from replication.dictionaries import UnknownDictionary
 from replication.errors import BadContentType, BadRequest, TooLarge
 from replication.http import bodies
 from replication.http.access import Access, Credentials
+from replication.http.budget import Share
 from replication.http.errors import RequestTimeout
 from replication.http.limits import Limits
 from replication.http.query import parse_query
@@ -33,14 +34,17 @@ BAD_GZIP = "Request body is not properly gzipped."
 class Exchange:
     """What a handler knows of its request. `parts` are the decoded path segments, `root` what stands before them."""
 
-    __slots__ = ("_credentials", "_query", "access", "environ", "limits", "method", "parts", "root")
+    __slots__ = ("_credentials", "_query", "access", "environ", "limits", "method", "parts", "root", "share")
 
-    def __init__(self, environ: dict[str, Any], parts: list[str], root: str, access: Access, limits: Limits) -> None:
+    def __init__(
+        self, environ: dict[str, Any], parts: list[str], root: str, access: Access, limits: Limits, share: Share
+    ) -> None:
         self.environ = environ
         self.parts = parts
         self.root = root
         self.access = access
         self.limits = limits
+        self.share = share  # of the memory for large bodies; given back when the answer is out
         method: str = environ["REQUEST_METHOD"]
         self.method = "GET" if method == "HEAD" else method  # the answer's body is dropped at the end
         self._credentials: Credentials | None = None
@@ -119,10 +123,11 @@ class Exchange:
         announced = self.environ.get("CONTENT_LENGTH") or ""
         if announced.isdecimal() and int(announced) > self.limits.max_json:
             raise TooLarge(TOO_LARGE)
-        pieces = self.decoded_pieces()
+        pieces = self.held_pieces(self.decoded_pieces())
         first = next(pieces, b"")
         second = next(pieces, None)
         raw = first if second is None else self._join(first, second, pieces)
+        self.share.grow((self.limits.json_swell - 1) * len(raw))
         if len(raw) > self.limits.max_json_marks and sum(map(raw.count, JSON_MARKS)) > self.limits.max_json_marks:
             raise TooLarge(
                 f"the JSON has more than {self.limits.max_json_marks} commas, colons and brackets; send less at a time"
@@ -136,6 +141,12 @@ class Exchange:
                 raise TooLarge(TOO_LARGE)
             whole.write(piece)
         return whole.getvalue()
+
+    def held_pieces(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield pieces that whoever takes them keeps: memory is taken for each. Raises `MemoryShort`."""
+        for piece in pieces:
+            self.share.grow(len(piece))
+            yield piece
 
     def drop_body(self) -> None:
         """Read and forget the body, so that the next request on this connection begins where it should."""

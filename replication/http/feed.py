@@ -13,8 +13,10 @@ import orjson
 
 from replication.document import Doc, Seq
 from replication.errors import NotFound
+from replication.http.budget import Share
 from replication.http.documents import conflicts_meta
 from replication.http.filters import Filter
+from replication.http.weighing import AS_JSON, split, weigh_found
 from replication.store import ChangeRow, ChangesPage, Database, GetRequest
 from replication.wire import render_document
 
@@ -60,10 +62,11 @@ def as_event(row: bytes, seq: Seq) -> bytes:
 class Feed:
     """One reader's walk along the feed: pages of rows, and where it stands."""
 
-    def __init__(self, stopping: threading.Event, database: Database, options: FeedOptions) -> None:
+    def __init__(self, stopping: threading.Event, database: Database, options: FeedOptions, share: Share) -> None:
         self._stopping = stopping
         self._database = database
         self._options = options
+        self._share = share
         self._left = options.limit
         self._seq = options.since
         self._pending = 0
@@ -190,12 +193,14 @@ class Feed:
     def _joined(self, pages: Iterator[tuple[ChangeRow, ...]]) -> Iterator[bytes]:
         separator = b""
         for page in pages:
-            yield separator + b",\n".join(self._render(page))
-            separator = b",\n"
+            for part in self._parts(page):
+                yield separator + b",\n".join(self._render(part))
+                separator = b",\n"
 
     def _dressed(self, pages: Iterator[tuple[ChangeRow, ...]], dress: Any) -> Iterator[bytes]:
         for page in pages:
-            yield b"".join(dress(text, row.seq) for text, row in zip(self._render(page), page, strict=True))
+            for part in self._parts(page):
+                yield b"".join(dress(text, row.seq) for text, row in zip(self._render(part), part, strict=True))
 
     def _end_object(self) -> bytes:
         return b'\n],\n"last_seq":%b,"pending":%d}\n' % (orjson.dumps(self._seq), self._pending)
@@ -205,6 +210,16 @@ class Feed:
             return [self._render_row(row) for row in rows]
         docs = self._fetch(rows)
         return [self._render_row(row)[:-1] + b',"doc":' + doc + b"}" for row, doc in zip(rows, docs, strict=True)]
+
+    def _parts(self, page: tuple[ChangeRow, ...]) -> Iterator[tuple[ChangeRow, ...]]:
+        """Yield a page in parts whose files fit into memory, which is taken for one part at a time."""
+        if not (self._options.include_docs and self._options.attachments):
+            yield page
+            return
+        stubs = self._database.bulk_get([GetRequest(row.id, row.leaves[0]) for row in page])
+        for part, weight in split(page, [weigh_found(found) for found in stubs]):
+            self._share.settle(weight * AS_JSON)
+            yield tuple(part)
 
     def _render_row(self, row: ChangeRow) -> bytes:
         leaves = row.leaves if self._options.all_leaves else row.leaves[:1]

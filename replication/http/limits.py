@@ -29,6 +29,9 @@ class Limits:
     max_uuids: int = 1000  # CouchDB's
     max_purge_docs: int = 100  # CouchDB's
     max_purge_revs: int = 1000  # CouchDB's
+    shared_memory: int = 256 * MIB  # of all requests together for large bodies and answers; small machines have 1 GiB
+    shared_wait_s: float = 2.0  # how long nothing may move before whoever came last is asked to come again
+    json_swell: int = 4  # a JSON body's text, its values, and what is stored of them, all at once
     max_feed_wait_s: float = 60.0  # CouchDB's changes_timeout
     max_query_s: float = 60.0  # of one _find
     min_body_rate: int = 100  # bytes a second a body must reach once its grace is over

@@ -1,0 +1,225 @@
+"""Memory is bounded over all requests together: large bodies take from one budget, and who finds none comes again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from replication.http import Limits
+from replication.http.budget import FREE_BYTES, STRIDE, Budget, MemoryShort
+from tests.replication.http.conftest import Client, Serve
+from tests.replication.http.test_command import serving
+from tests.replication.http.test_memory import read_rss_kb
+
+MIB = 1024 * 1024
+CROWD = 50
+BODY = 16 * MIB - 1024
+# 256 MiB of bodies, the server itself, and what the allocator has not given back yet.
+PEAK_KB = 330 * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_fifty_bodies_of_sixteen_megabytes_at_once_stay_within_the_budget(tmp_path: Path) -> None:
+    """800 MiB come at the same time: each is read whole in the end, and what the process holds stays flat."""
+    with serving("--dir", str(tmp_path)) as (process, url):
+        requests.put(url + "db", timeout=5).raise_for_status()
+        over = threading.Event()
+        watching = ThreadPoolExecutor(1).submit(watch_rss, process.pid, over)
+        with ThreadPoolExecutor(CROWD) as crowd:
+            refusals = sum(crowd.map(lambda _: ask(url), range(CROWD)))
+        over.set()
+        peak = watching.result()
+    print(f"peak {peak} KB, {refusals} times asked to come again")
+    assert peak < PEAK_KB
+
+
+def watch_rss(pid: int, over: threading.Event) -> int:
+    peak = 0
+    while not over.wait(0.02):
+        peak = max(peak, read_rss_kb(pid))
+    return peak
+
+
+def ask(url: str) -> int:
+    """Send one large question until it is answered; return how often the server asked to come again."""
+    body = b'{"selector":{"text":"' + b"x" * (BODY - 24) + b'"}}'
+    for refusals in range(200):
+        answer = requests.post(url + "db/_find", data=body, headers={"Content-Type": "application/json"}, timeout=120)
+        if answer.status_code == 200:
+            assert answer.json()["docs"] == []
+            return refusals
+        assert (answer.status_code, answer.json()["error"]) == (503, "service_unavailable")
+        assert answer.headers["Retry-After"].isdigit()
+        threading.Event().wait(0.2 + secrets.randbelow(300) / 1000)  # shorter than asked: the test is to press
+    raise AssertionError("never answered")
+
+
+@pytest.fixture
+def tight(serve: Serve) -> Client:
+    """A server with memory for two megabytes of bodies."""
+    return serve(Limits(shared_memory=2 * MIB, shared_wait_s=0.2))
+
+
+def hold(client: Client, size: int) -> socket.socket:
+    """Begin an attachment and stop in the middle: what was sent is held."""
+    head = f"PUT /db/held-{size}/f HTTP/1.1\r\nHost: x\r\nContent-Length: {2 * size}\r\n\r\n"
+    return client.raw(head.encode() + bytes(size))
+
+
+def wait_until_short(client: Client) -> Any:
+    """Ask for memory until there is none, and return the refusal."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        answer = client.call("PUT", secrets.token_hex(4) + "/f", data=bytes(MIB))
+        if answer.status_code == 503:
+            return answer
+        assert answer.status_code == 201
+    raise AssertionError("memory never ran short")
+
+
+def test_who_finds_no_memory_is_asked_to_come_again_and_small_requests_are_served(tight: Client) -> None:
+    """503 with Retry-After for a large body; reading and writing small documents goes on; it ends with the holder."""
+    holder = hold(tight, 2 * MIB - STRIDE // 2)
+    refused = wait_until_short(tight)
+
+    assert (refused.json()["error"], refused.headers["Retry-After"]) == ("service_unavailable", "5")
+    assert tight.put("small", n=1).startswith("1-")
+    assert tight.json("GET", "small")["n"] == 1
+    holder.close()
+    deadline = time.monotonic() + 20
+    while tight.call("PUT", secrets.token_hex(4) + "/f", data=bytes(MIB)).status_code != 201:
+        assert time.monotonic() < deadline
+
+
+def test_readers_of_files_take_from_the_same_memory(tight: Client) -> None:
+    """An attachment larger than what is left is not read, in any of the ways to ask for it."""
+    file = {"f": {"data": base64.b64encode(bytes(MIB)).decode(), "content_type": "a/b"}}
+    for n in range(2):
+        tight.json("PUT", f"doc-{n}/f", status=201, data=bytes(MIB))
+    assert len(file["f"]["data"]) > MIB
+    asked: list[tuple[str, str, Any]] = [
+        ("GET", "doc-0/f", None),
+        ("GET", "doc-0?attachments=true", None),
+        ("GET", "doc-0?open_revs=all&attachments=true", None),
+        ("POST", "_bulk_get?attachments=true", {"docs": [{"id": "doc-0"}]}),
+    ]
+    for method, path, body in asked:
+        assert tight.call(method, path, body).status_code == 200
+    holder = hold(tight, 2 * MIB - STRIDE // 2)
+    wait_until_short(tight)
+
+    for method, path, body in asked:
+        assert tight.call(method, path, body).status_code == 503, path
+    holder.close()
+
+
+def test_answers_are_whole_where_files_need_many_batches(tight: Client) -> None:
+    """More than fits at once comes in parts: `_bulk_get`, the feed and `_all_docs`, every byte of every file."""
+    data = [secrets.token_bytes(300_000) for _ in range(12)]
+    for n, content in enumerate(data):
+        tight.json("PUT", f"d{n:02}/f", status=201, data=content)
+    ids = [f"d{n:02}" for n in range(12)]
+    revs = {row["id"]: row["value"]["rev"] for row in tight.json("GET", "_all_docs")["rows"]}
+    asked = {"docs": [{"id": doc_id, "rev": revs[doc_id]} for doc_id in ids]}
+
+    got = tight.json("POST", "_bulk_get?attachments=true", asked)["results"]
+    feed = tight.json("GET", "_changes?include_docs=true&attachments=true")["results"]
+    rows = tight.json("GET", "_all_docs?include_docs=true&attachments=true")["rows"]
+    keyed = tight.json("POST", "_all_docs?include_docs=true&attachments=true", {"keys": ids[::-1]})["rows"]
+
+    expected = [base64.b64encode(content).decode() for content in data]
+    assert [row["docs"][0]["ok"]["_attachments"]["f"]["data"] for row in got] == expected
+    for found in (feed, rows, keyed[::-1]):
+        assert [row["doc"]["_attachments"]["f"]["data"] for row in found] == expected
+
+
+def test_waiting_feeds_hold_nothing(serve: Serve) -> None:
+    """Two hundred readers that wait take no memory from those that send."""
+    client = serve(Limits(shared_memory=MIB, shared_wait_s=0.2))
+    line = b"GET /db/_changes?feed=longpoll&since=now&timeout=20000 HTTP/1.1\r\nHost: x\r\n\r\n"
+    readers = [client.raw(line) for _ in range(200)]
+    try:
+        assert client.json("PUT", "doc/f", status=201, data=bytes(MIB))["ok"] is True
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def test_the_oldest_is_never_asked_to_give_way() -> None:
+    """Among requests that all hold something and want more, the youngest are refused and the oldest gets through."""
+    budget = Budget(10 * STRIDE, wait_s=0.1)
+    shares = [budget.open() for _ in range(5)]
+    for share in shares:
+        share.grow(2 * STRIDE)
+    outcome: dict[int, str] = {}
+
+    def want(share: Any) -> None:
+        try:
+            share.grow(4 * STRIDE)
+            outcome[share.age] = "served"
+        except MemoryShort:
+            outcome[share.age] = "refused"
+        share.close()
+
+    threads = [threading.Thread(target=want, args=(share,)) for share in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert outcome[1] == "served"
+    assert "refused" in outcome.values()
+    assert list(outcome.values()).count("served") >= 3
+    assert budget.held_bytes == 0
+
+
+def test_a_request_larger_than_everything_is_served_alone() -> None:
+    """Bounds of one request are `Limits`' business: the budget never makes an allowed one impossible."""
+    budget = Budget(2 * STRIDE, wait_s=0.05)
+    large, other = budget.open(), budget.open()
+    large.grow(100 * STRIDE)
+
+    assert budget.held_bytes == 2 * STRIDE
+    other.grow(FREE_BYTES)
+    with pytest.raises(MemoryShort):
+        other.grow(1)
+    large.close()
+    other.grow(1)
+    other.close()
+    other.close()
+    assert budget.held_bytes == 0
+
+
+def test_a_share_that_settles_gives_back_before_it_takes() -> None:
+    """A reader of many batches never waits with its hands full of the last one."""
+    budget = Budget(4 * STRIDE, wait_s=0.05)
+    share = budget.open()
+    for size in (4 * STRIDE, 3 * STRIDE, FREE_BYTES, 4 * STRIDE):
+        share.settle(size)
+        assert budget.held_bytes == (size if size > FREE_BYTES else 0)
+
+
+def test_a_refused_body_leaves_nothing_stored(tight: Client) -> None:
+    """The whole batch or none of it."""
+    holder = hold(tight, 2 * MIB - STRIDE // 2)
+    wait_until_short(tight)
+    count = tight.json("GET")["doc_count"]
+    docs = {"docs": [{"_id": f"big-{n}", "text": "x" * 50_000} for n in range(20)]}
+
+    refused = tight.call("POST", "_bulk_docs", data=json.dumps(docs), headers={"Content-Type": "application/json"})
+
+    assert refused.status_code == 503
+    assert tight.json("GET")["doc_count"] == count
+    holder.close()
