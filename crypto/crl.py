@@ -131,11 +131,21 @@ def parse_crl(der: bytes) -> Crl:
 
 
 def is_issued_by(crl: Crl, issuer: x509.Certificate) -> bool:
-    """Say whether `issuer`'s name is on the CRL and its key signed it."""
+    """Say whether `issuer`'s name is on the CRL, its key signed it, and that key is meant to sign CRLs."""
     key = issuer.public_key()
+    if not may_sign_crls(issuer):
+        return False
     if crl.issuer != issuer.subject.public_bytes() or not isinstance(key, ec.EllipticCurvePublicKey):
         return False
     return crl.entries.is_signature_valid(key)
+
+
+def may_sign_crls(issuer: x509.Certificate) -> bool:
+    """Say whether a certificate's key usage allows cRLSign (RFC 5280 §4.2.1.3); one without key usage allows it."""
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def verify_crl(crl: Crl, issuer: x509.Certificate) -> Crl:
