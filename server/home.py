@@ -5,10 +5,12 @@
     DIR/keys/ca.key       the unit's CA key, PKCS #8 PEM, 0600, encrypted if TRAM_CA_PASSPHRASE was set at `init`
     DIR/keys/ca.token     instead of ca.key: the URI of the PKCS#11 token that holds it (`server.pki.token`)
     DIR/keys/ca-….key     the CA's next key during a rollover, and its earlier ones (`server.pki.generations`)
+    DIR/keys/age.key      the key bundles for this node are sealed to, as age-keygen writes it, 0600 (`server.bundles`)
     DIR/certs/node.pem    the node's certificate
     DIR/certs/chain.pem   the unit's CA certificate first, then its issuers up to the root
     DIR/certs/anchors.pem the roots this node trusts
     DIR/store/            embedded databases (SQLite engine only)
+    DIR/relay/            closed bundles for other nodes, to be carried on
     DIR/node.db           what does not replicate: enrolment requests, sessions, codes, quarantine (`server.nodedb`)
     DIR/readmodel.db      computed from the store; can be deleted (`server.readmodel`)
 

@@ -20,11 +20,22 @@ Wants = Callable[[DocId], bool]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The packed documents that stand after `since` and up to `until`; none for a stretch that held nothing wanted."""
+    """The packed documents that stand after `since` and up to `until`; none for a stretch that held nothing wanted.
+
+    `places` is where each of them stands; empty where they have no place in a feed.
+    """
 
     records: tuple[bytes, ...]
     since: Seq
     until: Seq
+    places: tuple[Seq, ...] = ()
+
+    def first_half(self) -> Stretch | None:
+        """Return the first half of the documents, up to the last of them; None for one document or none."""
+        half = len(self.records) // 2
+        if not half or not self.places:
+            return None
+        return Stretch(self.records[:half], self.since, self.places[half - 1], self.places[:half])
 
     @property
     def size(self) -> int:
@@ -51,17 +62,19 @@ def read_stretches(database: Database, since: Seq, end: Seq, wants: Wants = lamb
     cannot be read now: a hole would look like the whole.
     """
     records: list[bytes] = []
+    places: list[Seq] = []
     size, begin, reached = 0, since, since
     for rows in read_ids(database, since, end):
         wanted = [row for row in rows if wants(row.id)]
         for row, doc in _read(database, wanted):
             record = pack_document(doc)
             if records and size + len(record) > FRAME_BYTES:
-                yield Stretch(tuple(records), begin, reached)
-                records, size, begin = [], 0, reached
+                yield Stretch(tuple(records), begin, reached, tuple(places))
+                records, places, size, begin = [], [], 0, reached
             records.append(record)
+            places.append(row.seq)
             size, reached = size + len(record), row.seq
-    yield Stretch(tuple(records), begin, end)
+    yield Stretch(tuple(records), begin, end, tuple(places))
 
 
 def read_documents(database: Database, ids: Sequence[DocId]) -> Iterator[Doc]:

@@ -123,6 +123,11 @@ class BundleWriter:
         """Bytes written so far, in all parts."""
         return sum(part.size for part in self._done) + (self._part.size if self._part else 0)
 
+    @property
+    def left(self) -> int:
+        """Bytes that may still be written, manifests counted."""
+        return max(0, self._limit_bytes - self.size - _CLOSING_BYTES - self._extra_bytes)
+
     def add(self, section: str, database: str, stretch: Stretch) -> bool:
         """Write a stretch as a frame; False, and nothing written, if it does not fit into `limit_bytes` any more.
 

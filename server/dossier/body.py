@@ -32,6 +32,7 @@ CONTENT_ID = r"sha256-[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
 THUMBPRINT = r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
 NONCE = r"[A-Za-z0-9_-]{21}[AQgw]"
 UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+AGE_RECIPIENT = r"age1[02-9ac-hj-np-z]{58}"
 FIELD_ID = r"[a-z][a-z0-9_]{0,63}"
 
 MAX_FILE_BYTES = 32 * 1024 * 1024  # an A4 scan takes 0.3 MB; a manifest of 1024 chunks stays under 50 KB
@@ -87,6 +88,15 @@ BODIES: Final[dict[str, Check]] = {
     "unit.described": members(
         {"code": unit_code, "name": _name, "tier": one_of("commune", "district", "province"), "from": time},
         {"parent": unit_code, "until": time},
+    ),
+    # To whom bundles for the unit, or for anybody in its branch, are sealed (docs/formats/bundle.md).
+    "unit.key_published": members(
+        {
+            "recipient": matching(AGE_RECIPIENT, "an age recipient, age1…"),
+            "use": one_of("node", "recovery"),
+            "from": time,
+        },
+        {"until": time},
     ),
     "role.granted": members(
         {"subject": subject, "name": _name, "role": one_of("official", "leader", "helper", "admin"), "from": time},

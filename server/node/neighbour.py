@@ -73,10 +73,15 @@ class Tokens:
             return {"Authorization": f"Bearer {self._token}"}
 
 
+Ask = Callable[[str, str, Any], Any]  # (method, path, JSON value or None) → JSON; raises as `fetch_acquaintance`
+Also = Callable[[Acquaintance, Ask], None]
+
+
 class Meeting:
     """Meets one neighbour at `url`, again and again; remembers who it was. Bytes count into `traffic`.
 
-    `ours` names the databases we hold of the branch shared with a unit; those the neighbour lacks are made there.
+    `ours` names the databases we hold of the branch shared with a unit; those the neighbour lacks are made there. `also`
+    is called on the same connection each time, with who was met and a way to ask it.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Meeting:
         ours: Callable[[str], Iterable[str]],
         traffic: Traffic | None = None,
         tls: ssl.SSLContext | None = None,
+        also: Also = lambda _there, _ask: None,
     ) -> None:
         self.url = url
         self.traffic = traffic or Traffic()
@@ -97,6 +103,7 @@ class Meeting:
         self._chain = chain
         self._clock = clock
         self._ours = ours
+        self._also = also
         self._known: tuple[str, str, str, timedelta] | None = None
 
     def fetch_acquaintance(self) -> tuple[Acquaintance, Tokens]:
@@ -109,7 +116,11 @@ class Meeting:
         endpoint = Endpoint(self.url, tls=self.tls, options=options, traffic=self.traffic)
         try:
             endpoint.connect()
-            return self._meet(endpoint)
+            there, tokens = self._meet(endpoint)
+            self._also(
+                there, lambda method, target, value: _call(endpoint, method, target, value, headers=tokens.headers())
+            )
+            return there, tokens
         finally:
             endpoint.close()
 

@@ -17,7 +17,7 @@ from server.node.clock import NodeClock
 from server.node.links import Links, Neighbour
 from server.node.linkstatus import LinkStatus, build_status
 from server.node.localtime import OfficeClock
-from server.node.neighbour import Meeting
+from server.node.neighbour import Also, Meeting
 from server.node.neighbourlink import NeighbourLink
 from server.node.pairing import Pairing
 from server.node.refusals import Refusals
@@ -52,9 +52,15 @@ class Sync:
         self._office = OfficeClock(clock)
         self._db = db
         self.refusals = Refusals(db)
+        self.on_met: Also = lambda _there, _ask: None
         self._running: dict[str, NeighbourLink] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def pairing(self) -> Pairing:
+        """Which databases this node shares with whom; the same over a link and on a stick."""
+        return self._pairing
 
     def start(self) -> None:
         """Run every link that is not paused, and follow what `tram link` changes."""
@@ -125,6 +131,7 @@ class Sync:
             ours=self._pairing.shared,
             traffic=Traffic(),
             tls=self._tls(neighbour),
+            also=lambda there, ask: self.on_met(there, ask),
         )
         return NeighbourLink(
             neighbour,

@@ -211,6 +211,11 @@ class Queries:
         )
         return tuple(FileUse(*row) for row in self._tables.rows(sql, (sha256,)))
 
+    def awaited_chunks(self, database: str, limit: int) -> tuple[str, ...]:
+        """Return ids of chunks that files in this database (`f-…`) are waiting for, at most `limit`."""
+        sql = "SELECT DISTINCT chunk FROM awaited WHERE database = ? ORDER BY manifest LIMIT ?"
+        return tuple(row[0] for row in self._tables.rows(sql, (database, limit)))
+
     def awaiting_receipt(self, unit: str) -> tuple[str, ...]:
         """Return the streams of a unit that have a filing without a receipt."""
         rows = self._tables.rows("SELECT stream FROM dossiers WHERE unit = ? AND unreceipted > 0", (unit,))
