@@ -14,6 +14,7 @@ from flask import Blueprint, Flask
 
 from replication.http import protocol_blueprint
 from server.api.authorities import authorities_blueprint
+from server.api.bundles import bundles_blueprint
 from server.api.dossiers import dossiers_blueprint
 from server.api.enrolments import enrolments_blueprint
 from server.api.errors import register_errors
@@ -49,6 +50,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
         dossiers_blueprint(node, speakers),
         events_blueprint(node, speakers),
         roles_blueprint(node, speakers),
+        bundles_blueprint(node, speakers),
         session_blueprint(node, speakers, sessions),
     ):
         api.register_blueprint(blueprint)

@@ -12,6 +12,7 @@ from types import FrameType
 
 from replication.replicator import Figures, Progress
 from server.api import create_app
+from server.bundles import online
 from server.cli.common import Commands, add_home, open_node
 from server.errors import Refused
 from server.home import Home
@@ -70,6 +71,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _sync(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
+        online.attach(node)
         names = [arguments.link] if arguments.link else [link.name for link in node.links.all() if not link.paused]
         if not names:
             raise Refused("no_link", f"this node has no neighbours; add one with: tram link add {arguments.home} …")

@@ -80,8 +80,8 @@ Also = Callable[[Acquaintance, Ask], None]
 class Meeting:
     """Meets one neighbour at `url`, again and again; remembers who it was. Bytes count into `traffic`.
 
-    `ours` names the databases we hold of the branch shared with a unit; those the neighbour lacks are made there. `also`
-    is called on the same connection each time, with who was met and a way to ask it.
+    `ours` names the databases we hold of the branch shared with a unit; those the neighbour lacks are made there.
+    `also` is called on the same connection each time, with who was met and a way to ask it.
     """
 
     def __init__(

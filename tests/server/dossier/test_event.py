@@ -57,6 +57,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "unit.described": {"code": "H41.12.03", "name": "Xã Mẫu Sơn", "tier": "commune", "from": TIME, "parent": "H41.12"},
     "dossier.act_reviewed": {"of": ID, "decision": "adopted", "reason": "Đã đối chiếu sổ"},
     "role.confirmed": {"of": ID, "subject": CITIZEN},
+    "unit.key_published": {"recipient": "age1" + "q" * 58, "use": "node", "from": TIME},
     "role.granted": {"subject": CITIZEN, "name": "Lò Văn Páo", "role": "helper", "from": TIME, "until": TIME},
     "role.revoked": {"subject": CITIZEN, "role": "helper", "reason": "Thôi việc"},
     "ca.approved": {"unit": "H41.12.03", "name": "Xã Bản Díu", "thumbprint": "A" * 43, "generation": 2},
