@@ -22,6 +22,7 @@ from server.api.events import events_blueprint
 from server.api.files import files_blueprint
 from server.api.headers import register_headers
 from server.api.identity import identity_blueprint
+from server.api.metrics import register_metrics
 from server.api.roles import roles_blueprint
 from server.api.session import session_blueprint
 from server.api.sessions import Sessions
@@ -56,6 +57,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
         api.register_blueprint(blueprint)
     app.register_blueprint(api)
     app.register_blueprint(protocol_blueprint(node.access), url_prefix="/db")
+    register_metrics(app, node, speakers)
     _register_desk(app, node)
     app.register_blueprint(static_blueprint(pwa))
     return app

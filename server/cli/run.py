@@ -10,10 +10,11 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from replication.replicator import Figures, Progress
+from replication.replicator import Figures
 from server.api import create_app
 from server.bundles import online
 from server.cli.common import Commands, add_home, open_node
+from server.cli.progress import ProgressLine, explain_line
 from server.errors import Refused
 from server.home import Home
 from server.node.assembly import Node
@@ -77,7 +78,12 @@ def _sync(arguments: argparse.Namespace) -> int:
             raise Refused("no_link", f"this node has no neighbours; add one with: tram link add {arguments.home} …")
         if arguments.once:
             for name in names:
-                _print_figures(name, node.sync.run_once(name, _print_progress))
+                line = ProgressLine(name)
+                try:
+                    figures = node.sync.run_once(name, line)
+                finally:
+                    line.end()
+                _print_figures(name, figures)
             node.model.follower.catch_up()
             return 0
         return _follow(node)
@@ -88,27 +94,21 @@ def _follow(node: Node) -> int:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     node.sync.start()
+    lines: dict[str, ProgressLine] = {}
     try:
-        while not ended.wait(3):
+        while not ended.wait(1):
             for status in node.sync.status():
-                _print_progress(list(status.progress))
+                name = status.neighbour.name
+                line = lines.setdefault(name, ProgressLine(name))
+                if status.running:
+                    line(status.progress)
+                elif status.last_error:
+                    line.say(explain_line(status.last_error))
     except KeyboardInterrupt:
         print("stopping", file=sys.stderr)
     finally:
         node.sync.stop()
     return 0
-
-
-def _print_progress(progress: list[Progress]) -> None:
-    for each in progress:
-        if each.queued_docs or each.last_error:
-            error = f", {each.last_error}" if each.last_error else ""
-            print(
-                f"{each.label}: {each.state}, {each.docs_written} written, {each.queued_docs} to go,"
-                f" {each.rate_bps} bit/s{error}",
-                file=sys.stderr,
-                flush=True,
-            )
 
 
 def _print_figures(name: str, figures: Figures) -> None:

@@ -51,7 +51,8 @@ class _Batch:
 
 
 class Intake:
-    """The door of one node. Safe from several threads. `on_stored` is told the database after each durable write."""
+    """The door of one node. Safe from several threads. `on_stored` is told the database after each durable write,
+    `on_judged` the results of each batch."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Intake:
         clock: NodeClock,
         log: EventLog | None = None,
         on_stored: Callable[[str], None] = lambda _: None,
+        on_judged: Callable[[Sequence[WriteResult]], None] = lambda _: None,
     ) -> None:
         self._unit = unit
         self._store = store
@@ -73,6 +75,7 @@ class Intake:
         self._clock = clock
         self._log: EventLog = log or NoLog()
         self._on_stored = on_stored
+        self._on_judged = on_judged
 
     def admit(self, database_name: str, docs: Sequence[Doc], *, source: Source) -> list[WriteResult]:
         """Return one result per document, in order: its revision once it is durably stored, or `Forbidden` with a
@@ -93,7 +96,9 @@ class Intake:
         self._write(batch, list(batch.docs))
         if batch.satisfied:
             self._offer_again(database_name, batch.satisfied)
-        return [batch.results[i] for i in range(len(docs))]
+        results = [batch.results[i] for i in range(len(docs))]
+        self._on_judged(results)
+        return results
 
     # Stages, in the order of `admit`
 

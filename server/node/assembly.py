@@ -35,6 +35,7 @@ from server.log.key import open_log_key
 from server.log.log import NodeLog
 from server.log.proofs import Proofs
 from server.log.publishing import Publisher
+from server.metrics.counting import IntakeCounts
 from server.minefeed import MineFeed
 from server.node.clock import NodeClock, system_now
 from server.node.links import PARENT, Links, Neighbour
@@ -83,6 +84,7 @@ class Node:
         self.model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
         self.log = NodeLog(self.db, self.store, open_log_key(home, self.clock.now()))
         self.proofs = Proofs(self.db, self.store, self.directory, self.log)
+        self.intake_counts = IntakeCounts()
         self.intake = Intake(
             unit=home.unit,
             store=self.store,
@@ -92,6 +94,7 @@ class Node:
             clock=self.clock,
             log=self.log,
             on_stored=self._stored,
+            on_judged=self.intake_counts.note,
         )
         self.copier = CredentialCopier(
             store=self.store,

@@ -61,6 +61,7 @@ class LinkStatus:
     clock_offset_s: int = 0
     audit: Audit | None = None
     there_name: str = ""
+    cuts: int = 0
 
     @property
     def state(self) -> str:
@@ -101,6 +102,7 @@ def build_status(link: NeighbourLink, store: Store, *, changed: tuple[str, str] 
         clock_offset_s=int(facts.get("clock_offset_s", "0")),
         audit=parse_audit(facts),
         there_name=facts.get("name", ""),
+        cuts=link.cuts,
     )
 
 

@@ -89,6 +89,12 @@ class NeighbourLink:
         link = self._link
         return tuple(link.progress()) if link is not None else ()
 
+    @property
+    def cuts(self) -> int:
+        """Return how often the connection broke in the present run."""
+        link = self._link
+        return link.figures().cuts if link is not None else 0
+
     def pairs(self) -> list[tuple[Pair, Progress]]:
         """Return the pairs of the present run with how they stand."""
         link = self._link

@@ -1,0 +1,117 @@
+"""What is read when somebody asks: links, store, dossiers, quarantine, memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from replication.store import Store
+from server.dossier.states import STATUSES
+from server.node.linkstatus import LinkStatus
+from server.node.sync import Sync
+from server.nodedb import NodeDb
+from server.readmodel.queries import Queries
+
+STATES = ("idle", "working", "held", "down", "paused")
+
+
+class LinkCollector(Collector):
+    """How each link stands. Bytes are those on the sockets since local midnight."""
+
+    def __init__(self, sync: Sync) -> None:
+        self._sync = sync
+
+    def collect(self) -> Iterator[Metric]:
+        links = self._sync.status()
+        yield self._states(links)
+        yield self._by_kind(
+            "tram_link_bytes_today", "Bytes on the link's sockets since local midnight, both ways.", links, "used_today"
+        )
+        yield self._by_kind("tram_link_queued_documents", "Documents not yet over there.", links, "queued_docs")
+        yield self._by_kind("tram_link_queued_bytes", "What those will take, estimated.", links, "queued_bytes")
+        last = GaugeMetricFamily(
+            "tram_link_last_success_timestamp_seconds", "When a document was last acknowledged.", labels=["link"]
+        )
+        gauges = {
+            "rate_bps": ("tram_link_rate_bits_per_second", "Measured acknowledged rate."),
+            "dossiers_to_go": ("tram_link_dossiers_queued", "Dossiers with events not acknowledged over there."),
+            "refusals": ("tram_link_refused_documents", "Documents one side refuses and the other keeps."),
+            "clock_offset_s": ("tram_link_clock_offset_seconds", "How far the neighbour's clock is ahead."),
+        }
+        families = {name: GaugeMetricFamily(metric, words, labels=["link"]) for name, (metric, words) in gauges.items()}
+        cuts = CounterMetricFamily("tram_link_cuts", "Connections that broke in the present run.", labels=["link"])
+        for link in links:
+            label = [link.neighbour.name]
+            if link.last_success:
+                last.add_metric(label, datetime.fromisoformat(link.last_success).timestamp())
+            for name, family in families.items():
+                family.add_metric(label, getattr(link, name))
+            cuts.add_metric(label, link.cuts)
+        yield last
+        yield from families.values()
+        yield cuts
+
+    @staticmethod
+    def _states(links: list[LinkStatus]) -> Metric:
+        family = GaugeMetricFamily("tram_link_state", "1 for the state a link is in.", labels=["link", "state"])
+        for link in links:
+            for state in STATES:
+                family.add_metric([link.neighbour.name, state], float(link.state == state))
+        return family
+
+    @staticmethod
+    def _by_kind(name: str, words: str, links: list[LinkStatus], member: str) -> Metric:
+        family = GaugeMetricFamily(name, words, labels=["link", "kind"])
+        for link in links:
+            for kind in link.kinds:
+                value = getattr(kind, member)
+                if value is not None:
+                    family.add_metric([link.neighbour.name, kind.kind.value], value)
+        return family
+
+
+class NodeCollector(Collector):
+    """What a node holds and waits for."""
+
+    def __init__(self, unit: str, home: Path, store: Store, queries: Queries, db: NodeDb) -> None:
+        self._unit = unit
+        self._home = home
+        self._store = store
+        self._queries = queries
+        self._db = db
+
+    def collect(self) -> Iterator[Metric]:
+        documents = GaugeMetricFamily("tram_store_documents", "Documents in a database.", labels=["database"])
+        for name in self._store.names():
+            documents.add_metric([name], self._store.open(name).info().doc_count)
+        yield documents
+        size = sum(path.stat().st_size for path in self._home.rglob("*") if path.is_file())
+        yield GaugeMetricFamily("tram_home_bytes", "Size of all files of the node's home.", value=size)
+        dossiers = GaugeMetricFamily("tram_dossiers", "Dossiers by state, of this unit and below.", labels=["status"])
+        for status, count in sorted(self._queries.counts(self._unit).items()):
+            dossiers.add_metric([STATUSES[status].name.en if status in STATUSES else str(status)], count)
+        yield dossiers
+        waiting = len(self._queries.awaiting_receipt(self._unit))
+        yield GaugeMetricFamily("tram_receipts_waiting", "Filings of this unit without a receipt.", value=waiting)
+        held = GaugeMetricFamily("tram_quarantine_documents", "Refused documents kept as evidence.", labels=["code"])
+        for row in self._db.rows("SELECT code, count(*) AS n FROM quarantine GROUP BY code"):
+            held.add_metric([row["code"]], row["n"])
+        yield held
+        yield from _memory()
+
+
+def _memory() -> Iterator[Metric]:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    yield GaugeMetricFamily("tram_process_peak_memory_bytes", "The most memory the process has held.", value=peak)
+    statm = Path("/proc/self/statm")  # Linux alone has it
+    if statm.exists():
+        pages = int(statm.read_text(encoding="ascii").split()[1])
+        yield GaugeMetricFamily(
+            "tram_process_memory_bytes", "Memory the process holds.", value=pages * resource.getpagesize()
+        )
