@@ -148,7 +148,8 @@ def key_pool() -> Callable[[], Any]:
 @pytest.fixture(scope="session")
 def ca_keys() -> dict[str, Any]:
     """One CA key per unit for the whole run."""
-    return {unit: keys.generate_p256() for unit in (PROVINCE, DISTRICT, COMMUNE, "H41.12.04", "H41.13", "H41.03", "H41.12.03.07")}
+    others = ("H41.12.04", "H41.13", "H41.03", "H41.12.03.07")
+    return {unit: keys.generate_p256() for unit in (PROVINCE, DISTRICT, COMMUNE, *others)}
 
 
 @pytest.fixture(scope="session")
