@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from replication.attached import decode_attachment
-from replication.document import Attachment, Doc, DocId, Rev
+from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.errors import StoreError
 from replication.jsontext import parse_json
-from replication.store import ZERO, ChangeRow, Database, GetRequest
+from replication.store import ZERO, ChangeRow, ChangesPage, Database, GetRequest
 
 PAGE_ROWS = 500
 Node = tuple[DocId, Rev]
@@ -26,12 +26,13 @@ class NotEqual(StoreError):
 
 def read_pages(database: Database) -> Iterator[tuple[Sequence[ChangeRow], int]]:
     """Yield the feed in pages, each with how many rows are left behind it."""
-    since = ZERO
-    while True:
-        page = database.changes(since, limit=PAGE_ROWS)
-        if not page.rows:
-            return
-        yield page.rows, page.pending
+    return ((page.rows, page.pending) for page in read_feed(database, ZERO))
+
+
+def read_feed(database: Database, since: Seq) -> Iterator[ChangesPage]:
+    """Yield the feed after `since` in pages, until there is no more."""
+    while (page := database.changes(since, limit=PAGE_ROWS)).rows:
+        yield page
         since = page.last_seq
 
 
@@ -48,7 +49,7 @@ def compare_feeds(source: Database, target: Database, report: Callable[[int, int
     """
     documents = leaves = 0
     for rows, left in read_pages(source):
-        leaves += _compare_page(source, target, rows)
+        leaves += compare_page(source, target, rows)
         documents += len(rows)
         report(documents, left)
     there = 0
@@ -61,7 +62,9 @@ def compare_feeds(source: Database, target: Database, report: Callable[[int, int
     return leaves
 
 
-def _compare_page(source: Database, target: Database, rows: Sequence[ChangeRow]) -> int:
+def compare_page(source: Database, target: Database, rows: Sequence[ChangeRow]) -> int:
+    """Return how many leaves a page of the source's feed names, after finding each that is still there equal to its
+    twin. Raises `NotEqual`."""
     nodes = [(row.id, rev) for row in rows for rev in row.leaves]
     ours, theirs = read_stubs(source, nodes), read_stubs(target, nodes)
     for row in rows:
@@ -109,6 +112,14 @@ def _differ(target: Database, doc_id: DocId, rev: Rev, what: str) -> NotEqual:
         f"{target.name}, document {doc_id!r}, revision {rev}: {what}; stop whatever writes to the source and move it"
         " again, into an empty store if the target held other documents"
     )
+
+
+def find_unknown(database: Database, other: Database) -> DocId | None:
+    """Return a document of `database` of which `other` does not know every leaf, None if there is none."""
+    for rows, _ in read_pages(database):
+        for doc_id in other.revs_diff({row.id: row.leaves for row in rows}):
+            return doc_id
+    return None
 
 
 def count_lost_bodies(source: Database, target: Database, docs: Sequence[Doc]) -> int:

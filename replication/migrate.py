@@ -25,16 +25,18 @@ from typing import Literal
 from replication.comparing import (
     NotEqual,
     compare_feeds,
+    compare_page,
     count_lost_bodies,
     list_ancestors,
+    read_feed,
     read_pages,
     read_stubs,
 )
-from replication.document import Doc, DocId, Rev
-from replication.errors import DatabaseExists, MissingStub
-from replication.store import ChangeRow, Database, GetRequest, Store, WriteResult
+from replication.document import Doc, DocId, Rev, Seq
+from replication.errors import DatabaseExists, MissingStub, NotFound
+from replication.store import ZERO, ChangeRow, Database, GetRequest, Store, WriteResult
 
-__all__ = ["Figures", "NotEqual", "Progress", "migrate"]
+__all__ = ["Figures", "NotEqual", "Progress", "Saving", "migrate"]
 
 BATCH_BYTES = 8 * 1024 * 1024
 # Longer paths than the source's limit exist, where it was lowered and nothing written since: they must not be cut.
@@ -46,7 +48,7 @@ class Progress:
     """How far one database is: documents done in this phase, and how many rows of the feed are left."""
 
     database: str
-    phase: Literal["moving", "comparing"]
+    phase: Literal["moving", "comparing", "saving"]
     done: int
     left: int
 
@@ -92,6 +94,50 @@ def migrate(
         # Last, because CouchDB shows paths only as far as its limit goes.
         copy.set_revs_limit(origin.revs_limit())
     return figures
+
+
+class Saving:
+    """Copies every database of `source`, which may be written to meanwhile, into the empty `target`.
+
+    `run` takes what has come since the last time, up to the ends of the feeds as they are then: once at leisure, and
+    once more, which is short, while nobody writes. Each page is compared as soon as it is there; a document edited in
+    between comes again, later in the feed. A database deleted meanwhile is left out.
+    """
+
+    def __init__(self, source: Store, target: Store, progress: Callable[[Progress], None]) -> None:
+        self._source, self._target, self._progress = source, target, progress
+        self._since: dict[str, Seq] = {}
+
+    def run(self) -> Figures:
+        """Return what this call copied. Raises as `migrate`."""
+        figures = Figures()
+        names = self._source.names()
+        for name in names:
+            try:
+                figures += self._save(name)
+            except NotFound:
+                if name in self._source.names():
+                    raise
+        for name in set(self._target.names()) - set(names):
+            self._target.delete(name)
+        return figures
+
+    def _save(self, name: str) -> Figures:
+        origin = self._source.open(name)
+        copy = self._target.open(name) if name in self._since else self._target.create(name)
+        copy.set_revs_limit(NO_LIMIT)
+        figures = Figures(databases=1)
+        since = self._since.setdefault(name, ZERO)
+        for page in read_feed(origin, since):
+            figures += _Page(origin, copy, page.rows).move()
+            figures += Figures(leaves=compare_page(origin, copy, page.rows))
+            self._since[name] = page.last_seq
+            self._progress(Progress(name, "saving", figures.documents, page.pending))
+            if not page.pending:
+                break  # the end of the feed as it was: who writes all the time would never let us go
+        figures += _move_settings(origin, copy, lambda local_id: False)
+        copy.set_revs_limit(origin.revs_limit())
+        return figures
 
 
 def _move_documents(source: Database, target: Database, progress: Callable[[Progress], None]) -> Figures:

@@ -109,6 +109,13 @@ class MineFeed:
         return True
 
 
+def renew_epoch(db: NodeDb) -> None:
+    """Have every seq told so far answered from the start: after a restore it may name an entry that is gone."""
+    db.ensure(SCHEMA)
+    with db.transaction() as connection:
+        connection.execute("UPDATE mine_meta SET epoch = ?", (secrets.token_hex(4),))
+
+
 def visible(dossier: Dossier, events: Iterable[HeldEvent]) -> Iterator[tuple[str, HeldEvent]]:
     """Yield (subject, event) for everybody who may see an event of this dossier."""
     held = list(events)

@@ -15,11 +15,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from replication.comparing import read_pages
+from replication.comparing import find_unknown
 from replication.couch import CouchStore
 from replication.errors import NotFound
 from replication.migrate import Figures, Progress, migrate
-from replication.store import Database, Store
+from replication.store import Store
 from server.cli.common import Commands, add_home, open_node
 from server.engine import open_engine
 from server.errors import Refused
@@ -94,16 +94,8 @@ def _refuse_foreign(source: Store, target: Store) -> None:
     for name in target.names():
         if name not in known:
             raise Refused("not_empty", f"database {name} there is not this node's: choose an empty place or a --prefix")
-        if (stranger := _find_unknown(target.open(name), source.open(name))) is not None:
+        if (stranger := find_unknown(target.open(name), source.open(name))) is not None:
             raise Refused("not_empty", f"{name} there holds {stranger}, which this node does not: choose another place")
-
-
-def _find_unknown(database: Database, other: Database) -> str | None:
-    """Return a document of `database` of which `other` does not know every leaf, None if there is none."""
-    for rows, _ in read_pages(database):
-        for doc_id in other.revs_diff({row.id: row.leaves for row in rows}):
-            return doc_id
-    return None
 
 
 def _verify(home: Home, engine: Engine, target: Store) -> None:
@@ -167,7 +159,7 @@ def _forget(home: Home) -> int:
         ours = [name for name in before.names() if name in kept]
         others = [name for name in before.names() if name not in kept]
         for name in ours:
-            if (unknown := _find_unknown(before.open(name), present.open(name))) is not None:
+            if (unknown := find_unknown(before.open(name), present.open(name))) is not None:
                 raise Refused(
                     "not_moved", f"{unknown} in the old {name} is not in the present store: nothing was removed"
                 )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from replication.comparing import compare_feeds, find_unknown
 from replication.couch import CouchStore
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.errors import Unavailable
-from replication.migrate import Figures, NotEqual, Progress, migrate
+from replication.migrate import Figures, NotEqual, Progress, Saving, migrate
 from replication.sqlite import SqliteStore
 from replication.store import Database, Store, WriteResult
 
@@ -187,3 +189,46 @@ def test_paths_longer_than_the_limit_are_not_cut(stores: tuple[Store, Store]) ->
     assert copy.revs_limit() == 2
     copy.set_revs_limit(9)
     assert copy.get(A).path == shown
+
+
+def test_a_store_is_saved_whole_while_others_write_to_it(stores: tuple[Store, Store]) -> None:
+    """Edits, deletions and conflicts arrive all the while: the copy holds all that was there when it began, and nothing
+    that never was."""
+    source, target = stores
+    fill(source)
+    db = source.open("u-h41")
+    held_before = {row.id: set(row.leaves) for row in db.changes().rows}
+    stop, begun = threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            put(db, build(f"new-{number}", "1-x"))
+            if number < 5:
+                put(db, build("chain", f"2-{number:032x}", "a", body=b'{"n":0}'))
+            begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert begun.wait(20)
+    saving = Saving(source, target, lambda progress: None)
+    figures = saving.run()
+    held_then = {row.id for row in target.open("u-h41").changes().rows}
+    stop.set()
+    writer.join()
+
+    assert (figures.databases, target.names()) == (3, source.names())
+    copy = target.open("u-h41")
+    held = {row.id: set(row.leaves) for row in copy.changes().rows}
+    assert all(leaves <= held[doc_id] for doc_id, leaves in held_before.items())
+    assert find_unknown(copy, db) is None
+    assert compare_feeds(source.open("f-h41"), target.open("f-h41"), lambda done, left: None) == 40
+    assert (copy.revs_limit(), copy.security()) == (db.revs_limit(), db.security())
+
+    source.delete("empty")
+    rest = saving.run()
+
+    assert rest.documents <= db.info().doc_count + db.info().doc_del_count - len(held_then) + 2
+    assert compare_feeds(db, copy, lambda done, left: None) >= len(held)
+    assert target.names() == source.names()
