@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Protocol
 
 from server.api.speaker import Speaker
 from server.api.statements import Subject, build_statement, review_statement
@@ -19,9 +20,10 @@ from server.dossier.dossier import Dossier
 from server.dossier.due import compute_due
 from server.dossier.event import EventId, StoredEvent, build_event, event_id, is_dossier_stream, parse_event
 from server.dossier.fold import fold
+from server.dossier.rules import IRREVERSIBLE
 from server.dossier.states import Text
 from server.dossier.times import format_time
-from server.errors import Clash, NotAllowed, Refused
+from server.errors import Clash, NotAllowed, NotReady, Refused
 from server.node.assembly import Node
 from server.readmodel.model import Story
 
@@ -42,6 +44,23 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "dossier.act_reviewed": ("of", "decision", "reason"),
 }
 WITH_FILES: Final = frozenset({"dossier.submitted", "dossier.supplemented", "dossier.resolved"})
+
+
+class Worth(Protocol):
+    """What revocation lists are worth at an instant; `reason` says why not, and what to do."""
+
+    @property
+    def provisional(self) -> bool: ...
+    @property
+    def reason(self) -> Text | None: ...
+
+
+class Trust(Protocol):
+    """What drafts ask of `server.trust.TrustState`."""
+
+    def freshness(self, database: str, at: datetime) -> Worth:
+        """Return what the revocation lists that `database` holds are worth at `at`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,7 @@ def draft_event(node: Node, speaker: Speaker, stream: str, type: str, fields: Ma
     if type == "dossier.submitted":
         return _draft_submission(node, speaker, stream, fields)
     story = node.model.story(stream)
+    check_trust(node, story.row.database, type)
     body = _body(type, fields)
     if type == "dossier.accepted":
         body |= _acceptance(node, story.dossier, fields)
@@ -191,6 +211,27 @@ def _check_counts(node: Node, speaker: Speaker, story: Story, event: dict[str, A
     entry = next(each for each in dossier.timeline if each.id == stored.id)
     if entry.state == "not_applied" and entry.reason is not None:
         raise Clash(f"{entry.reason.vi} / {entry.reason.en}")
+
+
+def check_trust(node: Node, database: str, type: str) -> None:
+    """Raise `NotReady` for a step that cannot be taken back while trust is provisional: a certificate may have been
+    revoked without this node knowing."""
+    waits = why_waiting(node.trust, database, type, node.clock.now())
+    if waits is not None:
+        raise NotReady(f"{waits.vi} / {waits.en}")
+
+
+def why_waiting(trust: Trust, database: str, type: str, at: datetime) -> Text | None:
+    """Return why a step of this type has to wait for fresh revocation lists, None if it does not."""
+    if type not in IRREVERSIBLE:
+        return None
+    found = trust.freshness(database, at)
+    if not found.provisional or found.reason is None:
+        return None
+    return Text(
+        f"Bước này không thể rút lại nên phải chờ. {found.reason.vi}",
+        f"This step cannot be taken back, so it has to wait. {found.reason.en}",
+    )
 
 
 def _subject(node: Node, dossier: Dossier) -> Subject:

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_htmx import HTMX
 from werkzeug.wrappers import Response as AnyResponse
 
+from server.api.drafting import why_waiting
 from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
@@ -107,7 +108,13 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             "queue",
             who,
             d=view.build_dossier(story.dossier, _known(node, story, who.t), who.t, who.now),
-            actions=view.build_actions(story.dossier, who.t, at_owner=at_owner, needs_due=_needs_due(node, story)),
+            actions=view.build_actions(
+                story.dossier,
+                who.t,
+                at_owner=at_owner,
+                needs_due=_needs_due(node, story),
+                waits=lambda type: why_waiting(node.trust, story.row.database, type, who.now),
+            ),
             may_act=at_owner,
             may_review=grants.holds(who.speaker.urn, "leader", story.row.unit, now),
             me=who.speaker.urn,

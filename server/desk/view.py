@@ -6,7 +6,7 @@ passed in, because they live in other streams.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from server.desk.translate import Translator, bytes_text, time_text
 from server.dossier import states
 from server.dossier.dossier import Conflict, Dossier, DossierFile, Entry
-from server.dossier.states import MOVE_OF
+from server.dossier.states import MOVE_OF, Text
 
 TAGS = {
     states.NEW: "tag--info",
@@ -91,15 +91,21 @@ def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) 
     }
 
 
-def build_actions(dossier: Dossier, t: Translator, *, at_owner: bool, needs_due: bool) -> list[dict[str, Any]]:
+def build_actions(
+    dossier: Dossier, t: Translator, *, at_owner: bool, needs_due: bool, waits: Callable[[str], Text | None]
+) -> list[dict[str, Any]]:
     """Return the steps an official may take now. Officials of tiers above may comment (`at_owner` False).
 
-    `needs_due`: no rule sets the procedure's time, so receiving it asks for one.
+    `needs_due`: no rule sets the procedure's time, so receiving it asks for one. `waits` says why a type of step has to
+    wait for fresh revocation lists.
     """
     if not dossier.submission:
         return []
     possible = [name for name in ACTIONS if at_owner and dossier.status in MOVE_OF[name].sources]
-    return [_action(name, t, needs_due) for name in (*possible, "dossier.commented")]
+    return [
+        _action(name, t, needs_due) | {"waits": t.of(why) if (why := waits(name)) else ""}
+        for name in (*possible, "dossier.commented")
+    ]
 
 
 def is_late(status: int, due: str, now: datetime) -> bool:
