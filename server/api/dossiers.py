@@ -83,6 +83,7 @@ def _filter(unit: str) -> DossierFilter:
         procedure=asked.get("procedure", ""),
         incomplete=asked.get("incomplete") == "1",
         conflicting=asked.get("conflicting") == "1",
+        held=asked.get("held") == "1",
         newest=asked.get("order") == "newest",
     )
 

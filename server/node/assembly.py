@@ -85,6 +85,8 @@ class Node:
         self.log = NodeLog(self.db, self.store, open_log_key(home, self.clock.now()))
         self.proofs = Proofs(self.db, self.store, self.directory, self.log)
         self.intake_counts = IntakeCounts()
+        self.model.use_log(self.proofs)
+        self.proofs.listen(self.model.learn_proofs)
         self.intake = Intake(
             unit=home.unit,
             store=self.store,

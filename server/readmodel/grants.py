@@ -5,12 +5,17 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from replication.errors import NotFound
 from replication.store import Store
+from server.dossier import units
+from server.dossier.event import StoredEvent
+from server.dossier.proofs import NOTHING, Evidence
 from server.dossier.roles import Grants, fold_grants
 from server.intake.places import REGISTRY
 from server.readmodel.documents import read_events
+from server.readmodel.evidence import LogTimes
 from server.readmodel.tables import Tables
 
 GRANT_TYPES = ("role.granted", "role.confirmed", "role.revoked", "unit.described")
@@ -27,6 +32,7 @@ class GrantsCache:
         self._store = store
         self._tables = tables
         self._lock = threading.Lock()
+        self.log: LogTimes | None = None
         self._known: OrderedDict[str, tuple[int, Grants]] = OrderedDict()
 
     def of(self, database: str, connection: sqlite3.Connection | None = None) -> Grants:
@@ -58,7 +64,23 @@ class GrantsCache:
             opened = self._store.open(database)
         except NotFound:
             return Grants()
-        return fold_grants(held.stored for held in read_events(opened, ids))
+        events = [held.stored for held in read_events(opened, ids)]
+        return fold_grants(events, self._times(database, events))
+
+    def _times(self, database: str, events: Sequence[StoredEvent]) -> Evidence:
+        """Return the proven times of the unit's own role events. What was copied from a unit above came here when its
+        people first acted here, and that unit's log did not: its issuer's time stands."""
+        owner = units.unit_of_database(database)
+        if self.log is None or owner is None:
+            return NOTHING
+        own = [stored.id for stored in events if stored.event.unit == owner]
+        proven = {each: self.log.earliest(database, each) for each in own}
+        return Evidence({each: found.at for each, found in proven.items() if found is not None})
+
+    def forget(self, database: str) -> None:
+        """Fold anew at the next question: proofs arrived."""
+        with self._lock:
+            self._known.pop(database, None)
 
     def units(self) -> Grants:
         """Return what the registry says about units."""

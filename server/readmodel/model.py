@@ -74,20 +74,17 @@ class ReadModel:
         """Return what is known about a stream's events beside them: proven times, ends of certificates, doubts."""
         return self._evidence.of(database, [stream])
 
-    def refold(self, streams: Iterable[str]) -> None:
-        """Fold dossiers of the lists anew: a proof of one of their events arrived. Unknown streams are passed over."""
-        by_database: dict[str, set[str]] = {}
-        for stream in streams:
-            row = self.queries.dossier(stream)
-            if row is not None:
-                by_database.setdefault(row.database, set()).add(stream)
-        for database, changed in by_database.items():
+    def learn_proofs(self, database: str, events: Iterable[str]) -> None:
+        """Fold anew what events (by id) of a database belong to: proofs of them arrived."""
+        self._grants.forget(database)
+        streams = self.queries.dossiers_of(database, list(events))
+        if streams:
             with self._tables.writing() as connection:
-                self._pages.refold(connection, self._store.open(database), changed)
+                self._pages.refold(connection, self._store.open(database), set(streams))
 
     def use_log(self, log: LogTimes) -> None:
         """Take proven times from a log from now on."""
-        self._evidence.log = log
+        self._evidence.log = self._grants.log = log
 
     def events(self, stream: str, database: str) -> list[HeldEvent]:
         """Return a stream's events in one database, unordered."""

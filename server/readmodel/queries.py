@@ -189,6 +189,18 @@ class Queries:
             found.setdefault(row["database"], []).append(row["doc_id"])
         return found
 
+    def dossiers_of(self, database: str, events: Sequence[str]) -> tuple[str, ...]:
+        """Return the dossiers that events (by id) of a database belong to."""
+        found: set[str] = set()
+        for start in range(0, len(events), MOST_ROWS):
+            some = events[start : start + MOST_ROWS]
+            sql = (
+                f"SELECT DISTINCT e.stream FROM events e JOIN dossiers USING (stream) WHERE e.id IN ({_marks(some)})"  # noqa: S608 - question marks
+                " AND e.database = ?"
+            )
+            found |= {row[0] for row in self._tables.rows(sql, (*some, database))}
+        return tuple(sorted(found))
+
     def streams_of_type(self, type: str) -> dict[str, list[str]]:
         """Return the document ids of all events of a type by database."""
         found: dict[str, list[str]] = {}

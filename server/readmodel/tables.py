@@ -27,6 +27,7 @@ CREATE TABLE events (
     unit TEXT NOT NULL, actor TEXT NOT NULL, at TEXT NOT NULL, fingerprint TEXT NOT NULL,
     PRIMARY KEY (database, doc_id)) WITHOUT ROWID;
 CREATE INDEX events_stream ON events (stream);
+CREATE INDEX events_id ON events (id);
 CREATE INDEX events_type ON events (type, database);
 CREATE INDEX events_fingerprint ON events (fingerprint);
 

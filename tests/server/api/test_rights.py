@@ -37,6 +37,7 @@ def held_dossier(office):
     refusal = next(e for e in story.dossier.timeline if e.stored.event.type == "dossier.refused")
     office.node.people.revoke(office.official.person.urn, "official", "Chuyển công tác")
     office.node.model.use_log(Log({refusal.id: parse_time("2099-01-01T00:00:00Z")}))
+    office.node.model.learn_proofs(office.node.database, {refusal.id})
     return stream, refusal.id
 
 
@@ -141,8 +142,7 @@ def test_the_leader_signs_for_what_the_act_says(led):
 def test_the_desk_has_a_queue_of_held_acts_and_shows_the_claim_beside_the_proven_time(led):
     """What is held is found without knowing which dossier, and says why and what to do."""
     stream, _ = held_dossier(led)
-    led.file()  # the follower folds the page's dossiers anew; this one is not held
-    led.node.model.refold([stream])
+    led.file()  # this one is not held
     cookie = led.leader.post("/api/session", {"token": led.leader.person.token(led.leader.audience)}).cookies
     page = led.nobody.get("/desk?queue=held", cookies=cookie).text
     assert page.count(f"/desk/dossiers/{stream}") == 1
@@ -162,3 +162,29 @@ def test_the_roles_page_lists_who_may_what_and_what_waits(led, key_pool):
         page = led.nobody.get("/desk/roles", cookies=cookie).text
         assert ('data-sign="role.confirmed"' in page) is seen
         assert "Chờ người thứ hai xác nhận" in page
+
+
+def test_what_cannot_be_taken_back_waits_for_fresh_revocation_lists(led, monkeypatch):
+    """A result is drafted by nobody while a list has lapsed; the reason says what to do, and other steps go on."""
+    from datetime import timedelta
+
+    stream = led.file()
+    assert led.act(led.official, stream, "dossier.accepted", due="2030-01-01T00:00:00Z").status_code == 201
+    wanted = {"type": "dossier.resolved", "fields": {"outcome": "granted", "summary": "Đã cấp"}}
+    path = f"/api/dossiers/{stream}/drafts"
+    assert led.official.post(path, wanted).status_code == 200
+
+    fresh = led.node.trust.freshness
+    monkeypatch.setattr(led.node.trust, "freshness", lambda database, at: fresh(database, at + timedelta(days=60)))
+    answer = led.official.post(path, wanted)
+    assert answer.status_code == 503
+    assert "không thể rút lại" in answer.json()["reason"]
+    assert "Đồng bộ" in answer.json()["reason"]
+    forward = {"type": "dossier.forwarded", "fields": {"to": "Công chức Tư pháp"}}
+    assert led.official.post(path, forward).status_code == 200
+
+    cookie = led.official.post("/api/session", {"token": led.official.person.token(led.official.audience)}).cookies
+    page = led.nobody.get(f"/desk/dossiers/{stream}", cookies=cookie).text
+    assert "không thể rút lại" in page
+    assert 'data-sign="dossier.resolved"' not in page
+    assert 'data-sign="dossier.forwarded"' in page
