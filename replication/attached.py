@@ -6,17 +6,19 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from replication.document import Attachment
 from replication.errors import BadRequest, DocValidation, TooLarge
 
 JsonObject = dict[str, Any]
+PIECE = 1024 * 1024
 OCTETS = "application/octet-stream"
 # In the greeting of a server that reads and writes `encoded_data`.
 ENCODED_FEATURE = "tram-encoded/1"
 COUCHDB_LEVEL = 8  # [attachments] compression_level
+MAX_DECODED = 64 * 1024 * 1024  # as large as an attachment may be plain
 
 
 def parse_attachment(name: str, entry: object, followed: Mapping[str, bytes] | None = None) -> Attachment:
@@ -44,6 +46,8 @@ def parse_attachment(name: str, entry: object, followed: Mapping[str, bytes] | N
         data, encoding, digest = (data, None, digest if encoding else "") if packed is None else (packed, encoding, "")
     elif data is not None:
         digest = _check_digest(name, digest, data)
+        if encoding is not None:
+            length = count_inflated(data, MAX_DECODED)  # what cannot be unpacked would spoil every answer it stands in
     return Attachment(
         content_type=_parse_text(name, entry, "content_type") or OCTETS,
         digest=digest,
@@ -154,12 +158,17 @@ def render_attachment(entry: Attachment, data: bool, follows: bool, encoding_inf
 def decode_attachment(entry: Attachment) -> bytes:
     """Return the attachment's bytes without their content encoding.
 
-    Raises `TooLarge` where gzip holds more than a thousand times its size: such a file is a trap.
+    Raises `TooLarge` where gzip holds more than an attachment may: such a file is a trap.
     """
     stored = cast(bytes, entry.data)
     if entry.encoding is None:
         return stored
-    return inflate(stored, max(entry.length, 1032 * len(stored)))
+    return inflate(stored, MAX_DECODED)
+
+
+def count_inflated(raw: bytes, limit: int) -> int:
+    """Return how many bytes a gzip text unpacks to, at most `limit`. Raises as `inflate`, and holds little."""
+    return sum(map(len, _inflate_pieces(raw, limit)))
 
 
 def inflate(raw: bytes, limit: int) -> bytes:
@@ -167,14 +176,18 @@ def inflate(raw: bytes, limit: int) -> bytes:
 
     Raises `BadRequest("Request body is not properly gzipped.")`, `TooLarge`.
     """
-    decoder, out, total = zlib.decompressobj(wbits=31), [], 0
+    return b"".join(_inflate_pieces(raw, limit))
+
+
+def _inflate_pieces(raw: bytes, limit: int) -> Iterator[bytes]:
+    decoder, total = zlib.decompressobj(wbits=31), 0
     try:
         while raw:
-            piece = decoder.decompress(raw, limit - total + 1)
+            piece = decoder.decompress(raw, min(PIECE, limit - total + 1))
             total += len(piece)
             if total > limit:
                 raise TooLarge(f"the gzip text unpacks to more than {limit} bytes")
-            out.append(piece)
+            yield piece
             raw = decoder.unconsumed_tail or decoder.unused_data
             if decoder.eof and raw:
                 decoder = zlib.decompressobj(wbits=31)
@@ -182,4 +195,3 @@ def inflate(raw: bytes, limit: int) -> bytes:
         raise BadRequest("Request body is not properly gzipped.") from None
     if not decoder.eof:
         raise BadRequest("Request body is not properly gzipped.")
-    return b"".join(out)

@@ -160,3 +160,32 @@ def test_encoded_bytes_that_changed_on_the_way_are_refused(our_server: str, far_
     answer = requests.post(f"{url}/_bulk_docs", json={"new_edits": False, "docs": [doc]}, timeout=10)
     assert (answer.status_code, answer.json()) == (201, [])
     assert stubs_at(url, "a")["f"] == ("gzip", len(TEXT), len(OWN), build_digest(OWN))
+
+
+@pytest.mark.parametrize(
+    ("stored", "status"), [(b"no gzip at all", 400), (OWN[:-9], 400), (gzip.compress(bytes(65 * 1024 * 1024)), 413)]
+)
+def test_a_gzip_nobody_could_unpack_is_refused_at_the_door(
+    our_server: str, far_name: str, stored: bytes, status: int
+) -> None:
+    """Stored, it would spoil every answer it stands in; a bomb too, whatever length it is said to have."""
+    url = f"{our_server}/{far_name}"
+    requests.put(url, timeout=10).raise_for_status()
+    entry = {"content_type": "a/b", "encoding": "gzip", "length": 5, "encoded_data": base64.b64encode(stored).decode()}
+    doc = {"_id": "a", "_rev": "1-" + "a" * 32, "_attachments": {"f": entry}}
+
+    answer = requests.post(f"{url}/_bulk_docs", json={"new_edits": False, "docs": [doc]}, timeout=30)
+
+    assert answer.status_code == status
+    assert requests.get(url, timeout=10).json()["doc_count"] == 0
+
+
+def test_the_length_of_a_gzipped_attachment_is_what_it_unpacks_to(our_server: str, far_name: str) -> None:
+    """Whatever its sender said."""
+    url = f"{our_server}/{far_name}"
+    requests.put(url, timeout=10).raise_for_status()
+    entry = {"content_type": "a/b", "encoding": "gzip", "length": 5, "encoded_data": base64.b64encode(OWN).decode()}
+    doc = {"_id": "a", "_rev": "1-" + "a" * 32, "_attachments": {"f": entry}}
+
+    assert requests.post(f"{url}/_bulk_docs", json={"new_edits": False, "docs": [doc]}, timeout=30).json() == []
+    assert stubs_at(url, "a")["f"][:2] == ("gzip", len(TEXT))
