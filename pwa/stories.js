@@ -12,6 +12,7 @@ import { allEvents } from "./store/mine.js";
  * @property {number} count of events when it was read: another number means it is old
  * @property {Record<string, string>} names actor → name
  * @property {Record<string, NodeStep>} steps by event id
+ * @property {Record<string, {status: string, text: {vi: string, en: string}, signatures: {signer: string, at: string}[]}>} [papers] what the signatures inside result PDFs are worth, by the file's content id
  */
 /** @typedef {{state: string, reason: {vi: string, en: string} | null, time?: {proven: string, not_before: string} | null, reviewed?: object | null}} NodeStep */
 /** @typedef {Record<string, Story>} Stories by stream */
@@ -34,9 +35,9 @@ export async function refreshStories(api) {
 /** @param {import("./lib/api.js").NodeApi} api @param {string} stream @param {number} count @returns {Promise<Story>} */
 async function fetchStory(api, stream, count) {
   try {
-    const { timeline, names } = await api.fetchDossier(stream);
+    const { timeline, names, papers } = await api.fetchDossier(stream);
     const steps = timeline.map((/** @type {any} */ { id, state, reason, time, reviewed }) => [id, { state, reason, time, reviewed }]);
-    return { count, names: names ?? {}, steps: Object.fromEntries(steps) };
+    return { count, names: names ?? {}, steps: Object.fromEntries(steps), papers: papers ?? {} };
   } catch (cause) {
     // The node does not tell (yet): the events alone are shown, and it is asked again when another arrives.
     if (cause instanceof Refused && cause.status !== 401) return { count, names: {}, steps: {} };

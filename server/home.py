@@ -9,6 +9,7 @@
     DIR/certs/node.pem    the node's certificate
     DIR/certs/chain.pem   the unit's CA certificate first, then its issuers up to the root
     DIR/certs/anchors.pem the roots this node trusts
+    DIR/certs/papers.pem  further roots, for signatures inside result papers alone: those a province accepts
     DIR/store/            embedded databases (SQLite engine only)
     DIR/relay/            closed bundles for other nodes, to be carried on
     DIR/node.db           what does not replicate: enrolment requests, sessions, codes, quarantine (`server.nodedb`)
@@ -219,6 +220,10 @@ class Home:
     def anchors(self) -> list[x509.Certificate]:
         """Return the roots this node trusts."""
         return self._certificates("anchors.pem")
+
+    def paper_anchors(self) -> list[x509.Certificate]:
+        """Return the further roots that signatures inside result papers may lead to; none unless the file is there."""
+        return self._certificates("papers.pem")
 
     def write_certificates(
         self, node: x509.Certificate, chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]

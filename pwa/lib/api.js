@@ -118,6 +118,11 @@ export class NodeApi {
     return this.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: {} });
   }
 
+  /** @param {string} manifestId of a PDF that is at the node @returns {Promise<{status: string, reason: string, text: {vi: string, en: string}, signatures: any[]}>} what the signatures inside it are worth */
+  fetchSignatures(manifestId) {
+    return this.json("GET", `/api/files/manifests/${encodeURIComponent(manifestId)}/signatures`, {});
+  }
+
   /** @param {string} type such as "role.confirmed" @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
   postRoleDraft(type, fields) {
     return this.json("POST", "/api/roles/drafts", { body: { type, fields } });

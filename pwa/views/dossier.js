@@ -96,11 +96,19 @@ function requestBox({ dossier, maySupplement }) {
 }
 
 /** @param {Loaded} loaded */
-function resultBox({ dossier }) {
+function resultBox({ dossier, story }) {
   if (!dossier.result) return null;
   const { outcome, summary, files } = dossier.result;
   return h("div", { class: "panel" }, h("h2", null, t("dossier.result")), h("p", null, h("strong", null, t(known(`dossier.outcome.${outcome}`, "dossier.result")))), h("p", null, summary),
-    files.length ? h("ul", null, files.map((file) => h("li", null, fileButton(file, [])))) : null);
+    files.length ? h("ul", null, files.map((file) => h("li", null, fileButton(file, []), paperLines(story?.papers?.[file.sha256])))) : null);
+}
+
+/** @param {{status: string, text: {vi: string, en: string}, signatures: {signer: string, at: string}[]} | undefined} paper what the node found about the signatures inside a PDF */
+function paperLines(paper) {
+  if (!paper) return [];
+  const tone = paper.status === "valid" ? "good" : paper.status === "invalid" ? "bad" : "wait";
+  const lines = paper.signatures.map(({ signer, at }) => h("p", { class: "small soft" }, [signer, at && dateTime(at)].filter(Boolean).join(" · ")));
+  return [h("p", null, tag(both(paper.text), tone)), ...lines];
 }
 
 /** @param {Loaded} loaded */

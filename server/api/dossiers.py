@@ -67,6 +67,9 @@ def story_value(node: Node, story: Story, speaker: Speaker) -> dict[str, Any]:
         },
         "verdicts": [asdict(verdict) for verdict in story.verdicts],
         "names": {actor: name for actor in sorted(actors) if (name := node.model.queries.name_of(actor))},
+        "papers": {
+            name: verdict.value() for name, verdict in node.papers.of(f.ref for f in story.dossier.files).items()
+        },
         "mine": story.dossier.owner == speaker.urn,
     }
 

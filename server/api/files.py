@@ -69,6 +69,12 @@ def files_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         _admit(node, manifest_doc(manifest), speaker)
         return jsonify(ok=True, id=manifest.id), 201
 
+    @blueprint.get("/manifests/<manifest_id>/signatures")
+    def signatures(manifest_id: str) -> Response:
+        """What the signatures inside a PDF are worth: asked when an official attaches it, before signing the event."""
+        speakers.official()
+        return jsonify(node.papers.check(node.unit, manifest_id).value())
+
     @blueprint.get("/<sha256>")
     def fetch(sha256: str) -> Response:
         speaker = speakers.current()

@@ -232,6 +232,7 @@ def _known(node: Node, story: Story, t: Translator) -> view.Known:
         parts={each.id: t.of(each.name) for each in procedure.components} if procedure else {},
         names={actor: _name_of(node, actor) for actor in actors},
         present={f.ref.sha256: node.files.presence(dossier.unit, f.ref.manifest).bytes for f in dossier.files},
+        papers=node.papers.of(file.ref for file in dossier.files),
         seals={entry.id: doubtful.get(entry.id, "valid") for entry in dossier.timeline},
     )
 

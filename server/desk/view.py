@@ -15,6 +15,7 @@ from server.desk.translate import Translator, bytes_text, time_text
 from server.dossier import states
 from server.dossier.dossier import Conflict, Dossier, DossierFile, Entry
 from server.dossier.states import MOVE_OF, Text
+from server.papers.verdict import PaperVerdict
 
 TAGS = {
     states.NEW: "tag--info",
@@ -27,6 +28,13 @@ TAGS = {
     states.REFUSED: "tag--bad",
     states.WITHDRAWN: "tag--bad",
     states.STOPPED: "tag--bad",
+}
+PAPER_TAGS = {
+    "valid": "tag--good",
+    "invalid": "tag--bad",
+    "indeterminate": "tag--wait",
+    "unsigned": "tag--info",
+    "unchecked": "tag--wait",
 }
 ENDED = frozenset({states.REFUSED, states.WITHDRAWN, states.STOPPED, states.DONE, states.RETURNED})
 DANGEROUS = frozenset({"dossier.refused", "dossier.stopped"})
@@ -60,7 +68,8 @@ class Known:
     """What a dossier's page needs from outside its stream.
 
     `names` maps actor URNs to people's names, `present` each file's content id to the bytes that are here, `seals` each
-    event id to "valid" or "indeterminate". `procedure_name`, `answers` (label and value of each) and `parts` (names of
+    event id to "valid" or "indeterminate", `papers` the content ids of PDFs that were checked to what came out.
+    `procedure_name`, `answers` (label and value of each) and `parts` (names of
     components) are in the reader's language.
     """
 
@@ -70,6 +79,7 @@ class Known:
     names: Mapping[str, str]
     present: Mapping[str, int]
     seals: Mapping[str, str]
+    papers: Mapping[str, PaperVerdict]
 
 
 def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) -> dict[str, Any]:
@@ -162,8 +172,28 @@ def _file(file: DossierFile, known: Known, t: Translator) -> dict[str, Any]:
         "size": file.ref.size,
         "present": present,
         "complete": complete,
+        "paper": _paper(file, known, t),
         "detail": size if complete else t("files.partial", present=bytes_text(present), size=size),
     }
+
+
+def _paper(file: DossierFile, known: Known, t: Translator) -> dict[str, Any] | None:
+    """Return what a result PDF's signatures are worth, None for any other file."""
+    if file.kind != "result" or file.ref.type != "application/pdf":
+        return None
+    verdict = known.papers.get(file.ref.sha256)
+    if verdict is None:
+        return {"tag": "tag--wait", "text": t("paper.checking"), "signatures": []}
+    return {"tag": PAPER_TAGS[verdict.status], "text": t.of(verdict.text()), "signatures": _signatures(verdict, t)}
+
+
+def _signatures(verdict: PaperVerdict, t: Translator) -> list[str]:
+    said = []
+    for each in verdict.signatures:
+        when = t("paper.stamped" if each.stamped else "paper.claimed", at=time_text(each.at)) if each.at else ""
+        whole = t("paper.whole" if each.whole else "paper.part")
+        said.append(" · ".join(filter(None, (each.signer, t("paper.issuer", name=each.issuer), when, whole))))
+    return said
 
 
 def _step(entry: Entry, known: Known, t: Translator) -> dict[str, Any]:

@@ -46,6 +46,7 @@ from server.node.people import People
 from server.node.signing import NodeSigner
 from server.node.sync import Sync
 from server.nodedb import NodeDb
+from server.papers.papers import Papers
 from server.pki.authority import renew_node
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
@@ -144,6 +145,7 @@ class Node:
             say=self.people.say,
         )
         self.feed = MineFeed(self.db, self.model)
+        self.papers = Papers(home=home, db=self.db, files=self.files, model=self.model, clock=self.clock)
         self.receipts = Receipts(
             signer=self.signer,
             store=self.store,
@@ -183,6 +185,7 @@ class Node:
         )
         self.model.follower.listen(self.feed.notice)
         self.model.follower.listen(self.receipts.notice)
+        self.model.follower.listen(self.papers.notice)
         self._server: Server | None = None
         self._lock: int | None = None
         self._prepare()
@@ -206,6 +209,7 @@ class Node:
         self._lock = take_lock(self.home.path)
         self.model.follower.start()
         self.receipts.start()
+        self.papers.start()
         self.crl_keeper.start()
         self.log_keeper.start()
         self._server = Server(app, host=host, port=port, certificate=certificate, key=key)
@@ -222,6 +226,7 @@ class Node:
         self.sync.stop()
         self.crl_keeper.stop()
         self.log_keeper.stop()
+        self.papers.stop()
         self.receipts.stop()
         self.close()
 

@@ -6,7 +6,7 @@
 
 import { fetchApproval, fetchDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
-import { sendResultFile } from "/desk/static/result-file.js";
+import { doubtsAbout, sendResultFile } from "/desk/static/result-file.js";
 
 /** @param {string} id @returns {HTMLElement} Throws for an id that the page's template does not have. */
 function part(id) {
@@ -42,11 +42,12 @@ async function fieldsOf(form) {
   return fields;
 }
 
-/** @param {{vi: string, en: string}} statement @returns {Promise<boolean>} whether the official said yes */
-function confirmed(statement) {
+/** @param {{vi: string, en: string}} statement @param {string} doubts about a file that goes with it @returns {Promise<boolean>} whether the official said yes */
+function confirmed(statement, doubts) {
   const dialog = /** @type {HTMLDialogElement} */ (part("sign-dialog"));
   part("sign-statement").textContent = document.documentElement.lang === "en" ? statement.en : statement.vi;
-  part("sign-error").hidden = true;
+  part("sign-error").textContent = doubts;
+  part("sign-error").hidden = !doubts;
   dialog.returnValue = "";
   dialog.showModal();
   part("sign-yes").onclick = () => dialog.close("yes");
@@ -70,7 +71,8 @@ async function sign(form) {
   try {
     const fields = await fieldsOf(form);
     const draft = await draftOf(form, fields);
-    if (!(await confirmed(draft.statement))) return;
+    const doubts = await Promise.all((fields.files ?? []).map(doubtsAbout));
+    if (!(await confirmed(draft.statement, doubts.join(" ")))) return;
     await signAndPost(stream, type, fields, { draft });
     part("notice").textContent = document.documentElement.lang === "en" ? draft.statement.en : draft.statement.vi;
     part("notice").className = "notice notice--good";

@@ -6,6 +6,16 @@ import { cutFile } from "/lib/chunks.js";
 const TYPES = new Set(["image/jpeg", "image/png", "application/pdf"]);
 const MAX_BYTES = 32 * 1024 * 1024;
 
+/** @param {import("/lib/event.js").FileRef} file that the node holds @returns {Promise<string>} what to tell about the signatures inside a PDF before the event is signed; "" when they hold */
+export async function doubtsAbout(file) {
+  if (file.type !== "application/pdf") return "";
+  const { api } = await official();
+  const { status, text, signatures } = await api.fetchSignatures(file.manifest);
+  if (status === "valid") return "";
+  const said = document.documentElement.lang === "en" ? text.en : text.vi;
+  return [said, ...signatures.map(({ signer, at }) => [signer, at && new Date(at).toLocaleString("vi-VN")].filter(Boolean).join(" · "))].filter(Boolean).join(" ");
+}
+
 /**
  * @param {File} file
  * @returns {Promise<import("/lib/event.js").FileRef>} once the node holds every byte of it.
