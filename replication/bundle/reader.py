@@ -32,7 +32,7 @@ from replication.bundle.frames import (
     parse_content,
     parse_frame_head,
 )
-from replication.bundle.manifest import TRAILER, FrameEntry, Manifest, parse_trailer, verify_closing
+from replication.bundle.manifest import TRAILER, FrameEntry, Manifest, build_trailer, parse_trailer, verify_closing
 
 _SEARCH_BYTES = 1024 * 1024
 
@@ -157,6 +157,26 @@ class PartReader:
         ):
             raise BadBundle(f"frame {slot.index} is not what the manifest says about it")
         return content
+
+    def outline(self) -> Iterator[str]:
+        """Yield what is wrong with the outside, byte by byte: frames that follow one another, checksums, the end.
+
+        Needs no key. Whether the frames are those the source wrote, only the manifest inside can say.
+        """
+        head = self._read(0, min(HEAD_BYTES, self._size))
+        offset = head.find(b"\n", head.find(b"\n") + 1) + 1
+        while True:
+            try:
+                frame = self._head_at(offset)
+                self._payload(offset, None)
+            except Damaged as exc:
+                yield f"at byte {offset}: {exc}"
+                return
+            closing, offset = offset, offset + HEAD.size + frame.length
+            if frame.index == CLOSING:
+                break
+        if self._read(offset, TRAILER.size + 1) != build_trailer(closing):
+            yield f"at byte {offset}: its end is missing, or something follows it"
 
     def _payload(self, offset: int, entry: FrameEntry | None) -> bytes:
         head = self._head_at(offset) if entry is None else FrameHead(entry.index, entry.length, 0)

@@ -20,9 +20,13 @@ def register(commands: Commands) -> None:
     parser.add_argument("dossier", help="its stream id or its official code")
     parser.add_argument("out", type=Path)
     parser.set_defaults(run=_export)
-    parser = commands.add_parser("verify", help="check a home or an export, trusting its root certificate alone")
+    parser = commands.add_parser("verify", help="check a home, an export or a bundle, trusting its root alone")
     parser.add_argument("path", type=Path)
     parser.add_argument("--root", type=Path, metavar="PEM", help="trust this root instead of the one found there")
+    parser.add_argument("--home", type=Path, metavar="DIR", help="open a bundle with the key of this node's home")
+    parser.add_argument(
+        "--key", type=Path, metavar="FILE", help="open a bundle with this age key, such as the recovery"
+    )
     parser.set_defaults(run=_verify)
 
 
@@ -39,7 +43,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     anchors = None
     if arguments.root:
         anchors = parse_certificates(read_bounded(arguments.root, _MAX_ROOT_BYTES), str(arguments.root))
-    report = verify_path(arguments.path, anchors)
+    report = verify_path(arguments.path, anchors, home=arguments.home, key=arguments.key)
     for line in report.lines():
         print(line)
     return 0 if report.holds else 1

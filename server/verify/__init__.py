@@ -14,16 +14,22 @@ from pathlib import Path
 
 from cryptography import x509
 
+from server.bundles.media import bundles_at
 from server.errors import Refused
+from server.verify.bundle import verify_bundle
 from server.verify.export import verify_export
 from server.verify.home import verify_home, verify_store
 from server.verify.report import Report
 
-__all__ = ["Report", "verify_export", "verify_home", "verify_path", "verify_store"]
+__all__ = ["Report", "verify_bundle", "verify_export", "verify_home", "verify_path", "verify_store"]
 
 
-def verify_path(path: Path, anchors: Sequence[x509.Certificate] | None = None) -> Report:
-    """Return what was checked in a home or an export and what does not hold.
+def verify_path(
+    path: Path, anchors: Sequence[x509.Certificate] | None = None, *, home: Path | None = None, key: Path | None = None
+) -> Report:
+    """Return what was checked in a home, an export or a bundle and what does not hold.
+
+    A bundle is opened with the key in `key`, or that of the node's home `home`; without, its outside is checked.
 
     `anchors` are the roots to trust; without them the one found in `path` is, which shows that everything there agrees
     with itself. Raises `Refused("no_file")` for a path that is neither.
@@ -32,4 +38,6 @@ def verify_path(path: Path, anchors: Sequence[x509.Certificate] | None = None) -
         return verify_home(path, anchors)
     if (path / "events").is_dir():
         return verify_export(path, anchors)
-    raise Refused("no_file", f"{path} is neither a node's home (node.json) nor an export (events/)")
+    if path.is_file() or bundles_at(path):
+        return verify_bundle(path, anchors, home=home, key=key)
+    raise Refused("no_file", f"{path} is no node's home (node.json), no export (events/) and no bundle (.tram)")
