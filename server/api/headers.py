@@ -28,7 +28,8 @@ FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' dat
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": with it browsers send the desk's own forms with "Origin: null" (Fetch, "append Origin header").
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",

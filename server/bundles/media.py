@@ -66,14 +66,14 @@ def media_roots() -> list[Path]:
 
 
 def find_sticks() -> list[Stick]:
-    """Return what is mounted below the media roots; a root that is itself a mount point counts too."""
-    found = {path: each for root in media_roots() for path in _mounts(root, _DEPTH) if (each := _stick(path))}
-    return [found[path] for path in sorted(found)]
+    """Return what is mounted below the media roots, and a root that is itself a mount point.
 
-
-def is_offered(path: Path) -> bool:
-    """Say whether `path` is one of the sticks offered: pages may name no other place."""
-    return any(stick.path == path for stick in find_sticks())
+    The folders of a root that somebody named in TRAM_MEDIA_ROOTS are offered though nothing is mounted there: a share
+    of the office, a folder another program copies.
+    """
+    named = bool(os.environ.get(ROOTS_VARIABLE))
+    paths = {path for root in media_roots() for path in (*_mounts(root, _DEPTH), *(_folders(root) if named else ()))}
+    return [each for path in sorted(paths) if (each := _stick(path)) is not None]
 
 
 def _mounts(root: Path, depth: int) -> Iterator[Path]:
@@ -87,6 +87,13 @@ def _mounts(root: Path, depth: int) -> Iterator[Path]:
                 yield from _mounts(child, depth - 1)
     except OSError:  # a folder of another user, a stick that is being pulled out: not offered
         return
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return [each for each in root.iterdir() if each.is_dir() and not each.is_symlink()]
+    except OSError:  # not there now
+        return []
 
 
 def _stick(path: Path) -> Stick | None:

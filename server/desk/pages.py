@@ -19,6 +19,7 @@ from server.api.drafting import why_waiting
 from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
+from server.desk.bundles import add_usb_pages
 from server.desk.linkpages import add_link_pages
 from server.desk.roles import build_roles
 from server.desk.translate import DEFAULT, LANGUAGES, Translator
@@ -66,6 +67,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
                 "count": len(node.people.pending()),
             },
             {"href": "/desk/links", "label": visit.t("menu.links"), "here": page == "links", "count": 0},
+            {"href": "/desk/usb", "label": visit.t("menu.usb"), "here": page == "usb", "count": 0},
         ]
         person = {"name": node.model.queries.name_of(visit.speaker.urn) or visit.speaker.urn}
         common = _common(node, visit.t) | {"menu": menu, "person": person}
@@ -158,6 +160,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         return show("desk/roles.html", "roles", who, r=shown, stream=units.unit_stream(node.unit))
 
     add_link_pages(desk, node, visit, show, lambda: bool(htmx and not htmx.boosted))
+    add_usb_pages(desk, node, visit, show, lambda: bool(htmx and not htmx.boosted))
 
     @desk.get("/login")
     def login() -> str:
