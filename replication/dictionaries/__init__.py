@@ -4,7 +4,8 @@
 
 A dictionary is named by its SHA-256 and never changes; files lie here as `<sha256>.zdict`, made by
 `python -m bench.train_dictionary` of made-up events, newest first in `SHIPPED`. One is taken out only when no node in
-the field speaks it any more. What comes in is bounded while it is unpacked: in memory, window and size.
+the field speaks it any more; its file stays even then, for databases are packed with it (`replication.sqlite.packing`).
+What comes in is bounded while it is unpacked: in memory, window and size.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The embedded engine: `SqliteStore`, one SQLite file per database, nothing to install or run.
 
 names, seqs, limits     what is legal
-schema, rows            the tables and their rows as values
+schema, rows, packing   the tables, their rows as values, bodies at rest
 connections, roster     one writer that groups commits, many readers; not too many files open
 reading, feed           queries inside a read transaction
 drafts, blobs, writing  changes inside a write transaction

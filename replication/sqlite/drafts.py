@@ -11,6 +11,7 @@ from replication.document import DocId, Rev
 from replication.revtree import BodyKey, Held, RevTree, build_single, parse_node, parse_tree
 from replication.sqlite.blobs import Blobs
 from replication.sqlite.epochs import Tenure
+from replication.sqlite.packing import pack_body
 from replication.sqlite.rows import State, StoredAttachment, dump_atts, parse_atts, read_atts, read_rows, read_state
 from replication.sqlite.schema import GAP_BLOCK
 
@@ -86,7 +87,7 @@ class Drafts:
         """Return the key of a body to be stored."""
         key = BodyKey(self._next_body)
         self._next_body += 1
-        self._bodies[key] = (json, dump_atts(atts))
+        self._bodies[key] = (pack_body(json), dump_atts(atts))
         self.blobs.count(atts, +1)
         return key
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.errors import BadRequest, NotFound
 from replication.revtree import Held, Leaf, Node, RevTree, build_rev, parse_node
+from replication.sqlite.packing import unpack_body
 from replication.sqlite.rows import DocRow, build_attachments, parse_atts, read_atts, read_blob, read_row, read_state
 from replication.store import AllDocsPage, AllDocsQuery, AllDocsRow, GetRequest, MissingRev, RevInfo
 
@@ -49,10 +50,11 @@ def read_doc(
     stored = conn.execute("SELECT json, atts FROM bodies WHERE body = ?", (held.body,)).fetchone()
     if stored is None:
         return None
+    body = unpack_body(stored[0])
     if stored[1] is None:
-        return Doc(row.id, build_rev(node), path, held.deleted, stored[0])
+        return Doc(row.id, build_rev(node), path, held.deleted, body)
     attachments = build_attachments(conn, parse_atts(stored[1]), want.after(node[0], path))
-    return Doc(row.id, build_rev(node), path, held.deleted, stored[0], attachments)
+    return Doc(row.id, build_rev(node), path, held.deleted, body, attachments)
 
 
 def get(conn: sqlite3.Connection, doc_id: DocId, rev: Rev | None, *, latest: bool, want: Bytes) -> Doc:

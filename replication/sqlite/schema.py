@@ -2,7 +2,7 @@
 
 docs        one row a document, keyed by its newest seq: the feed is a scan of this table.
             `tree` is NULL while the document has one known revision, which is nearly always.
-bodies      what was stored for a revision; `docs.body` and the nodes of `docs.tree` point here.
+bodies      what was stored for a revision, packed; `docs.body` and the nodes of `docs.tree` point here.
 blobs       attachments by SHA-256 of their stored bytes, counted; the bytes apart in `blob_data`,
             so that a count changes without rewriting them.
 gaps        per 1,024 seqs, how many no longer have a document: what makes `pending` quick.
@@ -20,7 +20,7 @@ from replication.sqlite.files import sync_file
 from replication.sqlite.seqs import build_epoch, build_instance_start
 
 APPLICATION_ID = 0x5472616D  # "Tram"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: bodies may be packed (`replication.sqlite.packing`); the tables are those of 1
 GAP_BLOCK = 1024
 BUSY_TIMEOUT_MS = 10_000
 
@@ -91,7 +91,7 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_MS / 1000,
     )
     try:
-        _check_file(conn, path)
+        version = _check_file(conn, path)
         conn.execute("PRAGMA foreign_keys = ON")
         conn.execute("PRAGMA temp_store = MEMORY")
         # KiB, and one cache per connection. What a reader misses is in the system's cache, a page for a microsecond.
@@ -100,6 +100,8 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
             # FULL: a commit returns after the WAL is on the disk, so acknowledged survives a power cut.
             conn.execute("PRAGMA synchronous = FULL")
             conn.execute("PRAGMA journal_size_limit = 16777216")
+            if version < SCHEMA_VERSION:  # older programs must not open what we are about to write
+                conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         else:
             conn.execute("PRAGMA query_only = ON")
     except BaseException:
@@ -108,11 +110,13 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
     return conn
 
 
-def _check_file(conn: sqlite3.Connection, path: Path) -> None:
+def _check_file(conn: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a file that is ours."""
     application = conn.execute("PRAGMA application_id").fetchone()[0]
-    version = conn.execute("PRAGMA user_version").fetchone()[0]
+    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID or version > SCHEMA_VERSION:
         raise Unavailable(
             f"{path.name} is not a database this program can open: got application {application:#x} version {version}, "
             f"expected {APPLICATION_ID:#x} version up to {SCHEMA_VERSION}. Open it with the version that wrote it."
         )
+    return version

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from replication.document import DocId, Rev
-from replication.errors import BadRequest, NotFound, TooLarge
+from replication.errors import BadRequest, NotFound, StoreError, TooLarge
 from replication.revtree import parse_node, parse_tree
 from replication.sqlite.connections import Connections
 from replication.sqlite.drafts import Drafts
 from replication.sqlite.epochs import Tenure
 from replication.sqlite.files import sync_directory, sync_file
 from replication.sqlite.limits import MAX_ID_BYTES, Limits
+from replication.sqlite.packing import unpack_body
 from replication.sqlite.rows import parse_atts, read_state
 from replication.sqlite.seqs import build_seq
 from replication.sqlite.writing import compact_document, purge_leaves
@@ -127,17 +128,27 @@ def check(conn: sqlite3.Connection) -> list[str]:
     return found + _check_bodies(conn)
 
 
+def _is_readable(stored: bytes) -> bool:
+    try:
+        unpack_body(stored)
+    except StoreError:
+        return False
+    return True
+
+
 def _check_bodies(conn: sqlite3.Connection) -> list[str]:
     wanted: set[int] = set()
     for body, tree in conn.execute("SELECT body, tree FROM docs"):
         wanted.update([body] if tree is None else [held.body for held in parse_tree(tree).held.values()])
     refs: dict[int, int] = {}
     stored = set()
-    for body, atts in conn.execute("SELECT body, atts FROM bodies"):
+    unreadable = 0
+    for body, json, atts in conn.execute("SELECT body, json, atts FROM bodies"):
         stored.add(body)
+        unreadable += not _is_readable(json)
         for att in parse_atts(atts):
             refs[att.blob] = refs.get(att.blob, 0) + 1
-    found = []
+    found = [f"{unreadable} stored documents cannot be read"] if unreadable else []
     if wanted != stored:
         found.append(f"{len(wanted - stored)} bodies are missing, {len(stored - wanted)} belong to no document")
     if refs != dict(conn.execute("SELECT blob, refs FROM blobs JOIN blob_data USING (blob)")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.replication.durability.process import ServerProcess
 
 DATABASE = "f-h41-12-03"
 SCAN = bytes(range(256)) * 128  # 32 KiB
+NOISE = random.Random(1).randbytes(1_500_000).hex()  # what repeats itself would be packed to nothing
 
 
 @pytest.fixture
@@ -38,9 +40,9 @@ def test_a_full_disk_refuses_writes_by_name_and_goes_on_reading(small_disk: Path
     assert stored
 
     for answer in (
-        http.post(f"{url}/_bulk_docs", json={"docs": [{"_id": "big", "text": "x" * 3_000_000}]}, timeout=20),
-        http.put(f"{url}/big", json={"text": "x" * 3_000_000}, timeout=20),
-        http.put(f"{url}/_local/checkpoint", json={"text": "x" * 3_000_000}, timeout=20),
+        http.post(f"{url}/_bulk_docs", json={"docs": [{"_id": "big", "text": NOISE}]}, timeout=20),
+        http.put(f"{url}/big", json={"text": NOISE}, timeout=20),
+        http.put(f"{url}/_local/checkpoint", json={"text": NOISE}, timeout=20),
         http.put(f"{server.url}/another", timeout=20),
     ):
         assert answer.status_code == 507, answer.text
