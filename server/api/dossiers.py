@@ -16,6 +16,7 @@ from server.errors import Refused
 from server.node.assembly import Node
 from server.readmodel.model import Story
 from server.readmodel.queries import DossierFilter, DossierRow
+from server.trust.words import verdict_text
 
 
 def dossiers_blueprint(node: Node, speakers: Speakers) -> Blueprint:
@@ -65,13 +66,23 @@ def story_value(node: Node, story: Story, speaker: Speaker) -> dict[str, Any]:
             "bytes_total": story.row.bytes_total,
             "bytes_here": story.row.bytes_here,
         },
-        "verdicts": [asdict(verdict) for verdict in story.verdicts],
+        "verdicts": _verdicts(node, story),
         "names": {actor: name for actor in sorted(actors) if (name := node.model.queries.name_of(actor))},
         "papers": {
             name: verdict.value() for name, verdict in node.papers.of(f.ref for f in story.dossier.files).items()
         },
         "mine": story.dossier.owner == speaker.urn,
     }
+
+
+def _verdicts(node: Node, story: Story) -> list[dict[str, Any]]:
+    """Return what is doubtful about signatures, with its sentence; a doubt of the read model's own comes first."""
+    known = {each.event: (each.status, each.reason) for each in story.verdicts}
+    doubts = {event: (each.status, each.reason) for event, each in node.issuance.doubts(story).items()}
+    return [
+        {"event": event, "status": status, "reason": reason, "text": verdict_text(status, reason).value()}
+        for event, (status, reason) in (doubts | known).items()
+    ]
 
 
 def _filter(unit: str) -> DossierFilter:

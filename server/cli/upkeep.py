@@ -70,6 +70,11 @@ def _complaints(node: Node) -> Iterator[str]:
             f"a revocation list lapses on {trust.due:%Y-%m-%d}: sync with the unit above; if the list is {node.unit}'s,"
             " start the node with the CA key unlocked, or: tram ca crl DIR"
         )
+    for each in node.issuance.unrecorded()[:20]:
+        yield (
+            f"{each.issuer} issued a certificate to {each.holder} that is on no record: ask that office; if it did not"
+            " mean to, revoke it there: tram ca revoke"
+        )
     left = node.signer.certificate.not_valid_after_utc - node.clock.now()
     if left < RENEW_NODE_BEFORE:
         yield f"the node's certificate ends in {left.days} days; start the node with the CA key unlocked"

@@ -227,7 +227,9 @@ def _story(node: Node, stream: str, t: Translator) -> Story:
 def _known(node: Node, story: Story, t: Translator) -> view.Known:
     dossier = story.dossier
     procedure = node.model.catalogue().procedure(dossier.procedure)
-    doubtful: Mapping[str, str] = {verdict.event: verdict.status for verdict in story.verdicts}
+    doubtful: Mapping[str, str] = {event: verdict.status for event, verdict in node.issuance.doubts(story).items()} | {
+        verdict.event: verdict.status for verdict in story.verdicts
+    }
     actors = {entry.stored.event.actor for entry in dossier.timeline}
     return view.Known(
         procedure_name=t.of(procedure.name) if procedure else dossier.procedure,

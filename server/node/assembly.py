@@ -57,6 +57,7 @@ from server.readmodel.model import ReadModel
 from server.receipts import Receipts
 from server.tokens import TokenVerifier
 from server.trust import TrustState
+from server.trust.issuance import Issuance
 from server.trust.rejudging import Rejudging
 
 _LOG = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class Node:
         )
         self.log_keeper = LogKeeper(self.proofs, self.publisher)
         self.trust = TrustState(self.directory)
+        self.issuance = Issuance(self.store, self.directory, self.model)
         self.crls = RevocationLists(
             home=home,
             store=self.store,

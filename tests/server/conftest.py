@@ -371,6 +371,12 @@ class Office:
         """Somebody enrolled here, with a role if one is named."""
         person = issue_person(Authority.open(self.node.home), key)
         self.node.copier.ensure_certificate(self.node.database, person.certificate)
+        body = {
+            "subject": person.urn,
+            "name": f"Người {person.subject_id[:4]}",
+            "thumbprint": keys.thumbprint(key.public_key()),
+        }
+        self.node.people.say("enrol.approved", body | {"kind": "official" if role else "citizen"})
         if role:
             self.node.people.grant(person.urn, f"Cán bộ {person.subject_id[:4]}", role)
         self.node.model.follower.catch_up(self.node.database)

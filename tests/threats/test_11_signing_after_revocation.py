@@ -1,0 +1,78 @@
+"""Threat 11: an official signs after being revoked, with a clock that was put back, and brings it on a stick."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from server.cli.ca import revoke_by_name
+from server.dossier.documents import event_doc
+from server.dossier.times import format_time
+from server.intake.source import Source
+
+
+@pytest.fixture
+def revoked(office):
+    """The office after its official has been revoked; the official, and when that was."""
+    at = office.node.clock.now()
+    official = office.official.person
+    assert revoke_by_name(office.node, official.urn, lost=False) == 1
+    return official, at
+
+
+def _comment(office, person, stream, claimed):
+    """An event by the person with the time they claim, as their own program would sign it."""
+    event = {
+        "v": 1,
+        "stream": stream,
+        "type": "dossier.commented",
+        "unit": office.node.unit,
+        "actor": person.urn,
+        "at": format_time(claimed),
+        "prev": sorted(office.node.model.story(stream).dossier.heads),
+        "nonce": "A" * 21 + "Q",
+        "body": {"text": "đã xem"},
+        "files": [],
+    }
+    return event_doc(person.envelope(event, claimed))
+
+
+def test_what_is_dated_after_the_revocation_is_refused(office, revoked):
+    """Their own word says that the certificate no longer counted."""
+    official, at = revoked
+    stream = office.file()
+
+    doc = _comment(office, official, stream, at + timedelta(minutes=1))
+    result = office.node.intake.admit(office.node.database, [doc], source=Source("bundle", "b7"))[0]
+
+    assert result.error is not None
+    assert result.error.reason.startswith("revoked")
+
+
+def test_what_is_dated_before_it_and_comes_after_is_never_plainly_valid(office, revoked):
+    """The clock was put back most of a day: nobody can prove when it was signed. It is kept, marked, and has a sentence."""
+    official, at = revoked
+    stream = office.file()
+    doc = _comment(office, official, stream, at - timedelta(hours=20))
+
+    result = office.node.intake.admit(office.node.database, [doc], source=Source("bundle", "b8"))[0]
+    office.node.model.follower.catch_up(office.node.database)
+
+    assert result.error is None
+    verdicts = office.citizen.get(f"/api/dossiers/{stream}").json()["verdicts"]
+    (verdict,) = [each for each in verdicts if each["reason"] == "revoked"]
+    assert verdict["status"] == "indeterminate"
+    assert "thu hồi" in verdict["text"]["vi"]
+
+
+def test_what_was_here_before_the_revocation_stays_valid(office):
+    """The node's own admission is the proof: a revocation does not reach back."""
+    stream = office.file()
+    office.act(office.official, stream, "dossier.accepted", due="2036-12-31T10:00:00Z")
+
+    assert revoke_by_name(office.node, office.official.person.urn, lost=False) == 1
+
+    story = office.citizen.get(f"/api/dossiers/{stream}").json()
+    assert [each for each in story["verdicts"] if each["status"] == "invalid"] == []
+    assert story["status"] == "accepted" or story["code"]
