@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_what_is_dated_after_the_revocation_is_refused(office, revoked):
 
 
 def test_what_is_dated_before_it_and_comes_after_is_never_plainly_valid(office, revoked):
-    """The clock was put back most of a day: nobody can prove when it was signed. It is kept, marked, and has a sentence."""
+    """The clock was put back most of a day: nobody can prove when it was signed. It is kept and marked."""
     official, at = revoked
     stream = office.file()
     doc = _comment(office, official, stream, at - timedelta(hours=20))
@@ -66,13 +66,15 @@ def test_what_is_dated_before_it_and_comes_after_is_never_plainly_valid(office, 
     assert "thu hồi" in verdict["text"]["vi"]
 
 
-def test_what_was_here_before_the_revocation_stays_valid(office):
+def test_what_was_here_before_the_revocation_stays_valid(office, monkeypatch):
     """The node's own admission is the proof: a revocation does not reach back."""
+    office.record(office.citizen, office.official)
     stream = office.file()
     office.act(office.official, stream, "dossier.accepted", due="2036-12-31T10:00:00Z")
+    monkeypatch.setattr(office.node.clock, "_now", lambda: datetime.now(UTC) + timedelta(minutes=2))
 
     assert revoke_by_name(office.node, office.official.person.urn, lost=False) == 1
 
     story = office.citizen.get(f"/api/dossiers/{stream}").json()
-    assert [each for each in story["verdicts"] if each["status"] == "invalid"] == []
-    assert story["status"] == "accepted" or story["code"]
+    assert story["verdicts"] == []
+    assert story["code"]

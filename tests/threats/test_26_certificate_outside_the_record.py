@@ -19,6 +19,7 @@ from server.pki.request import build_request
 def test_a_certificate_nobody_approved_is_flagged_wherever_its_record_would_be(office, helpers, key_pool, capsys):
     """A clerk with the CA key certifies a key of his own in a citizen's name: valid chain, indeterminate verdict, a
     sentence on the dossier, a line in `tram doctor`."""
+    office.record(office.citizen, office.official)
     victim = office.citizen.person
     authority = Authority.open(office.node.home)
     rogue_key = keys.generate_p256()
