@@ -64,8 +64,7 @@ def _take_memory(x: Exchange, database: Database, rev: Rev | None) -> None:
     for doc in found:
         entry = doc.attachments.get(_name(x)) if isinstance(doc, Doc) else None
         if entry is not None:
-            # An encoded file may have to be unpacked beside what is stored.
-            x.share.settle(weigh([entry]) + (entry.length if entry.encoding is not None else 0))
+            x.share.settle(weigh([entry]))
 
 
 def _winner(x: Exchange, database: Database) -> list[Doc]:

@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 def weigh(attachments: Sequence[Attachment]) -> int:
-    """Return the bytes that attachments will take as stored, if all of them are read; stubs tell."""
-    return sum(entry.length if entry.encoded_length is None else entry.encoded_length for entry in attachments)
+    """Return the bytes that attachments will take as stored and unpacked, if all of them are read; stubs tell."""
+    return sum(entry.length + (entry.encoded_length or 0) for entry in attachments)
 
 
 def weigh_found(found: Found) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import secrets
 import socket
@@ -122,6 +123,20 @@ def test_readers_of_files_take_from_the_same_memory(tight: Client) -> None:
 
     for method, path, body in asked:
         assert tight.call(method, path, body).status_code == 503, path
+    holder.close()
+
+
+def test_a_gzipped_file_weighs_what_it_unpacks_to(tight: Client) -> None:
+    """A few kilobytes as stored are megabytes in an answer: memory is taken for those."""
+    packed = gzip.compress(bytes(MIB + MIB // 2))
+    headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
+    tight.json("PUT", "packed/f", status=201, data=packed, headers=headers)
+    assert len(packed) < FREE_BYTES
+    holder = hold(tight, 2 * MIB - STRIDE // 2)
+    wait_until_short(tight)
+
+    assert tight.call("GET", "packed/f", headers={"Accept-Encoding": "identity"}).status_code == 503
+    assert tight.call("GET", "packed?attachments=true").status_code == 503
     holder.close()
 
 
