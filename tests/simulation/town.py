@@ -21,6 +21,7 @@ from unittest.mock import patch
 from crypto import jws, keys
 from crypto.keys import PrivateKey
 from replication.document import Doc
+from server.bundles import ensure_published
 from server.dossier import units
 from server.dossier.documents import event_doc
 from server.home import Engine, Home, Settings
@@ -89,6 +90,7 @@ def found_town(folder: Path) -> Town:
         officials[unit] = _enrol(node, authorities[unit])
         citizens[unit] = _enrol(node, authorities[unit])
         node.people.grant(officials[unit].urn, f"Cán bộ {unit}", "official")
+        ensure_published(node)
         node.stop()
     return Town(folder, officials, citizens)
 

@@ -13,14 +13,18 @@ from datetime import timedelta
 from pathlib import Path
 
 from replication.document import Doc
+from server.bundles import export_bundle, import_bundle
 from server.dossier import units
 from server.dossier.documents import chunk_doc, manifest_doc
 from server.dossier.event import build_event, build_stream_id, event_id
 from server.dossier.manifest import build_manifest
 from server.dossier.times import format_time
+from server.errors import Refused
+from server.intake.places import REGISTRY
 from server.verify import verify_path
 from tests.simulation.lines import Line, exchange
 from tests.simulation.office import Crash, Held, Image, Office
+from tests.simulation.sticks import Stick, harm
 from tests.simulation.town import BASE, ROOT, UNITS, Person, Town, parent_of
 
 DEPTH = max(len(units.path_of(unit)) for unit in UNITS)
@@ -34,7 +38,10 @@ class World:
         self._dice = dice
         self._time = BASE + timedelta(hours=1)
         self.offices = {unit: Office(home, lambda: self._time) for unit, home in town.copy(folder).items()}
+        self._folder = folder
         self._backups: list[tuple[str, Image]] = []
+        self._sticks: list[Stick] = []
+        self._sticks_made = 0
         self.acknowledged: Held = set()
         self.streams: dict[str, str] = {}  # dossier → its unit
         self._files: dict[str, set[str]] = {}  # manifest → the documents of a file
@@ -52,6 +59,8 @@ class World:
             (10, self.act),
             (14, self.meet),
             (4, self.work),
+            (6, self.write_stick),
+            (7, self.read_stick),
             (3, self.crash),
             (2, self.back_up),
             (1, self.restore),
@@ -133,6 +142,49 @@ class World:
         except Crash:
             upper.restart()
             lower.restart()
+
+    # Sticks
+
+    def write_stick(self) -> None:
+        """A bundle is written for a unit above or below, which need not be the next one."""
+        office = self._any()
+        related = [unit for unit in UNITS if unit != office.unit and _is_related(unit, office.unit)]
+        target = self._dice.choice(related)
+        self._sticks_made += 1
+        stick = Stick(self._folder / f"stick-{self._sticks_made}", office.unit, target)
+        stick.path.mkdir()
+        what = "nothing new"
+        try:
+            with office.crash_after(self._dice.choice([None, None, None, 1])):
+                made = export_bundle(office.node, to=target, path=stick.path, full=self._dice.random() < 0.2)
+                what = f"{made.documents} documents"
+        except Refused as exc:
+            what = exc.code  # nobody here knows that unit's key yet
+        except Crash:
+            what = "the machine stopped"
+            office.restart()
+        self._note(f"{office.unit} writes a stick for {target}: {what}")
+        self._sticks.append(stick)
+
+    def read_stick(self) -> None:
+        """A stick arrives: late, hurt, at the wrong place, or for the second time."""
+        if not self._sticks:
+            return
+        stick = self._dice.choice(self._sticks)
+        harmed = harm(stick.path, self._dice) if self._dice.random() < 0.3 else "unharmed"
+        office = self.offices[stick.target] if self._dice.random() < 0.85 else self._any()
+        try:
+            with office.crash_after(self._dice.choice([None, None, None, 0, 1, 3])):
+                taken = import_bundle(office.node, stick.path)
+                what = f"{taken.stored} documents, {len(taken.problems)} problems"
+        except Refused as exc:
+            what = exc.code
+        except Crash:
+            what = "the machine stopped"
+            office.restart()
+        self._note(f"{office.unit} reads the stick of {stick.source} for {stick.target}, {harmed}: {what}")
+        if self._dice.random() < 0.7:
+            self._sticks.remove(stick)
 
     # Accidents
 
@@ -223,6 +275,7 @@ class World:
                 shared = {name for name, _, _ in held[unit] | held[above] if _is_shared(name, unit)}
                 below, top = (_of(held[each], shared) for each in (unit, above))
                 assert below == top, f"{unit} and {above} differ: {sorted(below ^ top)[:5]}"
+                assert _of(held[above], {REGISTRY}) <= held[unit], f"{unit} lacks something of the registry of {above}"
         for database, doc_id, rev in self.acknowledged:
             unit = str(units.unit_of_database(database))
             for tier in (each for each in units.path_of(unit) if each in self.offices):
@@ -310,9 +363,13 @@ class World:
         self.log.append(f"{self._time:%d %H:%M} {line}")
 
 
+def _is_related(one: str, other: str) -> bool:
+    return units.is_within(one, other) or units.is_within(other, one)
+
+
 def _is_shared(name: str, lower: str) -> bool:
     owner = units.unit_of_database(name)
-    return name == "registry" or (owner is not None and units.is_within(owner, lower))
+    return owner is not None and units.is_within(owner, lower)
 
 
 def _of(held: Held, names: set[str]) -> Held:
