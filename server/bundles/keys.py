@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,34 +80,39 @@ def _create(path: Path, key: AgeKey) -> None:
 def ensure_published(node: Node) -> AgeKey:
     """Return the node's key, published in `u-<unit>` and `registry` if it was not. Raises `Refused`."""
     key = own_key(node.home.path)
-    for database in (node.database, REGISTRY):
-        known = [each for each in published_in(node, database, node.unit) if each.use == "node"]
-        if not known or known[-1].recipient != key.recipient:
-            publish(node, database, key.recipient, "node")
+    places = (node.database, REGISTRY)
+    newest = [[each.recipient for each in published_in(node, name, node.unit) if each.use == "node"] for name in places]
+    if any(known[-1:] != [key.recipient] for known in newest):
+        publish(node, places, key.recipient, "node")
     return key
 
 
-def publish(node: Node, database: str, recipient: str, use: Use) -> None:
+def publish(node: Node, databases: Sequence[str], recipient: str, use: Use) -> None:
     """Sign and store that bundles for this unit ("node"), or for any in its branch ("recovery"), are sealed to
-    `recipient`. Raises `Refused`."""
+    `recipient`. Raises `Refused`.
+
+    It is one event in every place: the registry goes down alone, and the units above can only check the pages of this
+    node's log if they hold what its leaves name.
+    """
     try:
         check_recipient(recipient)
     except BadBundle as exc:
         raise Refused("schema", str(exc)) from exc
     now = node.clock.now()
-    node.copier.ensure_certificate(database, node.signer.certificate)
-    node.model.follower.catch_up(database)
+    node.model.follower.catch_up(node.database)
     stream = units.unit_stream(node.unit)
     doc = node.signer.sign(
         stream=stream,
         type=TYPE,
         at=now,
-        prev=node.model.queries.heads(database, stream),
+        prev=node.model.queries.heads(node.database, stream),
         body={"recipient": recipient, "use": use, "from": format_time(now)},
     )
-    (result,) = node.intake.admit(database, [doc], source=Source("local", node.signer.urn))
-    if result.error is not None:
-        raise Refused("malformed", f"{result.id}: {result.error.reason}")
+    for database in databases:
+        node.copier.ensure_certificate(database, node.signer.certificate)
+        (result,) = node.intake.admit(database, [doc], source=Source("local", node.signer.urn))
+        if result.error is not None:
+            raise Refused("malformed", f"{result.id}: {result.error.reason}")
 
 
 def recipient_of(node: Node, unit: str) -> str:

@@ -179,7 +179,7 @@ def _introduce(arguments: argparse.Namespace) -> int:
 
 def _recovery(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
-        keys.publish(node, REGISTRY, arguments.recipient, "recovery")
+        keys.publish(node, (node.database, REGISTRY), arguments.recipient, "recovery")
         print(f"bundles of {node.unit} and all units below it are sealed to this recipient too, once they know of it")
     return 0
 

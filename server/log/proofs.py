@@ -6,8 +6,9 @@
 
     earliest = min(max(log's time, floor), time of the first cosignature that covers the leaf)
 
-So a node whose clock is slow, or that dates back, gains at most the time since its last cosignature. Only logs of the
-unit that owns the database count, and of units above it: every tier computes the same from the same documents.
+So a node whose clock is slow, or that dates back, gains at most the time since its last cosignature. Only the log of
+the unit that owns the database counts: its pages are in that database, so every tier computes the same from the same
+documents. The log of a unit above may know an event earlier, and the units below would never learn of it.
 
 A page names events by the beginning of their hashes. Every event this node holds has a leaf in its own log, which
 finds them; a page with an event that has not come yet waits for it, alone.
@@ -26,7 +27,7 @@ from typing import Literal
 from crypto import base64url
 from crypto.errors import CryptoError
 from crypto.hashing import parse_sha256_id
-from crypto.logcert import log_origin
+from crypto.logcert import log_origin, parse_log_origin
 from replication.document import Doc, DocId, Seq
 from replication.errors import NotFound
 from replication.store import ZERO, Database, GetRequest, Store
@@ -111,14 +112,18 @@ class Proofs:
         return found.at if found is not None else None
 
     def _places(self, database: str, event: bytes) -> list[tuple[str, int, int]]:
-        """Return (origin, number, received) of the event's leaves in the logs that count for a database."""
+        """Return (origin, number, received) of the event's leaves in the log that counts for a database."""
         owner = units.unit_of_database(database)
         rows = self._db.rows(
             "SELECT o.origin, p.number, p.received FROM log_proven p JOIN log_origins o ON o.number = p.log"
             " WHERE p.event = ?",
             (event,),
         )
-        found = [(row["origin"], row["number"], row["received"]) for row in rows]
+        found = [
+            (row["origin"], row["number"], row["received"])
+            for row in rows
+            if owner is None or parse_log_origin(row["origin"])[0] == owner
+        ]
         if owner is None or owner == self._log.unit:
             placed = self._log.place(event)
             if placed is not None:

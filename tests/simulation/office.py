@@ -55,9 +55,11 @@ class Office:
         results = self.node.intake.admit(database, [doc], source=Source("peer", "urn:tram:node:h99"))
         return results[0].error is not None
 
-    def work(self) -> None:
-        """Do what the node's threads do: read the feeds, issue the receipts owed."""
+    def work(self, *, publish_all: bool = False) -> None:
+        """Do what the node's threads do: read the feeds, prove times, publish the log, issue the receipts owed."""
         self.node.model.follower.catch_up()
+        self.node.proofs.catch_up(None)
+        self.node.publisher.publish(everything=publish_all)
         for stream in self.node.model.queries.awaiting_receipt(self.unit):
             self.node.receipts.consider(stream)
 

@@ -256,7 +256,7 @@ class World:
         before: list[Held] = []
         for _ in range(4 * DEPTH):
             for office in self.offices.values():
-                office.work()
+                office.work(publish_all=True)
             for unit in sorted(UNITS, key=lambda each: (-len(each), each)):
                 above = parent_of(unit)
                 if above is not None:

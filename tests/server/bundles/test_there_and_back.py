@@ -438,7 +438,7 @@ def test_a_recovery_key_opens_what_was_sealed_below(carry):
 
     carrier = carry()
     paper = AgeKey.generate()
-    keys.publish(carrier.nodes[P], "registry", paper.recipient, "recovery")
+    keys.publish(carrier.nodes[P], (carrier.nodes[P].database, "registry"), paper.recipient, "recovery")
     carrier.meet(P, C)
     carrier.meet(C, D)
     carrier.send(P, C, "down")
