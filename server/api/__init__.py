@@ -22,6 +22,7 @@ from server.api.events import events_blueprint
 from server.api.files import files_blueprint
 from server.api.headers import register_headers
 from server.api.identity import identity_blueprint
+from server.api.logs import logs_blueprint
 from server.api.metrics import register_metrics
 from server.api.roles import roles_blueprint
 from server.api.session import session_blueprint
@@ -45,6 +46,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
     api = Blueprint("api", __name__, url_prefix="/api")
     for blueprint in (
         identity_blueprint(node),
+        logs_blueprint(node, speakers),
         authorities_blueprint(node),
         enrolments_blueprint(node, speakers),
         files_blueprint(node, speakers),

@@ -80,6 +80,7 @@ def _complaints(node: Node) -> Iterator[str]:
         yield f"the node's certificate ends in {left.days} days; start the node with the CA key unlocked"
     if shutil.disk_usage(node.home.path).free < _LOW_DISK_BYTES:
         yield "less than 1 GiB is free on this disk"
+    yield from _log_complaints(node)
     for held in node.quarantine.all(limit=1):
         yield f"{node.quarantine.count()} documents are in quarantine; the newest: {held.code}: {held.reason}"
     for status in node.sync.status():
@@ -87,6 +88,16 @@ def _complaints(node: Node) -> Iterator[str]:
             yield f"link {status.neighbour.name}: {status.last_error} (since {status.since})"
     if not node.model.catalogue().bodies:
         yield "no procedure is published; sync with the unit above, or, at the root: tram load-sample"
+
+
+def _log_complaints(node: Node) -> Iterator[str]:
+    """Yield what is wrong with this node's log, or with the logs of others."""
+    if node.log.key.certificate is None:
+        yield "the key of this node's log has no certificate: start the node once with the CA key unlocked"
+    for unit, why in node.gossip.stopped():
+        yield f"{unit} cosigns this node's log no more: {why}; call them, and keep this disk as it is"
+    for unit, origin, reason in node.alarms.all():
+        yield f"ALARM by {unit}: {origin}: {reason}"
 
 
 def _rebuild(arguments: argparse.Namespace) -> int:

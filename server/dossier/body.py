@@ -122,6 +122,7 @@ BODIES: Final[dict[str, Check]] = {
             "generation": whole(1, 99),
         }
     ),
+    "log.alarm": members({"origin": line(200), "known": text(4096), "shown": text(4096), "reason": line(500)}),
     "procedure.published": procedure.check,
     "calendar.published": calendar.check,
 }

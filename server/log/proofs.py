@@ -88,7 +88,7 @@ class Proofs:
         self._log = log
         self._turn = threading.Lock()
         self._listeners: list[Listener] = []
-        self.on_contradiction: Callable[[str], None] = lambda _: None  # told the origin, in the follower's thread
+        self.on_contradiction: Callable[[str, str, str, str], None] = lambda *_: None  # origin, known, shown, reason
         db.ensure(SCHEMA)
 
     def listen(self, listener: Listener) -> None:
@@ -283,7 +283,8 @@ class Proofs:
                 )
             if state == "contradicts":
                 _LOG.error("%s: %s cosigned another history of %d leaves", origin, row["witness"], row["size"])
-                self.on_contradiction(origin)
+                reason = f"its pages show another history of {row['size']} leaves than {row['witness']} cosigned"
+                self.on_contradiction(origin, row["note"], self._note_of_page(number, row["size"]), reason)
 
     def _root_at(self, number: int, origin: str, size: int) -> bytes | None:
         """Return the root of a log at `size` from leaves that are proven here, None while they are not."""
@@ -300,6 +301,17 @@ class Proofs:
         assert isinstance(page, Page)  # only pages have rows
         leaves = self._proven_leaves(number, page)
         return root_of(page, leaves[: size - page.start]) if len(leaves) == len(page.entries) else None
+
+    def _note_of_page(self, number: int, size: int) -> str:
+        """Return the signed head behind the page that shows leaf `size`; of our own log, its head."""
+        row = self._db.row(
+            "SELECT * FROM log_pages WHERE log = ? AND start < ? AND size >= ? AND state = 'proven' LIMIT 1",
+            (number, size, size),
+        )
+        if row is None:
+            return self._log.head().note
+        page = parse_log_document(self._store.open(row["database"]).get(DocId(row["doc_id"])).body)
+        return page.note
 
     def _proven_leaves(self, number: int, page: Page) -> list[Leaf]:
         found = []

@@ -30,11 +30,14 @@ from server.intake.door import Intake
 from server.intake.places import REGISTRY
 from server.intake.quarantine import Quarantine
 from server.intake.verdict import Admissions
+from server.log.alarms import Alarms
+from server.log.gossip import Gossip
 from server.log.keeper import LogKeeper
 from server.log.key import open_log_key
 from server.log.log import NodeLog
 from server.log.proofs import Proofs
 from server.log.publishing import Publisher
+from server.log.witness import Witness
 from server.metrics.counting import IntakeCounts
 from server.minefeed import MineFeed
 from server.node.clock import NodeClock, system_now
@@ -176,6 +179,23 @@ class Node:
             tokens=self.tokens,
         )
         self.links = Links(self.db)
+        self.witness = Witness(
+            db=self.db,
+            directory=self.directory,
+            intake=self.intake,
+            copier=self.copier,
+            key=self.log.key,
+            clock=self.clock,
+        )
+        self.gossip = Gossip(db=self.db, log=self.log, witness=self.witness, intake=self.intake, store=self.store)
+        self.alarms = Alarms(
+            witness=self.witness,
+            proofs=self.proofs,
+            signer=self.signer,
+            intake=self.intake,
+            model=self.model,
+            clock=self.clock,
+        )
         self.sync = Sync(
             links=self.links,
             pairing=Pairing(unit=home.unit, store=self.store, intake=self.intake, ensure=self.copier.ensure_database),
@@ -184,6 +204,7 @@ class Node:
             chain=home.chain(),
             clock=self.clock,
             db=self.db,
+            companion=self.gossip,
         )
         self.model.follower.listen(self.feed.notice)
         self.model.follower.listen(self.receipts.notice)
@@ -214,6 +235,8 @@ class Node:
         self.papers.start()
         self.crl_keeper.start()
         self.log_keeper.start()
+        self.gossip.start()
+        self.witness.tell()
         self._server = Server(app, host=host, port=port, certificate=certificate, key=key)
         self._server.start()
         if sync:
@@ -227,6 +250,7 @@ class Node:
             self._server = None
         self.sync.stop()
         self.crl_keeper.stop()
+        self.gossip.stop()
         self.log_keeper.stop()
         self.papers.stop()
         self.receipts.stop()

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from cryptography import x509
@@ -77,6 +77,28 @@ Ask = Callable[[str, str, Any], Any]  # (method, path, JSON value or None) → J
 Also = Callable[[Acquaintance, Ask], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A neighbour that was met, ready to be asked."""
+
+    meeting: Meeting
+    tokens: Tokens
+
+    def ask(self, method: str, target: str, value: Any = None) -> Any:
+        """Return the JSON with which it answers. Raises as `Meeting.ask` does."""
+        return self.meeting.ask(self.tokens, method, target, value)
+
+
+class Companion(Protocol):
+    """Whoever has something of its own to say to a neighbour that was met."""
+
+    def met(self, unit: str, caller: Caller) -> None:
+        """Hear of a meeting; returns at once."""
+
+    def visit(self, unit: str, caller: Caller) -> None:
+        """Say it now, in the caller's thread. Never raises for what the neighbour does."""
+
+
 class Meeting:
     """Meets one neighbour at `url`, again and again; remembers who it was. Bytes count into `traffic`.
 
@@ -121,6 +143,19 @@ class Meeting:
                 there, lambda method, target, value: _call(endpoint, method, target, value, headers=tokens.headers())
             )
             return there, tokens
+        finally:
+            endpoint.close()
+
+    def ask(self, tokens: Tokens, method: str, target: str, value: Any = None) -> Any:
+        """Return the JSON with which the neighbour answers one request, over a connection of its own.
+
+        Raises as `fetch_acquaintance` does.
+        """
+        options = EndpointOptions(CONNECT_S, _STALL_S, _MAX_ANSWER_BYTES, gzip=False)
+        endpoint = Endpoint(self.url, tls=self.tls, options=options, traffic=self.traffic)
+        try:
+            endpoint.connect()
+            return _call(endpoint, method, target, value, headers=tokens.headers())
         finally:
             endpoint.close()
 

@@ -18,7 +18,7 @@ from server.node.auditing import Auditor
 from server.node.linkgate import LinkGate
 from server.node.links import Neighbour
 from server.node.linkstate import LinkState
-from server.node.neighbour import CONNECT_S, Acquaintance, Meeting, Tokens
+from server.node.neighbour import CONNECT_S, Acquaintance, Caller, Companion, Meeting, Tokens
 from server.node.pairing import NotedState, Pairing
 from server.node.refusals import Refusals
 from server.node.retry import Retry
@@ -48,6 +48,7 @@ class NeighbourLink:
         db: NodeDb,
         now: Callable[[], datetime],
         random: Callable[[], float] = random_module.random,
+        companion: Companion | None = None,
     ) -> None:
         self.neighbour = neighbour
         self.state = LinkState(db, neighbour.name)
@@ -57,6 +58,7 @@ class NeighbourLink:
         self._pairing = pairing
         self._meeting = meeting
         self._random = random
+        self._companion = companion
         self.auditor = Auditor(self.state, now, random)
         self._stop = threading.Event()
         self._end = threading.Event()  # of the present run only
@@ -145,7 +147,10 @@ class NeighbourLink:
         self.gate.rules = LinkRules(utc_offset_minutes=self.gate.rules.utc_offset_minutes)
         self._link = self._build(there, tokens, on_progress)
         try:
-            return self._link.run(self._stop)
+            figures = self._link.run(self._stop)
+            if self._companion is not None:
+                self._companion.visit(there.unit, Caller(self._meeting, tokens))
+            return figures
         finally:
             self._note(self._link.progress())
             self._link = None
@@ -170,6 +175,8 @@ class NeighbourLink:
         self._there = there
         self.state.set_facts(clock_offset_s=str(there.clock_offset_s), name=there.name)
         self._link = self._build(there, tokens, None)
+        if self._companion is not None:
+            self._companion.met(there.unit, Caller(self._meeting, tokens))
         if self._stop.is_set():
             self._end.set()
         try:

@@ -17,7 +17,7 @@ from server.node.clock import NodeClock
 from server.node.links import Links, Neighbour
 from server.node.linkstatus import LinkStatus, build_status
 from server.node.localtime import OfficeClock
-from server.node.neighbour import Also, Meeting
+from server.node.neighbour import Also, Companion, Meeting
 from server.node.neighbourlink import NeighbourLink
 from server.node.pairing import Pairing
 from server.node.refusals import Refusals
@@ -42,6 +42,7 @@ class Sync:
         chain: list[x509.Certificate],
         clock: NodeClock,
         db: NodeDb,
+        companion: Companion | None = None,
     ) -> None:
         self._links = links
         self._pairing = pairing
@@ -51,6 +52,7 @@ class Sync:
         self._clock = clock
         self._office = OfficeClock(clock)
         self._db = db
+        self._companion = companion
         self.refusals = Refusals(db)
         self.on_met: Also = lambda _there, _ask: None
         self._running: dict[str, NeighbourLink] = {}
@@ -140,6 +142,7 @@ class Sync:
             rules=self._links.rules(neighbour.name),
             db=self._db,
             now=self._office.now,
+            companion=self._companion,
         )
 
     def _tls(self, neighbour: Neighbour) -> ssl.SSLContext | None:

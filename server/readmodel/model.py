@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.store import Store
+from replication.store import Database, Store
 from server.dossier.dossier import Dossier
 from server.dossier.fold import fold
 from server.dossier.proofs import Proofs
@@ -89,6 +89,10 @@ class ReadModel:
     def events(self, stream: str, database: str) -> list[HeldEvent]:
         """Return a stream's events in one database, unordered."""
         return read_events(self._store.open(database), self.queries.event_ids(stream).get(database, []))
+
+    def open(self, database: str) -> Database:
+        """Return a database of the store the model follows. Raises `NotFound`."""
+        return self._store.open(database)
 
     def catalogue(self) -> Catalogue:
         """Return the procedures and calendars of the registry, as of its newest event."""

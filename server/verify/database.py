@@ -159,6 +159,8 @@ class DatabaseCheck:
             raise Refused("wrong_database", f"an event of {event.unit}")
         if event.files:
             self.files[signed.id] = (doc.id, tuple(file.manifest for file in event.files))
+        if event.type == "log.alarm":
+            self._report.notes.append(f"ALARM by {event.unit}: {event.body['origin']}: {event.body['reason']}")
         if event.type == "receipt.issued":
             self.receipted.add(event.body["of"])
         self._report.checked["events"] += 1

@@ -18,6 +18,7 @@ from tests.server.conftest import (
     office,
     serve,
 )
+from tests.server.log.conftest import take
 
 __all__ = [
     "ca_keys",
@@ -31,4 +32,5 @@ __all__ = [
     "make_station",
     "office",
     "serve",
+    "take",
 ]

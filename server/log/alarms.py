@@ -1,0 +1,79 @@
+"""Alarms: two signed heads of one log that cannot both be true, told to every tier above as a signed event.
+
+`log.alarm` is an event in the stream of the unit that noticed, so it is logged, replicated and shown like any other. It
+carries both notes: whoever reads it can check the accusation without believing the accuser.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from server.dossier import units
+from server.errors import NotReady
+from server.intake.door import Intake
+from server.intake.source import Source
+from server.log.proofs import Proofs
+from server.log.witness import Evidence, Witness
+from server.node.clock import NodeClock
+from server.node.signing import NodeSigner
+from server.readmodel.documents import read_events
+from server.readmodel.model import ReadModel
+
+_LOG = logging.getLogger(__name__)
+
+TYPE = "log.alarm"
+
+
+class Alarms:
+    """Tells of the witness's evidence, and finds the alarms that came from anywhere."""
+
+    def __init__(
+        self,
+        *,
+        witness: Witness,
+        proofs: Proofs,
+        signer: NodeSigner,
+        intake: Intake,
+        model: ReadModel,
+        clock: NodeClock,
+    ) -> None:
+        self._signer = signer
+        self._intake = intake
+        self._model = model
+        self._clock = clock
+        self._database = units.database_name(signer.unit)
+        witness.on_evidence = self.raise_alarm
+        proofs.on_contradiction = lambda origin, known, shown, reason: self._accuse(
+            witness, origin, known, shown, reason
+        )
+
+    def raise_alarm(self, evidence: Evidence) -> None:
+        """Sign and store the alarm. Raises `NotReady` if it cannot be stored now; it is told again then."""
+        stream = units.unit_stream(self._signer.unit)
+        doc = self._signer.sign(
+            stream=stream,
+            type=TYPE,
+            at=self._clock.now(),
+            prev=self._model.queries.heads(self._database, stream)[:64],
+            body={
+                "origin": evidence.origin,
+                "known": evidence.known,
+                "shown": evidence.shown,
+                "reason": evidence.reason[:500],
+            },
+        )
+        [result] = self._intake.admit(self._database, [doc], source=Source("local", self._signer.urn))
+        if result.error is not None:
+            raise NotReady(f"the alarm could not be stored: {result.error.reason}")
+
+    def all(self) -> list[tuple[str, str, str]]:
+        """Return (unit that noticed, origin of the log, reason) of every alarm in every database here, oldest first."""
+        found = []
+        for database, ids in self._model.queries.streams_of_type(TYPE).items():
+            for held in read_events(self._model.open(database), ids):
+                event = held.stored.event
+                found.append((event.at, event.unit, str(event.body["origin"]), str(event.body["reason"])))
+        return [(unit, origin, reason) for _, unit, origin, reason in sorted(found)]
+
+    def _accuse(self, witness: Witness, origin: str, known: str, shown: str, reason: str) -> None:
+        witness.accuse(origin, known=known, shown=shown, reason=reason)

@@ -1,0 +1,163 @@
+"""The parent cosigns what only grew, and keeps for ever what contradicts itself. Real nodes, real HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crypto.note import COSIGNATURE_V1, NoteKey, parse_checkpoint, verify_note
+from replication.store import AllDocsQuery
+from server.errors import NotAllowed, Refused
+from server.home import Home
+from server.log.gossip import parse_answer, parse_offer
+from server.log.witness import Offer
+from server.node.links import Neighbour
+
+ORIGIN = "03.12.h41.tram.internal/log"
+
+
+class Direct:
+    """A neighbour asked without a network: its witness, in the words of the wire."""
+
+    def __init__(self, unit: str, parent: Any) -> None:
+        self.unit, self.parent, self.asked = unit, parent, 0
+
+    def ask(self, method: str, target: str, value: Any = None) -> Any:
+        from server.log.gossip import answer_value
+
+        self.asked += 1
+        assert (method, target) == ("POST", "/api/log/checkpoints")
+        return answer_value(self.parent.witness.consider(self.unit, parse_offer(value)))
+
+
+@pytest.fixture
+def pair(make_homes: Any, make_node: Any) -> Any:
+    """A commune and its district, which has the commune's certificates."""
+    homes = make_homes()
+    commune, district = make_node(homes["H41.12.03"]), make_node(homes["H41.12"])
+    district.copier.ensure_database(commune.database)
+    bring_certificates(commune, district)
+    return commune, district
+
+
+def bring_certificates(giver: Any, taker: Any) -> None:
+    from replication.document import Doc, DocId
+    from replication.store import GetRequest
+    from server.intake.source import Source
+
+    opened = giver.store.open(giver.database)
+    rows = opened.all_docs(AllDocsQuery(start="cert:", end="cert:~")).rows
+    docs = [d for found in opened.bulk_get([GetRequest(DocId(row.id)) for row in rows]) for d in found]
+    taker.intake.admit(giver.database, [d for d in docs if isinstance(d, Doc)], source=Source("peer", "x"))
+
+
+def test_a_head_that_grew_is_cosigned_and_the_cosignature_comes_back(pair: Any, take: Any) -> None:
+    """Persisted at the parent, stored as a document on both sides, and asked for only when there is something new."""
+    commune, district = pair
+    caller = Direct("H41.12.03", district)
+    take(commune, 3)
+    commune.gossip.exchange("H41.12", caller)
+    take(commune, 4)
+    commune.gossip.exchange("H41.12", caller)
+
+    assert district.witness.known_size(ORIGIN) == 7
+    assert commune.gossip.cosigned_size("H41.12", ORIGIN) == 7
+    for node in (commune, district):
+        rows = node.store.open(commune.database).all_docs(AllDocsQuery(start="log:", end="log:~")).rows
+        held = len(rows) if node is district else len(rows) + node.quarantine.count()
+        assert held == 2  # the commune keeps them until the witness's certificate has come
+    assert commune.gossip.exchange("H41.12", caller) is False
+    assert caller.asked == 2
+    note = parse_answer({"key": "", "cosigned": district.witness.known_note(ORIGIN)}).cosigned
+    assert parse_checkpoint(note.rpartition("\n\n")[0] + "\n").size == 7
+
+
+def test_what_the_witness_knows_survives_its_restart(pair: Any, take: Any, make_node: Any) -> None:
+    """The next head has to begin where it stood before."""
+    commune, district = pair
+    take(commune, 3)
+    commune.gossip.exchange("H41.12", Direct("H41.12.03", district))
+    home = district.home
+    district.stop()
+
+    again = make_node(Home.open(home.path))
+
+    assert again.witness.known_size(ORIGIN) == 3
+    take(commune, 2)
+    with pytest.raises(Refused):
+        parse_offer({"key": "x"})
+    offer = commune.gossip.build_offer(0)
+    assert again.witness.consider("H41.12.03", offer).size == 3  # nothing is cosigned without the proof from there
+    assert again.witness.consider("H41.12.03", commune.gossip.build_offer(3)).cosigned
+
+
+def test_a_witness_refuses_heads_that_are_not_below_it_or_not_signed(pair: Any, take: Any) -> None:
+    """A sister's, its own, another unit's name on the request, a changed size."""
+    commune, district = pair
+    take(commune, 2)
+    offer = commune.gossip.build_offer(0)
+
+    with pytest.raises(NotAllowed):
+        district.witness.consider("H41.12.04", offer)
+    with pytest.raises(NotAllowed):
+        commune.witness.consider("H41.12.03", offer)
+    changed = Offer(offer.key, offer.note.replace("\n2\n", "\n3\n"), 0, ())
+    with pytest.raises(Refused):
+        district.witness.consider("H41.12.03", changed)
+    assert district.witness.known_size(ORIGIN) == 0
+    assert district.witness.evidence() == []
+
+
+def test_notes_travel_on_a_stick(pair: Any, take: Any) -> None:
+    """Exported, imported twice, damaged: one cosignature, and nothing breaks."""
+    commune, district = pair
+    take(commune, 2)
+    data = commune.gossip.export_notes("H41.12")
+
+    assert district.gossip.import_notes(data) == 1
+    assert district.gossip.import_notes(data) == 1  # the same head again: cosigned again, known as before
+    assert district.witness.known_size(ORIGIN) == 2
+    with pytest.raises(Refused):
+        district.gossip.import_notes(data[:-9])
+    with pytest.raises(Refused):
+        district.gossip.import_notes(b'{"v":1,"notes":[7]}')
+    assert commune.gossip.import_notes(district.gossip.export_notes("H41")) == 0
+
+
+def test_heads_are_cosigned_over_a_real_link(make_homes: Any, serve: Any, make_node: Any, take: Any) -> None:
+    """The child pushes to its parent, its head with it; the cosignature is proof of time on the child's own side."""
+    homes = make_homes()
+    district, url = serve(homes["H41.12"])
+    commune = make_node(homes["H41.12.03"])
+    commune.links.put(Neighbour("parent", url, "parent"))
+    docs = take(commune, 5)
+
+    commune.sync.run_once("parent")
+    commune.sync.run_once("parent")
+
+    assert district.witness.known_size(ORIGIN) == 5
+    commune.proofs.catch_up()
+    found = commune.proofs.earliest(commune.database, docs[0].id.rpartition(":")[2])
+    assert found is not None
+    row = commune.db.row("SELECT note, witness, state FROM log_cosigned")
+    assert (row["witness"], row["state"]) == ("H41.12", "holds")
+    key = NoteKey("12.h41.tram.internal/log", district.log.key.public_key, COSIGNATURE_V1)
+    assert verify_note(row["note"], [key]).signers
+
+
+def test_a_parent_that_calls_asks_for_the_head(make_homes: Any, serve: Any, take: Any) -> None:
+    """A pull link: the child never calls anybody."""
+    homes = make_homes()
+    commune, url = serve(homes["H41.12.03"])
+    district, _ = serve(homes["H41.12"])
+    district.links.put(Neighbour("commune", url, "child"))
+    take(commune, 4)
+
+    district.sync.run_once("commune")
+
+    first = district.witness.known_size(ORIGIN)
+    assert first >= 4  # and the receipts issued meanwhile
+    take(commune, 1)
+    district.sync.run_once("commune")
+    assert district.witness.known_size(ORIGIN) > first
