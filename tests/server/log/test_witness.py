@@ -136,7 +136,7 @@ def test_heads_are_cosigned_over_a_real_link(make_homes: Any, serve: Any, make_n
     commune.sync.run_once("parent")
     commune.sync.run_once("parent")
 
-    assert district.witness.known_size(ORIGIN) == 5
+    assert district.witness.known_size(ORIGIN) == commune.log.head().size >= 5
     commune.proofs.catch_up()
     found = commune.proofs.earliest(commune.database, docs[0].id.rpartition(":")[2])
     assert found is not None
