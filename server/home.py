@@ -62,6 +62,7 @@ class Settings:
     parent: str | None
     created: str  # RFC 3339, UTC
     difficult_area: bool = False  # "vùng khó khăn": some procedures take longer there by law
+    domain: str = ""  # the one official host that receipts' QR codes open; "" takes the host a page was asked from
     old_engine: Engine | None = None  # where the databases were before `tram migrate`, kept until it forgets them
 
 
@@ -321,6 +322,7 @@ def _settings_to_json(settings: Settings) -> bytes:
         "parent": settings.parent,
         "created": settings.created,
         "difficult_area": settings.difficult_area,
+        "domain": settings.domain,
     }
     if settings.old_engine is not None:
         value["old_engine"] = _engine_to_value(settings.old_engine)
@@ -340,6 +342,7 @@ def _parse_settings(path: Path, data: bytes) -> Settings:
             parent=value["parent"],
             created=value["created"],
             difficult_area=value.get("difficult_area", False),
+            domain=value.get("domain", ""),
             old_engine=_parse_engine(value["old_engine"]) if "old_engine" in value else None,
         )
     except (CryptoError, KeyError, TypeError) as exc:

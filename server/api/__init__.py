@@ -24,6 +24,7 @@ from server.api.headers import register_headers
 from server.api.identity import identity_blueprint
 from server.api.logs import logs_blueprint
 from server.api.metrics import register_metrics
+from server.api.receipts import receipts_blueprint
 from server.api.roles import roles_blueprint
 from server.api.session import session_blueprint
 from server.api.sessions import Sessions
@@ -47,6 +48,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
     for blueprint in (
         identity_blueprint(node),
         logs_blueprint(node, speakers),
+        receipts_blueprint(node, speakers),
         authorities_blueprint(node),
         enrolments_blueprint(node, speakers),
         files_blueprint(node, speakers),

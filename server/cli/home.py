@@ -24,6 +24,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--name", metavar="N", help="the unit's name as people read it")
     parser.add_argument("--parent", metavar="URL", help="the node above, such as http://10.0.0.1:8080")
     parser.add_argument("--couchdb", metavar="URL", help="keep the databases on this CouchDB, not in DIR")
+    parser.add_argument("--domain", default="", help="the one official host that receipts' QR codes open")
     parser.add_argument("--prefix", default="", help="what the names of this node's databases begin with there")
     parser.add_argument("--ca-token", metavar="URI", help="keep the CA key in this PKCS#11 token")
     parser.add_argument("--root", action="store_true", help="found a tree of its own even if the code has units above")
@@ -73,6 +74,7 @@ def _settings(arguments: argparse.Namespace, unit: str, now: datetime) -> Settin
         parent=arguments.parent.rstrip("/") if arguments.parent else None,
         created=timestamp(now),
         difficult_area=arguments.difficult_area,
+        domain=arguments.domain,
     )
 
 

@@ -111,6 +111,15 @@ class Proofs:
         found = self.earliest(database, event_id)
         return found.at if found is not None else None
 
+    def cosigned_note(self, origin: str, number: int) -> tuple[int, str] | None:
+        """Return (size, note) of the first cosigned head of a log that covers leaf `number`, None if none does."""
+        row = self._db.row(
+            "SELECT c.size, c.note FROM log_cosigned c JOIN log_origins o ON o.number = c.log"
+            " WHERE o.origin = ? AND c.size > ? AND c.state = 'holds' ORDER BY c.size LIMIT 1",
+            (origin, number),
+        )
+        return (int(row["size"]), str(row["note"])) if row else None
+
     def _places(self, database: str, event: bytes) -> list[tuple[str, int, int]]:
         """Return (origin, number, received) of the event's leaves in the log that counts for a database."""
         owner = units.unit_of_database(database)

@@ -32,6 +32,7 @@ from server.intake.quarantine import Quarantine
 from server.intake.verdict import Admissions
 from server.log.alarms import Alarms
 from server.log.gossip import Gossip
+from server.log.issuing import ReceiptDesk
 from server.log.keeper import LogKeeper
 from server.log.key import open_log_key
 from server.log.log import NodeLog
@@ -117,6 +118,9 @@ class Node:
             copier=self.copier,
             clock=self.clock,
             database=self.database,
+        )
+        self.receipt_desk = ReceiptDesk(
+            log=self.log, proofs=self.proofs, signer=self.signer, clock=self.clock, domain=home.settings.domain
         )
         self.log_keeper = LogKeeper(self.proofs, self.publisher)
         self.trust = TrustState(self.directory)

@@ -19,6 +19,7 @@ from server.dossier.event import build_event
 from server.dossier.times import format_time
 from server.errors import NotReady
 from server.home import Home
+from server.log.receipt import CitizenReceipt, build_receipt
 
 TOKEN_TYPE = "tram-token+jwt"  # noqa: S105 - a media type, not a secret
 TOKEN_LIFE_S = 300
@@ -68,6 +69,10 @@ class NodeSigner:
             body=body,
         )
         return event_doc(jws.sign_event(event, key=self._key, certificate=self.certificate, iat=int(at.timestamp())))
+
+    def sign_receipt(self, receipt: CitizenReceipt) -> bytes:
+        """Return a citizen's receipt, signed (COSE_Sign1)."""
+        return build_receipt(receipt, key=self._key, fingerprint=self.fingerprint)
 
     def token(self, audience: str, at: datetime) -> str:
         """Return a bearer token for the node `audience` (a URN), good for five minutes from `at`."""

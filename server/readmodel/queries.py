@@ -201,6 +201,11 @@ class Queries:
             found |= {row[0] for row in self._tables.rows(sql, (*some, database))}
         return tuple(sorted(found))
 
+    def stream_of_event(self, event_id: str) -> str | None:
+        """Return the stream of the event with this id, None if it is not here."""
+        rows = self._tables.rows("SELECT stream FROM events WHERE id = ? LIMIT 1", (event_id,))
+        return str(rows[0]["stream"]) if rows else None
+
     def streams_of_type(self, type: str) -> dict[str, list[str]]:
         """Return the document ids of all events of a type by database."""
         found: dict[str, list[str]] = {}
