@@ -24,6 +24,7 @@ const ROUTES = /** @type {[RegExp, () => Promise<View>][]} */ ([
   [/^dossiers\/([^/]+)$/, async () => (await import("./views/dossier.js")).dossierPage],
   [/^dossiers\/([^/]+)\/receipt$/, async () => (await import("./views/receipt.js")).receiptPage],
   [/^dossiers\/([^/]+)\/withdraw$/, async () => (await import("./views/withdraw.js")).withdrawPage],
+  [/^([A-Za-z0-9_-]{200,1400})$/, async () => (await import("./views/scanned.js")).scannedReceipt],
   [/^settings$/, async () => (await import("./views/settings.js")).settingsPage],
   [/^settings\/wipe$/, async () => (await import("./views/wipe.js")).wipePage],
 ]);

@@ -23,7 +23,7 @@ worker.addEventListener("activate", (event) => event.waitUntil(activate()));
 worker.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== worker.location.origin) return;
-  const path = url.pathname === "/index.html" ? "/" : url.pathname;
+  const path = url.pathname === "/index.html" || url.pathname === "/r" ? "/" : url.pathname; // /r: a scanned receipt
   if (path in tags) event.respondWith(fromCache(path, event.request));
 });
 worker.addEventListener("message", (event) => {

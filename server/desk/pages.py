@@ -134,6 +134,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             "queue",
             who,
             d=view.build_dossier(story.dossier, _known(node, story, vietnamese), vietnamese, who.now),
+            receipt_of=story.dossier.submission if story.row.unit == node.unit else "",
         )
 
     @desk.get("/enrolments")

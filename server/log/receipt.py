@@ -9,7 +9,7 @@
                -3: [1, 1204, h'<32 bytes>']}  the head the event is under: generation, size, root
 
 Signed with the node's key (P-256, which every browser verifies); `kid` is the beginning of its certificate's SHA-256. A
-receipt fixes a head: should the event not be under later heads of that log, the receipt is evidence (docs/formats/log.md).
+receipt fixes a head: should the event not be under later heads of that log, the receipt is evidence.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ def receipt_url(domain: str, data: bytes) -> str:
 
 
 def parse_receipt_url(url: str, domain: str) -> bytes:
-    """Return the receipt in an address of `domain`. Raises `Refused("bad_origin")` for any other place, `CryptoError`."""
+    """Return the receipt in an address of `domain`.
+
+    Raises `Refused("bad_origin")` for any other place, `CryptoError`.
+    """
     parts = urlsplit(url)
     if parts.scheme != "https" or parts.netloc != domain or parts.path != PATH or parts.query:
         raise Refused("bad_origin", f"this code opens {parts.netloc[:80]!a}, receipts here are on {domain}")
