@@ -150,12 +150,16 @@ function whyNot(step, story) {
 /** @param {import("../lib/fold.js").Step} step @returns {string[]} */
 function stepText({ type, body }) {
   switch (type) {
+    case "dossier.submitted": return body.on_behalf ? [behalfText(body.on_behalf)] : [];
     case "dossier.accepted": return [t("step.due", { code: body.code, due: day(body.due) }), body.note].filter(Boolean);
     case "dossier.forwarded": return [t("step.to", { to: body.to }), body.note].filter(Boolean);
     case "dossier.supplement_requested": return [...body.items, body.reason];
     default: return [body.reason, body.summary, body.text, body.note].filter((text) => typeof text === "string" && text);
   }
 }
+
+/** Never reads as if the person had signed electronically. @param {{name: string, how: string, witness?: string}} behalf */
+const behalfText = ({ name, how, witness }) => [t(known(`behalf.${how}`, "behalf.wet_signature"), { name }), witness ? t("behalf.witness", { witness }) : ""].filter(Boolean).join(" ");
 
 /** @param {Loaded} loaded */
 function answers({ dossier, procedure }) {

@@ -29,7 +29,7 @@ from server.readmodel.model import Story
 
 # Which of the fields a page sends go into the body of which type. The event format checks what is in them.
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "dossier.submitted": ("procedure", "channel", "applicant", "form", "delivery"),
+    "dossier.submitted": ("procedure", "channel", "applicant", "form", "delivery", "on_behalf"),
     "dossier.accepted": ("note",),
     "dossier.refused": ("reason",),
     "dossier.forwarded": ("to", "note"),
@@ -129,13 +129,26 @@ def _draft_submission(node: Node, speaker: Speaker, stream: str, fields: Mapping
         raise Refused("schema", "a new dossier's stream is a lower-case UUIDv7", member="stream")
     if node.model.queries.dossier(stream) is not None:
         raise Clash("this dossier was filed already")
-    body = {"channel": "counter", "delivery": "counter", "form": {}} | _body("dossier.submitted", fields)
+    body = {"channel": "counter", "delivery": "counter", "form": {}} | _body("dossier.submitted", nested(fields))
+    on_behalf = body.get("on_behalf")
+    if isinstance(on_behalf, dict) and not on_behalf.get("scan") and fields.get("files"):
+        on_behalf["scan"] = fields["files"][0].get("sha256")  # a desk's form brings one file: the scan
     procedure = node.model.catalogue().procedure(str(body.get("procedure", "")))
     if procedure is None:
         raise Refused("schema", "this procedure is not in the catalogue", member="procedure")
     event = _event(node, speaker, node.unit, stream, "dossier.submitted", (), body, fields)
     about = Subject(_short(stream), body["applicant"]["name"], procedure.name)
     return Draft(event, build_statement("dossier.submitted", body, about, len(event["files"])))
+
+
+def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with "applicant.name" as {"applicant": {"name": …}}: a page's form has flat names."""
+    found: dict[str, Any] = {name: value for name, value in fields.items() if "." not in name}
+    for name, value in fields.items():
+        group, _, member = name.partition(".")
+        if member and value not in (None, ""):
+            found.setdefault(group, {})[member] = value
+    return found
 
 
 def _body(type: str, fields: Mapping[str, Any]) -> dict[str, Any]:

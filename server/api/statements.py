@@ -87,9 +87,28 @@ def _submitted(body: Mapping[str, Any], about: Subject) -> Text:
         "post": Text("qua bưu chính công ích", "by post"),
         "online": Text("trực tuyến", "online"),
     }[body["delivery"]]
+    vi = f"Tôi nộp hồ sơ {about.procedure.vi} cho {about.applicant}; nhận kết quả {delivery.vi}."
+    en = f"I file a dossier, {about.procedure.en}, for {about.applicant}; the result is to be received {delivery.en}."
+    behalf = on_behalf_text(body.get("on_behalf"))
+    return Text(f"{vi} {behalf.vi}", f"{en} {behalf.en}") if behalf else Text(vi, en)
+
+
+def on_behalf_text(value: Mapping[str, str] | None) -> Text | None:
+    """Return the sentence about a filing for somebody who signed on paper, None for any other: it never reads as if
+    that person had signed electronically."""
+    if not value:
+        return None
+    how = {
+        "wet_signature": Text("ký tay trên giấy", "signed on paper by hand"),
+        "fingerprint": Text("điểm chỉ trên giấy", "gave a fingerprint on paper"),
+    }[value["how"]]
+    witness = value.get("witness", "")
+    seen = Text(f" trước người làm chứng {witness}", f" before the witness {witness}") if witness else Text("", "")
     return Text(
-        f"Tôi nộp hồ sơ {about.procedure.vi} cho {about.applicant}; nhận kết quả {delivery.vi}.",
-        f"I file a dossier, {about.procedure.en}, for {about.applicant}; the result is to be received {delivery.en}.",
+        f"{value['name']} không ký điện tử: đã {how.vi}{seen.vi}, bản chụp kèm theo; chữ ký điện tử là của người nộp"
+        " thay.",
+        f"{value['name']} did not sign electronically: they {how.en}{seen.en}, the scan is attached; the electronic"
+        " signature is of who filed for them.",
     )
 
 

@@ -6,6 +6,7 @@ the browser and goes through `/api/events` like any other event; nothing here wr
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from server.desk.linkpages import add_link_pages
 from server.desk.roles import build_roles
 from server.desk.translate import DEFAULT, LANGUAGES, Translator
 from server.dossier import units
+from server.dossier.event import build_stream_id
 from server.dossier.times import format_time
 from server.errors import Missing, NotAllowed, NotSignedIn
 from server.node.assembly import Node
@@ -135,6 +137,18 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             who,
             d=view.build_dossier(story.dossier, _known(node, story, vietnamese), vietnamese, who.now),
             receipt_of=story.dossier.submission if story.row.unit == node.unit else "",
+        )
+
+    @desk.get("/file")
+    def file() -> str:
+        """Filing for somebody without a phone, with the paper they sign."""
+        who = visit()
+        now = int(who.now.timestamp() * 1000)
+        catalogue = node.model.catalogue()
+        procedures = [{"code": code, "name": _procedure_name(node, code, who.t)} for code in catalogue.bodies]
+        stream = build_stream_id(now, secrets.token_bytes(10))
+        return show(
+            "desk/file.html", "file", who, procedures=sorted(procedures, key=lambda p: p["name"]), stream=stream
         )
 
     @desk.get("/enrolments")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from server.api.statements import on_behalf_text
 from server.desk.translate import Translator, bytes_text, time_text
 from server.dossier import states
 from server.dossier.dossier import Conflict, Dossier, DossierFile, Entry
@@ -146,6 +147,7 @@ def _facts(dossier: Dossier, t: Translator, now: datetime) -> list[dict[str, Any
         ("fact.procedure", dossier.procedure, False),
         ("fact.submitted", time_text(dossier.submitted_at), False),
         ("fact.channel", t(f"channel.{dossier.channel}") if dossier.channel else "", False),
+        ("fact.on_behalf", _behalf(dossier, t), False),
         ("fact.receipt", time_text(receipt.at) if receipt else t("fact.receipt.none"), receipt is None),
         ("fact.due", time_text(dossier.due), is_late(dossier.status, dossier.due, now)),
         ("fact.phone", dossier.applicant.get("phone", ""), False),
@@ -153,6 +155,11 @@ def _facts(dossier: Dossier, t: Translator, now: datetime) -> list[dict[str, Any
         ("fact.outcome", _outcome(dossier, t), False),
     ]
     return [{"label": t(key), "value": value, "late": late} for key, value, late in values if value]
+
+
+def _behalf(dossier: Dossier, t: Translator) -> str:
+    said = on_behalf_text(dossier.on_behalf)
+    return t.of(said) if said else ""
 
 
 def _outcome(dossier: Dossier, t: Translator) -> str:
@@ -209,6 +216,7 @@ def _step(entry: Entry, known: Known, t: Translator) -> dict[str, Any]:
         "reviewed": _reviewed(entry, known, t),
         "who": known.names.get(event.actor, event.actor),
         "text": _said(event.body),
+        "behalf": t.of(said) if (said := on_behalf_text(event.body.get("on_behalf"))) else "",
         "applied": entry.applied,
         "reason": t.of(entry.reason) if entry.reason else "",
         "seal": t(f"seal.{seal}"),

@@ -54,6 +54,19 @@ _form = table(FIELD_ID, text(4000, empty=True), 300)
 _applicant = members({"name": _name}, {"id_number": line(32), "phone": line(32), "address": line(500)})
 
 
+# Somebody without a phone signs on paper, or gives a fingerprint before a witness; who files says so. `scan` is the
+# content id of the photograph of it, which is one of the event's files.
+_ON_BEHALF = members(
+    {"name": _name, "how": one_of("wet_signature", "fingerprint"), "scan": content_id}, {"witness": _name}
+)
+
+
+def _on_behalf(value: Any) -> None:
+    _ON_BEHALF(value)
+    if value["how"] == "fingerprint" and "witness" not in value:
+        raise Wrong("a fingerprint is given before a witness; name who that was", place="witness")
+
+
 def _file_name(value: Any) -> None:
     _name(value)
     if "/" in value or "\\" in value or value.startswith("."):
@@ -68,7 +81,8 @@ BODIES: Final[dict[str, Check]] = {
             "applicant": _applicant,
             "form": _form,
             "delivery": _delivery,
-        }
+        },
+        {"on_behalf": _on_behalf},
     ),
     "receipt.issued": members(
         {"of": content_id, "files": listing(content_id, MAX_FILES), "bytes": whole(0, _MAX_BYTES_TOTAL)}

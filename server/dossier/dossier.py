@@ -196,7 +196,7 @@ class Dossier:
     """The state of one stream.
 
     `unit` owns it; `owner` is the author of the submission that counts. `form` and `files` include what supplements
-    brought. `code` and `due` are empty until an official accepted. `decision` is the newest refusal, stop or
+    brought. `on_behalf` is filled where somebody else signed for the applicant, who signed on paper. `code` and `due` are empty until an official accepted. `decision` is the newest refusal, stop or
     withdrawal that counts; `outcome` the result (`word` is granted or rejected). `heads` is what a new event's `prev`
     names. `missing` are events that others name and that are not here yet.
     """
@@ -214,6 +214,7 @@ class Dossier:
     delivery: str = ""
     submitted_at: str = ""
     applicant: Mapping[str, str] = field(default_factory=dict)
+    on_behalf: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
     files: tuple[DossierFile, ...] = ()
     receipts: tuple[Receipt, ...] = ()
@@ -270,6 +271,7 @@ class Dossier:
             "submitted_at": self.submitted_at,
             "received": self.is_received,
             "applicant": dict(self.applicant),
+            "on_behalf": dict(self.on_behalf) or None,
             "form": dict(self.form),
             "files": [file.value() for file in self.files],
             "receipts": [receipt.value() for receipt in self.receipts],

@@ -236,6 +236,7 @@ def _parse(value: Any) -> tuple[Event, bytes]:
         _ENVELOPE(value)
         _check_body(kind, value["body"])
         _check_stream(kind, value)
+        _check_on_behalf(value)
         payload = _check_content(value)
     except Wrong as wrong:
         raise refuse(wrong, f"event {kind}") from None
@@ -277,6 +278,17 @@ def _check_stream(kind: str, value: Mapping[str, Any]) -> None:
         raise Wrong(f"got {shown(stream)}, expected {expected}", place="stream")
     if kind == "unit.described" and body["code"] != value["unit"]:
         raise Wrong(f"got {body['code']}, expected the unit of the event, {value['unit']}", place="body.code")
+
+
+def _check_on_behalf(value: Mapping[str, Any]) -> None:
+    """Check that who files for another brings the scan they speak of, and does not call it an online filing."""
+    on_behalf = value["body"].get("on_behalf") if value["type"] == "dossier.submitted" else None
+    if on_behalf is None:
+        return
+    if value["body"]["channel"] == "online":
+        raise Wrong("got online; who files for another does it at the counter or as a helper", place="body.channel")
+    if on_behalf["scan"] not in {file["sha256"] for file in value["files"]}:
+        raise Wrong("it is not among the files; attach the scan of the signed paper", place="body.on_behalf.scan")
 
 
 def _check_content(value: dict[str, Any]) -> bytes:

@@ -183,6 +183,7 @@ class _Folding:
             "delivery": body["delivery"],
             "submitted_at": self._time(root),
             "applicant": dict(body["applicant"]),
+            "on_behalf": dict(body.get("on_behalf", {})),
             "form": form,
             "files": tuple(self._files()),
             "receipts": receipts,

@@ -30,7 +30,8 @@ async function fieldsOf(form) {
   const fields = {};
   for (const [name, value] of new FormData(form)) {
     if (value instanceof File) {
-      if (value.size) fields.files = [await sendResultFile(value)];
+      const input = /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
+      if (value.size) fields.files = [await sendResultFile(value, input.dataset.part)];
     } else if (name === "items") {
       fields.items = value.split("\n").map((line) => line.trim()).filter(Boolean);
     } else if (["due", "from", "until"].includes(name)) {
@@ -76,6 +77,7 @@ async function sign(form) {
     await signAndPost(stream, type, fields, { draft });
     part("notice").textContent = document.documentElement.lang === "en" ? draft.statement.en : draft.statement.vi;
     part("notice").className = "notice notice--good";
+    if (form.dataset.then) location.assign(form.dataset.then);
     document.body.dispatchEvent(new CustomEvent("dossiers-changed"));
   } catch (cause) {
     if (cause instanceof NotRegistered) location.assign("/desk/login");

@@ -17,11 +17,11 @@ export async function doubtsAbout(file) {
 }
 
 /**
- * @param {File} file
+ * @param {File} file @param {string} [part] the component of the procedure that it is
  * @returns {Promise<import("/lib/event.js").FileRef>} once the node holds every byte of it.
  *   Throws RangeError for a file that is not taken, and what lib/api.js throws.
  */
-export async function sendResultFile(file) {
+export async function sendResultFile(file, part = "ket-qua") {
   if (!TYPES.has(file.type)) throw new RangeError(`${file.name}: chỉ nhận JPEG, PNG hoặc PDF (JPEG, PNG or PDF only)`);
   if (file.size > MAX_BYTES) throw new RangeError(`${file.name}: tối đa 32 MB (at most 32 MB)`);
   const { api } = await official();
@@ -30,5 +30,5 @@ export async function sendResultFile(file) {
   for (const chunk of chunks) if (missing.has(chunk.id)) await api.putChunk(chunk.id, chunk.bytes, false);
   await api.putManifest(manifestId, manifest);
   const name = file.name.normalize("NFC").slice(-120);
-  return { sha256: manifest.sha256, manifest: manifestId, size: manifest.size, type: file.type, name, part: "ket-qua" };
+  return { sha256: manifest.sha256, manifest: manifestId, size: manifest.size, type: file.type, name, part };
 }
