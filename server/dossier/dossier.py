@@ -196,9 +196,10 @@ class Dossier:
     """The state of one stream.
 
     `unit` owns it; `owner` is the author of the submission that counts. `form` and `files` include what supplements
-    brought. `on_behalf` is filled where somebody else signed for the applicant, who signed on paper. `code` and `due` are empty until an official accepted. `decision` is the newest refusal, stop or
-    withdrawal that counts; `outcome` the result (`word` is granted or rejected). `heads` is what a new event's `prev`
-    names. `missing` are events that others name and that are not here yet.
+    brought. `on_behalf` is filled where somebody else signed for the applicant, who signed on paper. `code` and `due`
+    are empty until an official accepted. `decision` is the newest refusal, stop or withdrawal that counts; `outcome`
+    the result (`word` is granted or rejected). `heads` is what a new event's `prev` names. `missing` are events that
+    others name and that are not here yet.
     """
 
     stream: StreamId
