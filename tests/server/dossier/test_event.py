@@ -33,7 +33,13 @@ from tests.server.dossier.story import CITIZEN, NODE, OFFICIAL, STREAM, Story, p
 
 ID = "sha256-" + "A" * 43
 TIME = "2026-11-23T01:00:00Z"
-STREAMS = {"unit": "unit.h41-12-03", "role": "unit.h41-12-03", "enrol": "unit.h41-12-03", "ca": "unit.h41-12-03"}
+STREAMS = {
+    "unit": "unit.h41-12-03",
+    "role": "unit.h41-12-03",
+    "enrol": "unit.h41-12-03",
+    "ca": "unit.h41-12-03",
+    "log": "unit.h41-12-03",
+}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "dossier.submitted": {
         "procedure": "1.001193",
@@ -56,6 +62,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "dossier.conflict_resolved": {"chosen": ID, "reason": "Đúng thẩm quyền"},
     "unit.described": {"code": "H41.12.03", "name": "Xã Mẫu Sơn", "tier": "commune", "from": TIME, "parent": "H41.12"},
     "dossier.act_reviewed": {"of": ID, "decision": "adopted", "reason": "Đã đối chiếu sổ"},
+    "log.alarm": {"origin": "h41-12-03.tram/log", "known": "h41…", "shown": "h41…", "reason": "Hai lịch sử khác nhau"},
     "role.confirmed": {"of": ID, "subject": CITIZEN},
     "unit.key_published": {"recipient": "age1" + "q" * 58, "use": "node", "from": TIME},
     "role.granted": {"subject": CITIZEN, "name": "Lò Văn Páo", "role": "helper", "from": TIME, "until": TIME},
