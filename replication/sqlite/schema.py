@@ -100,6 +100,8 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
             # FULL: a commit returns after the WAL is on the disk, so acknowledged survives a power cut.
             conn.execute("PRAGMA synchronous = FULL")
             conn.execute("PRAGMA journal_size_limit = 16777216")
+            # Pages: 16 MB. Each fold writes all the scattered pages of the id index again, so not every 4 MB.
+            conn.execute("PRAGMA wal_autocheckpoint = 4000")
             if version < SCHEMA_VERSION:  # older programs must not open what we are about to write
                 conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         else:
