@@ -6,6 +6,7 @@ table is one line of 64 kbit/s; `TRAM_LINKS=full` measures 32, 64 and 256 kbit/s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,25 +16,37 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.cells import Cell, far_databases, fill, make_docs
 from bench.harness import Figure, Sink, bench
 from bench.link import Link as WeakLink
+from bench.link import Mode
 from bench.peers import ROOT, HttpServer, couchdb
 from replication.wire import render_document
 
 SEED = 1
 SECONDS = 100.0
+# What else a line does than be cut with a reset: (how it is cut, share of segments lost, bytes between flipped bits).
+WEATHER = (
+    (Mode.STALL, 0.0, 0),
+    (Mode.BLACKHOLE, 0.0, 0),
+    (Mode.HALF_OPEN, 0.0, 0),
+    (Mode.PORTAL, 0.0, 0),
+    (Mode.REDIRECT, 0.0, 0),
+    (Mode.RESET, 0.02, 0),
+    (Mode.RESET, 0.0, 100_000),
+)
 AT_ONCE = 4  # more would measure this machine instead of the line
 
 
 def cells(full: bool, targets: Sequence[str]) -> list[Cell]:
     """Return the cells of the table."""
+    weather = [Cell(64_000, 3.0, "mixed", "push", "ours", SECONDS, SEED, *line) for line in WEATHER]
     rates = (32_000, 64_000, 256_000) if full else (64_000,)
-    return [
+    table = [
         Cell(rate, cut_for_s, kind, direction, to, SECONDS, SEED)
         for rate in rates
         for cut_for_s in ((3.0, 5.0) if full else (3.0,))
@@ -41,6 +54,7 @@ def cells(full: bool, targets: Sequence[str]) -> list[Cell]:
         for direction in ("push", "pull")
         for to in targets
     ]
+    return table + (weather if full else [])
 
 
 @bench("links")
@@ -52,29 +66,44 @@ def links(sink: Sink) -> None:
         if couch is None:
             sink.note("CouchDB not measured: TRAM_COUCHDB_URL names none")
         table = cells(os.environ.get("TRAM_LINKS") == "full", targets)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        # Peers wait for a line as we do, so they are measured beside us and not one after the other.
+        with ThreadPoolExecutor(int(os.environ.get("TRAM_LINKS_AT_ONCE", AT_ONCE))) as pool:
+            peers = {cell: _ask_others(pool, cell, couch) for cell in table}
             for cell, result in zip(table, pool.map(_measure, table), strict=True):
-                name = f"{cell.kind} {cell.direction} {cell.to} {cell.rate // 1000}k/{cell.cut_for_s:.0f}s"
+                name = _name(cell)
                 sink.add(Figure(f"links share {name}", result["share"], "of wire", cell.rate))
-                sink.add(Figure(f"links json {name}", result["json"], "B/B", cell.rate, _others(cell, couch)))
+                sink.add(Figure(f"links json {name}", result["json"], "B/B", cell.rate, _collect(peers[cell])))
+                sink.note(f"{name} {json.dumps(result)}")
+
+
+def _name(cell: Cell) -> str:
+    line = f"{cell.rate // 1000}k/{cell.cut_for_s:.0f}s"
+    if (cell.mode, cell.loss, cell.corrupt_every) in WEATHER:
+        line += f" {cell.mode} loss {cell.loss} bit flips 1/{cell.corrupt_every or '∞'} B"
+    return f"{cell.kind} {cell.direction} {cell.to} {line}"
 
 
 def _measure(cell: Cell) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.cells", "--rate", str(cell.rate), "--cut-for", str(cell.cut_for_s)]
     command += ["--kind", cell.kind, "--direction", cell.direction, "--to", cell.to, "--seconds", str(cell.seconds)]
+    command += ["--mode", cell.mode, "--loss", str(cell.loss), "--corrupt-every", str(cell.corrupt_every)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def _others(cell: Cell, couch: HttpServer | None) -> dict[str, float]:
-    """Return what CouchDB's replicator and PouchDB carry where ours pushes events to CouchDB."""
+def _ask_others(pool: ThreadPoolExecutor, cell: Cell, couch: HttpServer | None) -> dict[str, Future[float]]:
+    """Begin to measure what CouchDB's replicator and PouchDB carry where ours pushes events to CouchDB."""
     if couch is None or (cell.kind, cell.direction, cell.to) != ("events", "push", "couchdb"):
         return {}
-    found = {"couchdb": by_couchdb(cell, couch)}
+    asked = {"couchdb": pool.submit(by_couchdb, cell, HttpServer("couchdb", couch.url))}
     if shutil.which("node") and (ROOT / "node_modules" / "pouchdb").exists():
-        found["pouchdb"] = by_pouchdb(cell, couch)
-    return found
+        asked["pouchdb"] = pool.submit(by_pouchdb, cell, HttpServer("couchdb", couch.url))
+    return asked
+
+
+def _collect(asked: dict[str, Future[float]]) -> dict[str, float]:
+    return {name: future.result() for name, future in asked.items()}
 
 
 def by_couchdb(cell: Cell, couch: HttpServer) -> float:
@@ -94,7 +123,8 @@ def by_couchdb(cell: Cell, couch: HttpServer) -> float:
             threading.Event().wait(cell.seconds)
             capacity = cell.rate / 8 * weak.figures().up_time_s
             couch.hang_up()
-            couch.json("POST", "/_replicate", {**job, "cancel": True})
+            with contextlib.suppress(RuntimeError):  # 404: the scheduler has given the job up by itself
+                couch.json("POST", "/_replicate", {**job, "cancel": True})
         return _carried(couch, targets["u"]) / capacity
 
 

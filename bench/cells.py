@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from bench.dossiers import Town
 from bench.link import Link as WeakLink
-from bench.link import LinkFigures, Profile
+from bench.link import LinkFigures, Mode, Profile
 from bench.peers import HttpServer, couchdb, ours
 from replication.document import Doc
 from replication.peers import Endpoint, HttpPeer, LocalPeer
@@ -42,7 +42,8 @@ KINDS = {"events": ("u",), "chunks": ("f",), "mixed": ("u", "f")}
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is measured. `rate` in bit/s each way; `cut_for_s` every 30 s up; `to` "ours" or "couchdb"."""
+    """What is measured. `rate` in bit/s each way; `cut_for_s` every 30 s up; `to` "ours" or "couchdb"; how it is cut,
+    and what else is wrong with the line, as in `Profile`."""
 
     rate: int
     cut_for_s: float
@@ -51,10 +52,23 @@ class Cell:
     to: str
     seconds: float
     seed: int
+    mode: Mode = Mode.RESET
+    loss: float = 0.0
+    corrupt_every: int = 0
 
     @property
     def profile(self) -> Profile:
-        return Profile(self.rate, self.rate, RTT_MS, CUT_EVERY_S, self.cut_for_s, seed=self.seed)
+        return Profile(
+            self.rate,
+            self.rate,
+            RTT_MS,
+            CUT_EVERY_S,
+            self.cut_for_s,
+            mode=self.mode,
+            loss=self.loss,
+            corrupt_every=self.corrupt_every,
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +225,12 @@ def main() -> None:
     parser.add_argument("--to", choices=("ours", "couchdb"), default="ours")
     parser.add_argument("--seconds", type=float, default=100.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.RESET)
+    parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--corrupt-every", type=int, default=0)
     args = parser.parse_args()
-    cell = Cell(args.rate, args.cut_for, args.kind, args.direction, args.to, args.seconds, args.seed)
+    line = (args.mode, args.loss, args.corrupt_every)
+    cell = Cell(args.rate, args.cut_for, args.kind, args.direction, args.to, args.seconds, args.seed, *line)
     print(json.dumps({**asdict(cell), **asdict(run(cell))}), flush=True)
 
 

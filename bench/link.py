@@ -7,8 +7,9 @@
 
 What is modelled: one serialiser for each direction, shared by all connections, so that a second connection takes
 from the first; half the round trip after it; one round trip for the TCP handshake of a new connection; small socket
-buffers, so that a sender soon feels the rate instead of filling memory with bytes that have not left yet. What is
-not: packet loss, reordering, and the 2-3 % of IP and TCP headers. Rates count the bytes applications write.
+buffers, so that a sender soon feels the rate instead of filling memory with bytes that have not left yet; loss, as the
+stalls it means to who reads a TCP stream. What is not: reordering, and the 2-3 % of IP and TCP headers. Rates count the
+bytes applications write.
 
 `python -m bench.link --listen 9000 --to 127.0.0.1:5984 --rate 64000 --rtt 600 --cut-every 30 --cut-for 3`
 """
@@ -60,7 +61,8 @@ class Mode(StrEnum):
 class Profile:
     """What the link is like. Rates of 0 are unlimited; `cut_every_s` counts the time up between two cuts, 0 is never.
 
-    `cut_jitter` spreads the times of cuts by that fraction, from `seed`. `corrupt_every` flips one bit on average
+    `cut_jitter` spreads the times of cuts by that fraction, from `seed`. `loss` is the share of segments lost, each of
+    which holds up its connection for a retransmission timer. `corrupt_every` flips one bit on average
     every so many bytes going up.
     """
 
@@ -72,6 +74,7 @@ class Profile:
     mode: Mode = Mode.RESET
     cut_jitter: float = 0.0
     corrupt_every: int = 0
+    loss: float = 0.0
     buffer_bytes: int = 8192
     seed: int = 1
 
@@ -85,6 +88,7 @@ class LinkFigures:
     connections: int
     cuts: int
     up_time_s: float
+    stalls: int = 0
 
 
 class Link:
@@ -100,6 +104,7 @@ class Link:
         self._mode: Mode | None = None
         self._cuts = 0
         self._accepted = 0
+        self._past_stalls = 0
         self._down_since = 0.0
         self._down_total_s = 0.0
         self._orders: deque[Callable[[], None]] = deque()
@@ -126,7 +131,9 @@ class Link:
         """Return what has happened so far."""
         now = time.monotonic()
         down = self._down_total_s + (now - self._down_since if self.is_cut else 0.0)
-        return LinkFigures(self._up.total, self._down.total, self._accepted, self._cuts, now - self._started - down)
+        stalls = self._past_stalls + sum(connection.stalls for connection in list(self._connections))
+        up_time_s = now - self._started - down
+        return LinkFigures(self._up.total, self._down.total, self._accepted, self._cuts, up_time_s, stalls)
 
     def cut(self, mode: Mode | None = None) -> None:
         """Cut the link; when this returns it is cut."""
@@ -190,6 +197,7 @@ class Link:
             self._connections = self._connections[1:] + self._connections[:1]
             for connection in self._connections:
                 wake_at = min(wake_at, connection.move(now, selector))
+        self._past_stalls += sum(connection.stalls for connection in self._connections if connection.closed)
         self._connections = [connection for connection in self._connections if not connection.closed]
         return max(0.0, wake_at - time.monotonic())
 
@@ -259,6 +267,8 @@ class Link:
             open_at=time.monotonic() + self.profile.rtt_ms / 1000,
             corrupt_every=self.profile.corrupt_every,
             corrupt_from=corrupt,
+            loss=self.profile.loss,
+            lose_by=self._random if self.profile.loss else None,
         )
         if self._mode is Mode.BLACKHOLE:
             connection.swallow()
@@ -316,6 +326,7 @@ def parse_args(argv: list[str]) -> tuple[tuple[str, int], int, Profile]:
     parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.RESET)
     parser.add_argument("--jitter", type=float, default=0.0, help="fraction by which cuts wander")
     parser.add_argument("--corrupt-every", type=int, default=0, metavar="BYTES")
+    parser.add_argument("--loss", type=float, default=0.0, help="share of segments lost")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)
     host, _colon, port = args.to.rpartition(":")
@@ -330,6 +341,7 @@ def parse_args(argv: list[str]) -> tuple[tuple[str, int], int, Profile]:
         mode=args.mode,
         cut_jitter=args.jitter,
         corrupt_every=args.corrupt_every,
+        loss=args.loss,
         seed=args.seed,
     )
     return (host.strip("[]"), int(port)), args.listen, profile

@@ -15,6 +15,10 @@ MIN_SLICE = 256
 MAX_SLICE = 16384
 # How far ahead the serialiser may be booked: enough that it never idles between two turns of the loop.
 AHEAD_S = 0.03
+# What a lost segment costs on a thin line: with three or four segments under way there is no fast retransmit, so the
+# sender waits for its timer, at least a second (RFC 6298 §2.4), and everything behind waits as well.
+SEGMENT_BYTES = 1460
+LEAST_RTO_S = 1.0
 # Beyond this a direction without a rate would keep everything in our memory.
 MAX_WAITING = 256 * 1024
 
@@ -57,6 +61,14 @@ class Flow:
         self._corrupt_every = 0
         self._corrupt_from: random.Random | None = None
         self._until_flip = 0
+        self._loss = 0.0
+        self._lose_by: random.Random | None = None
+        self._not_before = 0.0
+        self.stalls = 0
+
+    def lose(self, share: float, source: random.Random) -> None:
+        """Lose that share of the segments; `source` says which. They arrive, after a retransmission timer."""
+        self._loss, self._lose_by = share, source
 
     def corrupt(self, every: int, source: random.Random) -> None:
         """Flip a bit every so many bytes on average, at places `source` names."""
@@ -78,7 +90,9 @@ class Flow:
         if not data:
             self._ended = True
             return
-        self._waiting.append((self._shaper.book(len(data), now) + self._delay_s, self._spoil(data)))
+        due = max(self._shaper.book(len(data), now) + self._delay_s + self._lost(len(data), now), self._not_before)
+        self._not_before = due
+        self._waiting.append((due, self._spoil(data)))
         self._waiting_bytes += len(data)
 
     def deliver(self, now: float) -> float | None:
@@ -97,6 +111,14 @@ class Flow:
             self.finished = True
             self.target.shutdown(socket.SHUT_WR)
         return self._waiting[0][0] if self._waiting else None
+
+    def _lost(self, size: int, now: float) -> float:
+        """Return how long the slice comes late because a segment of it was lost; sending it again takes the line."""
+        if self._lose_by is None or self._lose_by.random() >= 1 - (1 - self._loss) ** (size / SEGMENT_BYTES):
+            return 0.0
+        self.stalls += 1
+        self._shaper.book(min(size, SEGMENT_BYTES), now)
+        return max(LEAST_RTO_S, 4 * self._delay_s)
 
     def _spoil(self, data: bytes) -> bytes:
         """Flip a bit at each place the seed names; places count bytes, so reads of another size change nothing."""
@@ -124,6 +146,8 @@ class Connection:
         open_at: float,
         corrupt_every: int = 0,
         corrupt_from: random.Random | None = None,
+        loss: float = 0.0,
+        lose_by: random.Random | None = None,
     ) -> None:
         for end in (client, server):
             end.setblocking(False)
@@ -134,6 +158,9 @@ class Connection:
         if corrupt_from is not None:
             self._up.corrupt(corrupt_every, corrupt_from)
         self._down = Flow(server, client, down, delay_s, open_at)
+        if lose_by is not None:
+            for flow in (self._up, self._down):
+                flow.lose(loss, lose_by)
         self._mute = False
         self._watched: set[socket.socket] = set()
         self._selector: selectors.BaseSelector | None = None
@@ -205,6 +232,11 @@ class Connection:
             for end in self._watched:
                 self._selector.unregister(end)
         self._watched.clear()
+
+    @property
+    def stalls(self) -> int:
+        """How often a lost segment has held it up, both ways."""
+        return self._up.stalls + self._down.stalls
 
     def abort(self) -> None:
         """Reset both ends."""

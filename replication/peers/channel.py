@@ -32,6 +32,7 @@ class Address:
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    session: ssl.SSLSession | None = None  # of an earlier connection: the handshake is then without certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Channel:
         self.closed = False
         self.rtt_s: float | None = None
         self.last_progress = time.monotonic()
+        self.tls_session: ssl.SSLSession | None = address.session
         self._socket = _connect(address, connect_timeout_s)
 
     @property
@@ -171,10 +173,16 @@ class Channel:
             part = NO_PART
 
     def close(self) -> None:
+        self._keep_session()
         self.closed = True
         self._unsent.clear()
         self.unsent_bytes = 0
         self._socket.close()
+
+    def _keep_session(self) -> None:
+        """TLS 1.3 sends tickets after the handshake, so the newest is taken when the connection ends."""
+        if not self.closed and isinstance(self._socket, ssl.SSLSocket):
+            self.tls_session = self._socket.session or self.tls_session
 
     def is_usable(self) -> bool:
         """Tell, without waiting, whether an idle connection is still open: servers end them after a while."""
@@ -280,7 +288,7 @@ def _connect(address: Address, timeout_s: float) -> socket.socket:
     try:
         _tune(plain)
         if address.tls is not None:
-            plain = address.tls.wrap_socket(plain, server_hostname=address.host)
+            plain = address.tls.wrap_socket(plain, server_hostname=address.host, session=address.session)
         plain.setblocking(False)
     except ssl.SSLError as exc:
         plain.close()

@@ -7,7 +7,7 @@ import gzip
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from replication import dictionaries
@@ -77,6 +77,7 @@ class Endpoint:
         self._url = url
         self._tls = (tls or ssl.create_default_context()) if secure else None
         self._address = Address(host, port, self._tls)
+        self._tls_session: ssl.SSLSession | None = None
         self._headers = headers
         self._basic = build_basic(user, password or "") if user is not None else {}
         default_port = 443 if secure else 80
@@ -129,7 +130,7 @@ class Endpoint:
             return
         self.close()
         self._channel = Channel(
-            self._address,
+            replace(self._address, session=self._tls_session),
             check=check_peer,
             connect_timeout_s=self.options.connect_timeout_s,
             max_answer_bytes=self.options.max_answer_bytes,
@@ -291,6 +292,7 @@ class Endpoint:
         """End the connection; open promises break with `LinkCut`."""
         if self._channel is not None:
             self._channel.fail(LinkCut("closed"))
+            self._tls_session = self._channel.tls_session
             self._channel = None
             self._take_inquiry()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -38,7 +39,8 @@ def main(argv: list[str]) -> int:
     args = _parse_args(argv)
     with ExitStack() as stack:
         try:
-            pair = build_pair(args.source, args.target, _opener(stack))
+            tls = ssl.create_default_context(cafile=args.ca) if args.ca is not None else None
+            pair = build_pair(args.source, args.target, _opener(stack), tls)
         except (ValueError, ReplicationError, OSError) as exc:
             print(f"sync: {exc}", file=sys.stderr)
             return EXIT_USAGE
@@ -49,6 +51,7 @@ def _parse_args(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m replication sync", description="Replicate SOURCE into TARGET.")
     parser.add_argument("source", help="http(s)://user:password@host:port/db or sqlite:DIR/db")
     parser.add_argument("target", help="the same; made when it is missing")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM file of the CA that https peers must prove by")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--once", action="store_true", help="until TARGET holds everything, over cuts (the default)")
     mode.add_argument("--continuous", action="store_true", help="until Ctrl-C, following SOURCE")
@@ -69,21 +72,27 @@ def _opener(stack: ExitStack) -> OpenStore:
     return open_store
 
 
-def build_pair(source: str, target: str, open_store: OpenStore) -> Pair:
-    """Return the pair two addresses name. Raises `ValueError` for an address that cannot be understood, `NotFound`
-    for a local source that is not there."""
+def build_pair(source: str, target: str, open_store: OpenStore, tls: ssl.SSLContext | None = None) -> Pair:
+    """Return the pair two addresses name; `tls` is for https, None trusts whom this machine trusts.
+
+    Raises `ValueError` for an address that cannot be understood, `NotFound` for a local source that is not there."""
     endpoints: dict[str, Endpoint] = {}
-    source_peer, source_state = _build_peer(source, open_store, endpoints, create=False)
-    target_peer, target_state = _build_peer(target, open_store, endpoints, create=True)
+    source_peer, source_state = _build_peer(source, open_store, endpoints, tls, create=False)
+    target_peer, target_state = _build_peer(target, open_store, endpoints, tls, create=True)
     return Pair(source_peer, target_peer, target_state or source_state or MemoryState())
 
 
 def _build_peer(
-    address: str, open_store: OpenStore, endpoints: dict[str, Endpoint], *, create: bool
+    address: str,
+    open_store: OpenStore,
+    endpoints: dict[str, Endpoint],
+    tls: ssl.SSLContext | None,
+    *,
+    create: bool,
 ) -> tuple[Peer, CheckpointState | None]:
     if not address.startswith(SQLITE):
         parts = split_database_url(address)
-        endpoint = endpoints.setdefault(parts.server, Endpoint(parts.server))
+        endpoint = endpoints.setdefault(parts.server, Endpoint(parts.server, tls=tls))
         return HttpPeer(endpoint, parts.database), None
     folder, _slash, name = address.removeprefix(SQLITE).rpartition("/")
     if not folder or not name:

@@ -144,6 +144,34 @@ def test_a_stalled_link_loses_nothing(echo: tuple[str, int]) -> None:
         assert end.recv(1) == b"b"
 
 
+def test_half_open_the_client_is_never_told(echo: tuple[str, int]) -> None:
+    """The server's side is reset; what the client sends vanishes and nothing comes; a new connection works."""
+    with Link(echo) as link, dial(link) as end:
+        end.sendall(b"a")
+        assert end.recv(1) == b"a"
+        link.cut(Mode.HALF_OPEN)
+        link.restore()
+        end.sendall(b"b")
+        end.settimeout(0.3)
+
+        with pytest.raises(TimeoutError):
+            end.recv(1)
+        assert exchange(link, b"c") == b"c"
+
+
+def test_loss_holds_up_what_is_behind_it_and_loses_nothing(echo: tuple[str, int]) -> None:
+    """Each lost segment costs a retransmission timer of a second; every byte arrives in order all the same."""
+    data = bytes(range(256)) * 64
+    with Link(echo, Profile(up_bps=512_000, loss=0.1, seed=5)) as link:
+        begun = time.monotonic()
+        assert exchange(link, data) == data
+        took_s, figures = time.monotonic() - begun, link.figures()
+
+    assert figures.stalls >= 1
+    assert took_s >= 0.25 + 0.9
+    assert figures.up_bytes > len(data)
+
+
 @pytest.mark.parametrize(("mode", "status"), [(Mode.PORTAL, b"200 OK"), (Mode.REDIRECT, b"302 Found")])
 def test_a_portal_answers_for_everybody(echo: tuple[str, int], mode: Mode, status: bytes) -> None:
     """Whatever is asked, a web page comes."""

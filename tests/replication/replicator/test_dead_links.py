@@ -1,0 +1,254 @@
+"""Links that are dead, or lie, or come back after a week: the normal case."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from bench.link import Link as WeakLink
+from bench.link import Profile
+from replication.document import Doc
+from replication.http import OpenAccess, create_app
+from replication.peers import Endpoint, HttpPeer, LocalPeer
+from replication.replicator import DatabaseState, JobState, Link, Pair, Progress
+from replication.replicator.alarm import Alarm
+from replication.serving import Server
+from replication.sqlite import SqliteStore
+from replication.store import Database
+
+Events = Callable[..., list[Doc]]
+
+
+def port_of(url: str) -> int:
+    return int(url.rstrip("/").rpartition(":")[2])
+
+
+def test_a_name_that_does_not_resolve_is_a_dead_link_until_it_does(
+    near: Database,
+    near_peer: LocalPeer,
+    our_server: str,
+    far_store: SqliteStore,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The resolver fails three times; the pair says so in words, and all arrives when it answers."""
+    near.bulk_docs(events(5), new_edits=False)
+    resolve, fails = socket.getaddrinfo, iter(range(3))
+
+    def sometimes(host: str, *args: object, **options: object) -> object:
+        if host != "district.invalid":
+            return resolve(host, *args, **options)  # type: ignore[arg-type]
+        if next(fails, None) is not None:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve("127.0.0.1", *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", sometimes)
+    seen: list[Progress] = []
+    far = HttpPeer(Endpoint(f"http://district.invalid:{port_of(our_server)}"), "far")
+    link = Link([Pair(near_peer, far, DatabaseState(near))], on_progress=lambda progress: seen.append(progress[0]))
+    figures = link.run(threading.Event())
+
+    errors = {entry.last_error for entry in seen if entry.state is JobState.CUT}
+    assert any("district.invalid" in (error or "") and "name resolution" in (error or "") for error in errors)
+    assert (figures.docs_written, far_store.open("far").info().doc_count) == (5, 5)
+
+
+def test_clocks_that_jump_move_nothing(
+    near: Database,
+    near_peer: LocalPeer,
+    our_server: str,
+    far_store: SqliteStore,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The wall clock goes to 1970, to 2100 and back at every look: documents, order and waits do not care."""
+    near.bulk_docs(events(60), new_edits=False)
+    jumps = iter([0.0, 4_102_444_800.0, -1.0, 1_700_000_000.0] * 10_000)
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    with WeakLink(
+        ("127.0.0.1", port_of(our_server)), Profile(256_000, 256_000, 20, cut_every_s=0.5, cut_for_s=0.1)
+    ) as weak:
+        pair = Pair(near_peer, HttpPeer(Endpoint(weak.url), "far"), DatabaseState(near))
+        figures = Link([pair], random=lambda: 0.0).run(threading.Event())
+
+    assert figures.docs_written == 60
+    assert 0 < figures.seconds < 30
+    assert far_store.open("far").info().doc_count == 60
+
+
+def test_after_a_week_offline_it_goes_on_within_thirty_seconds(
+    near: Database,
+    near_peer: LocalPeer,
+    our_server: str,
+    events: Events,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Waits pass at once and are added up: every try of seven days fails, the next after the line's return succeeds."""
+    week_s, now_s, tries = 7 * 86_400.0, 0.0, 0
+    near.bulk_docs(events(3), new_edits=False)
+    connect = socket.create_connection
+
+    def pass_time(_alarm: Alarm, timeout_s: float) -> None:
+        nonlocal now_s
+        now_s += timeout_s
+
+    def reach(*args: object, **options: object) -> socket.socket:
+        nonlocal tries
+        tries += 1
+        if now_s < week_s:
+            raise OSError("Network is unreachable")
+        return connect(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Alarm, "wait", pass_time)
+    monkeypatch.setattr(socket, "create_connection", reach)
+    pair = Pair(near_peer, HttpPeer(Endpoint(our_server), "far"), DatabaseState(near))
+    figures = Link([pair]).run(threading.Event())
+
+    assert figures.docs_written == 3
+    assert week_s <= now_s <= week_s + 30
+    assert tries > 20_000
+
+
+def test_the_socket_is_set_for_a_thin_line(our_server: str) -> None:
+    """No delay, little unsent in the kernel, and a dead peer is noticed in half a minute also when idle."""
+    endpoint = Endpoint(our_server)
+    endpoint.connect()
+    with socket.socket(fileno=os.dup(endpoint.fileno())) as line:
+        options = {
+            name: line.getsockopt(socket.IPPROTO_TCP, getattr(socket, name, 25))
+            for name in (
+                "TCP_NODELAY",
+                "TCP_NOTSENT_LOWAT",
+                "TCP_USER_TIMEOUT",
+                "TCP_KEEPIDLE",
+                "TCP_KEEPINTVL",
+                "TCP_KEEPCNT",
+            )
+        }
+        alive = line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    endpoint.close()
+
+    assert alive == 1
+    assert options.pop("TCP_NODELAY") == 1
+    assert options == {
+        "TCP_NOTSENT_LOWAT": 8192,
+        "TCP_USER_TIMEOUT": 30_000,
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 4,
+    }
+
+
+@pytest.fixture
+def private_ca(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A CA nobody else knows, and a certificate of it for 127.0.0.1: (CA, certificate with chain, key)."""
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca = certificate("Tỉnh", "Tỉnh", ca_key, ca_key, x509.BasicConstraints(ca=True, path_length=0))
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    leaf = certificate("node", "Tỉnh", key, ca_key, alternative)
+    for name, each in (("ca.pem", [ca]), ("node.pem", [leaf, ca])):
+        (tmp_path / name).write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in each))
+    (tmp_path / "node.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return tmp_path / "ca.pem", tmp_path / "node.pem", tmp_path / "node.key"
+
+
+def certificate(
+    name: str,
+    issuer: str,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    extension: x509.ExtensionType,
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+        .sign(signer, hashes.SHA256())
+    )
+
+
+@pytest.fixture
+def secure_server(private_ca: tuple[Path, Path, Path], far_store: SqliteStore) -> Iterator[int]:
+    """The port of our server over TLS, with a certificate of the private CA."""
+    _ca, chain, key = private_ca
+    with Server(create_app(OpenAccess(far_store)), port=0, certificate=chain, key=key) as server:
+        yield port_of(server.url)
+
+
+def test_over_tls_with_a_private_ca_a_reconnect_costs_half_the_first_handshake(
+    near: Database,
+    near_peer: LocalPeer,
+    far_store: SqliteStore,
+    private_ca: tuple[Path, Path, Path],
+    secure_server: int,
+    events: Events,
+) -> None:
+    """The ticket of the last connection stands in for the certificates; over cuts all arrives, through TLS."""
+    near.bulk_docs(events(40), new_edits=False)
+    tls = ssl.create_default_context(cafile=str(private_ca[0]))
+    with WeakLink(("127.0.0.1", secure_server)) as weak:
+        endpoint = Endpoint(f"https://127.0.0.1:{weak.port}", tls=tls)
+        peer, sizes = HttpPeer(endpoint, "far"), []
+        for _ in range(3):
+            before = weak.figures().up_bytes + weak.figures().down_bytes
+            endpoint.connect()
+            greeting = peer.create()
+            while not greeting.done:
+                endpoint.pump(1.0)
+            sizes.append(weak.figures().up_bytes + weak.figures().down_bytes - before)
+            endpoint.close()
+
+    # One request of 0.6 KB each; the handshake is 2.1 KB with a chain of two certificates, 1.1 KB with a ticket.
+    first, *resumed = sizes
+    assert first < 3200
+    assert all(size < first - 800 for size in resumed)
+
+    with WeakLink(("127.0.0.1", secure_server), Profile(96_000, 96_000, 20, cut_every_s=1.5, cut_for_s=0.1)) as weak:
+        far = HttpPeer(Endpoint(f"https://127.0.0.1:{weak.port}", tls=tls), "far")
+        figures = Link([Pair(near_peer, far, DatabaseState(near))], random=lambda: 0.0).run(threading.Event())
+    assert figures.cuts >= 1
+    assert far_store.open("far").info().doc_count == 40
+
+
+def test_sync_takes_a_private_ca_and_trusts_nobody_else(
+    tmp_path: Path, far_store: SqliteStore, private_ca: tuple[Path, Path, Path], secure_server: int, events: Events
+) -> None:
+    """`--ca` names it; a file that is no CA is a command line that cannot be used, and nothing is sent."""
+    source = SqliteStore(tmp_path / "source")
+    source.create("db").bulk_docs(events(3), new_edits=False)
+    source.close()
+    ca, _chain, key = private_ca
+
+    def sync(authority: Path) -> int:
+        address = f"https://127.0.0.1:{secure_server}/far"
+        command = [sys.executable, "-m", "replication", "sync", f"sqlite:{tmp_path}/source/db", address]
+        return subprocess.run(
+            [*command, "--ca", str(authority)], capture_output=True, timeout=30, check=False
+        ).returncode
+
+    assert sync(key) == 2
+    assert far_store.names() == []
+    assert sync(ca) == 0
+    assert far_store.open("far").info().doc_count == 3
