@@ -1,0 +1,252 @@
+"""What came in: frames stored, parts gone through, positions reached, and holes that are asked for again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from replication.bundle import Envelope, FrameEntry
+from replication.bundle.acknowledgement import MAX_BUNDLES, MAX_HOLES, MAX_STORES, Have, Hole
+from replication.document import Seq
+from replication.replicator.checkpoint import seq_number
+from server.bundles.sent import digest_of
+from server.bundles.tables import Book
+
+_POINTS_KEPT = 200  # of one database: a bundle may begin at any position an earlier one ended at
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPart:
+    """A part that was gone through to its end. `damaged` frames could not be read, `refused` documents not taken."""
+
+    id: str
+    part: int
+    unit: str
+    seq: int
+    is_last: bool
+    taken: str
+    damaged: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Documents that came from the store `store` of `unit`, so that it has them; stored here by position `number`."""
+
+    unit: str
+    store: str
+    database: str
+    ids: Sequence[str]
+    number: int
+
+
+class Taken(Book):
+    """Bundles taken in, and what we say of them."""
+
+    def done_frames(self, bundle: str, part: int) -> frozenset[int]:
+        """Return the frames of a part that are stored."""
+        rows = self._db.rows(
+            "SELECT frame FROM bundle_frames WHERE into_store = ? AND id = ? AND part = ?", (self.store, bundle, part)
+        )
+        return frozenset(row[0] for row in rows)
+
+    def frame_done(self, bundle: str, part: int, frame: int, held: Held | None = None) -> None:
+        """Note that a frame's documents are stored durably, and that their sender need not get them back."""
+        with self._db.transaction() as connection:
+            if held is not None:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO bundle_held VALUES (?, ?, ?, ?, ?)",
+                    [(held.unit, held.store, held.database, digest_of(each), held.number) for each in held.ids],
+                )
+            connection.execute(
+                "INSERT OR IGNORE INTO bundle_frames VALUES (?, ?, ?, ?)", (self.store, bundle, part, frame)
+            )
+
+    def part_done(
+        self,
+        envelope: Envelope,
+        *,
+        store: str,
+        is_last: bool,
+        basis: Mapping[str, Seq],
+        until: Mapping[str, Seq],
+        taken: str,
+        damaged: Sequence[FrameEntry],
+        refused: int,
+        is_news: bool,
+    ) -> bool:
+        """Note that a part was gone through to its end, and what of it could not be read. Returns whether with it the
+        whole bundle is in; then its positions count."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO bundle_parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self.store,
+                    envelope.id,
+                    envelope.part,
+                    envelope.source,
+                    store,
+                    envelope.seq,
+                    is_last,
+                    orjson.dumps(dict(basis)),
+                    orjson.dumps(dict(until)),
+                    taken,
+                    len(damaged),
+                    refused,
+                ),
+            )
+            for frame in damaged:
+                if frame.since != frame.until:  # notes, and documents asked for by name, have no place in the feed
+                    self._open_hole(connection, store, frame)
+            if is_news:  # an acknowledgement alone is not acknowledged: that would never end
+                self._note_news(connection, envelope.source, taken)
+            return self._count(connection, envelope.id)
+
+    def close_holes(self, store: str, stretches: Iterable[tuple[str, Seq, Seq]]) -> None:
+        """Close every hole that `stretches` (database, since, until) cover from its beginning to its end."""
+        chains: dict[tuple[str, Seq], set[Seq]] = {}
+        for database, since, until in stretches:
+            chains.setdefault((database, since), set()).add(until)
+        with self._db.transaction() as connection:
+            for database, hole in self._holes(store):
+                if _covers(chains, database, hole):
+                    connection.execute(
+                        "DELETE FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ? AND since = ?"
+                        " AND until = ?",
+                        (self.store, store, database, *hole),
+                    )
+
+    def taken_parts(self, limit: int = 50) -> list[TakenPart]:
+        """Return the newest parts that were taken in, newest first."""
+        rows = self._db.rows(
+            "SELECT id, part, unit, seq, is_last, taken, damaged, refused FROM bundle_parts WHERE into_store = ?"
+            " ORDER BY taken DESC, seq DESC, part DESC LIMIT ?",
+            (self.store, limit),
+        )
+        return [TakenPart(**{**dict(row), "is_last": bool(row["is_last"])}) for row in rows]
+
+    def is_taken(self, bundle: str, part: int) -> bool:
+        """Say whether a part was gone through with nothing damaged."""
+        row = self._db.row(
+            "SELECT damaged FROM bundle_parts WHERE into_store = ? AND id = ? AND part = ?", (self.store, bundle, part)
+        )
+        return row is not None and not row["damaged"]
+
+    def highest_seq(self, unit: str, besides: str) -> int:
+        """Return the highest number of a bundle from `unit`, other than the bundle `besides`; 0 if there is none."""
+        row = self._db.row(
+            "SELECT max(seq) FROM bundle_parts WHERE into_store = ? AND unit = ? AND id <> ?",
+            (self.store, unit, besides),
+        )
+        return (row[0] or 0) if row else 0
+
+    # What we say
+
+    def have(self, unit: str) -> dict[str, dict[str, Have]]:
+        """Return how far the databases of each store of `unit` have come, by store; restored nodes had several."""
+        found: dict[str, dict[str, Have]] = {}
+        rows = self._db.rows(
+            "SELECT store, database, seq, max(number) FROM bundle_points WHERE into_store = ? AND unit = ?"
+            " GROUP BY store, database",
+            (self.store, unit),
+        )
+        for row in rows:
+            holes = tuple(hole for database, hole in self._holes(row["store"]) if database == row["database"])
+            found.setdefault(row["store"], {})[row["database"]] = Have(Seq(row["seq"]), holes)
+        return dict(list(found.items())[-MAX_STORES:])
+
+    def whole_bundles(self, unit: str) -> list[str]:
+        """Return the ids of bundles from `unit` that are in whole, the newest first."""
+        rows = self._db.rows(
+            "SELECT id FROM bundle_parts p WHERE into_store = ?1 AND unit = ?2 AND is_last AND"
+            " part = (SELECT count(*) FROM bundle_parts q WHERE q.into_store = ?1 AND q.id = p.id)"
+            " AND NOT EXISTS (SELECT 1 FROM bundle_parts q WHERE q.into_store = ?1 AND q.id = p.id AND q.damaged)"
+            " ORDER BY seq DESC LIMIT ?3",
+            (self.store, unit, MAX_BUNDLES),
+        )
+        return [row[0] for row in rows]
+
+    def has_news(self, unit: str) -> bool:
+        """Say whether bundles came from `unit` since we last told it what we have."""
+        return self._db.row("SELECT 1 FROM bundle_news WHERE unit = ?", (unit,)) is not None
+
+    def told(self, unit: str, said_at: str) -> None:
+        """Note that `unit` has heard what we had at `said_at`."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM bundle_news WHERE unit = ? AND since <= ?", (unit, said_at))
+
+    # Inside
+
+    def _open_hole(self, connection: sqlite3.Connection, store: str, frame: FrameEntry) -> None:
+        connection.execute(
+            "INSERT OR IGNORE INTO bundle_holes VALUES (?, ?, ?, ?, ?)",
+            (self.store, store, frame.database, frame.since, frame.until),
+        )
+
+    def _holes(self, store: str) -> list[tuple[str, Hole]]:
+        rows = self._db.rows(
+            "SELECT database, since, until FROM bundle_holes WHERE into_store = ? AND store = ?", (self.store, store)
+        )
+        return [(row["database"], (Seq(row["since"]), Seq(row["until"]))) for row in rows]
+
+    def _count(self, connection: sqlite3.Connection, bundle: str) -> bool:
+        """If every part of a bundle is in, move the positions of its databases on."""
+        parts = connection.execute(
+            "SELECT * FROM bundle_parts WHERE into_store = ? AND id = ? ORDER BY part", (self.store, bundle)
+        ).fetchall()
+        last = parts[-1]
+        if not last["is_last"] or last["part"] != len(parts):
+            return False
+        basis, until = orjson.loads(last["basis"]), orjson.loads(last["until"])
+        for database, seq in until.items():
+            if self._continues(connection, last["store"], database, basis.get(database, "0")):
+                self._move(connection, last, database, seq)
+        return True
+
+    def _continues(self, connection: sqlite3.Connection, store: str, database: str, basis: str) -> bool:
+        """Say whether a bundle that begins at `basis` leaves no gap behind what is here."""
+        holes = connection.execute(
+            "SELECT count(*) FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ?",
+            (self.store, store, database),
+        ).fetchone()[0]
+        if holes > MAX_HOLES:
+            return False  # too many to name: the next bundle begins where this one did
+        if seq_number(Seq(basis)) == 0:
+            return True
+        row = connection.execute(
+            "SELECT 1 FROM bundle_points WHERE into_store = ? AND store = ? AND database = ? AND seq = ?",
+            (self.store, store, database, basis),
+        ).fetchone()
+        return row is not None
+
+    def _move(self, connection: sqlite3.Connection, part: sqlite3.Row, database: str, seq: Any) -> None:
+        connection.execute(
+            "INSERT OR IGNORE INTO bundle_points VALUES (?, ?, ?, ?, ?, ?)",
+            (self.store, part["store"], part["unit"], database, seq, seq_number(Seq(seq))),
+        )
+        connection.execute(
+            "DELETE FROM bundle_points WHERE into_store = ?1 AND store = ?2 AND database = ?3 AND number <"
+            " (SELECT min(number) FROM (SELECT number FROM bundle_points WHERE into_store = ?1 AND store = ?2"
+            " AND database = ?3 ORDER BY number DESC LIMIT ?4))",
+            (self.store, part["store"], database, _POINTS_KEPT),
+        )
+
+    def _note_news(self, connection: sqlite3.Connection, unit: str, at: str) -> None:
+        connection.execute("INSERT OR REPLACE INTO bundle_news VALUES (?, ?)", (unit, at))
+
+
+def _covers(chains: Mapping[tuple[str, Seq], set[Seq]], database: str, hole: Hole) -> bool:
+    """Say whether stretches lead from the beginning of a hole to its end."""
+    reached, waiting = {hole[0]}, [hole[0]]
+    while waiting:
+        for until in chains.get((database, waiting.pop()), ()):
+            if until == hole[1]:
+                return True
+            if until not in reached:
+                reached.add(until)
+                waiting.append(until)
+    return False
