@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -166,8 +167,16 @@ def parse_certificate(der: bytes) -> x509.Certificate:
         raise TooLarge(f"a certificate of {len(der)} bytes, at most {MAX_CERTIFICATE_BYTES} are read")
     try:
         certificate = x509.load_der_x509_certificate(der)
-        _ = (certificate.extensions, certificate.version, certificate.subject)  # these are read lazily
-    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
+        # These are read lazily: whoever asks later must not be the first to learn that they cannot be read.
+        _ = (certificate.extensions, certificate.version, certificate.subject, certificate.issuer)
+        _ = (certificate.public_key(), certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as exc:
         raise Malformed(f"not a certificate: {exc}") from exc
     return certificate
 

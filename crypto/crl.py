@@ -117,6 +117,7 @@ def parse_crl(der: bytes) -> Crl:
         entries = x509.load_der_x509_crl(der)
         number = entries.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         this_update, next_update = entries.last_update_utc, entries.next_update_utc
+        issuer = entries.issuer.public_bytes()  # read lazily, like the rest
         unknown = [extension.oid.dotted_string for extension in entries.extensions if extension.critical]
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as exc:
         raise Malformed(f"not a CRL with a number: {exc}") from exc
@@ -127,7 +128,7 @@ def parse_crl(der: bytes) -> Crl:
     if unknown:  # a delta CRL or one for part of the certificates would be read as the whole
         raise Malformed(f"critical CRL extension {', '.join(unknown)} is not supported")
     fingerprint = base64url.encode(sha256(der).digest())
-    return Crl(der, entries.issuer.public_bytes(), number, this_update, next_update, fingerprint, entries)
+    return Crl(der, issuer, number, this_update, next_update, fingerprint, entries)
 
 
 def is_issued_by(crl: Crl, issuer: x509.Certificate) -> bool:

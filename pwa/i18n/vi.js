@@ -11,7 +11,7 @@ export const vi = {
   "app.undo": "Hoàn tác",
   "app.offline": "Chưa có mạng. Anh/chị vẫn lập và ký hồ sơ được; hồ sơ sẽ tự gửi khi có mạng.",
   "app.unreachable": "Chưa liên lạc được với máy của {office}. Máy sẽ tự thử lại.",
-  "app.footer": "Chữ ký trên hồ sơ là niêm phong kỹ thuật của trạm; giá trị pháp lý theo quy định của tỉnh.",
+  "app.footer": "Chữ ký trên hồ sơ là dấu kỹ thuật của trạm; giá trị pháp lý theo quy định của tỉnh.",
   "app.optional": "(không bắt buộc)",
   "app.continue": "Tiếp tục",
   "app.change": "Sửa",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from server.dossier import calendar, procedure
+from server.dossier import calendar, procedure, trustpolicy
 from server.dossier.checks import (
     Check,
     Wrong,
@@ -139,6 +139,7 @@ BODIES: Final[dict[str, Check]] = {
     "log.alarm": members({"origin": line(200), "known": text(4096), "shown": text(4096), "reason": line(500)}),
     "procedure.published": procedure.check,
     "calendar.published": calendar.check,
+    "policy.trust": trustpolicy.check,
 }
 
 FILE: Final = members(

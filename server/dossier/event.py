@@ -272,6 +272,8 @@ def _check_stream(kind: str, value: Mapping[str, Any]) -> None:
         expected = "procedure." + body["code"]
     elif family == "calendar":
         expected = f"calendar.{body['year']}"
+    elif family == "policy":
+        expected = kind
     else:
         expected = unit_stream(value["unit"])
     if stream != expected:

@@ -12,8 +12,10 @@ REGISTRY = "registry"
 # Grants travel with whoever they are about: an official of the district who comments on a commune's dossier brings
 # the district's grant into the commune's database, so that every database can be judged by what it holds itself.
 _TRAVELLING = frozenset({"role.granted", "role.confirmed", "role.revoked"})
-_REGISTRY_TYPES = frozenset({"procedure.published", "calendar.published", "unit.described", "unit.key_published"})
-_PUBLISHED = frozenset({"procedure.published", "calendar.published"})
+_REGISTRY_TYPES = frozenset(
+    {"procedure.published", "calendar.published", "unit.described", "unit.key_published", "policy.trust"}
+)
+_PUBLISHED = frozenset({"procedure.published", "calendar.published", "policy.trust"})
 
 
 def check_kind(database: str, kind: Kind) -> None:

@@ -54,6 +54,7 @@ from server.papers.papers import Papers
 from server.pki.authority import renew_node
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
+from server.pki.generations import root_unit
 from server.pki.peers import PeerCertificates
 from server.pki.requests import UnitRequests
 from server.pki.revocation import CrlKeeper, RevocationLists
@@ -62,6 +63,7 @@ from server.receipts import Receipts
 from server.tokens import TokenVerifier
 from server.trust import TrustState
 from server.trust.issuance import Issuance
+from server.trust.policy import Policies
 from server.trust.rejudging import Rejudging
 
 _LOG = logging.getLogger(__name__)
@@ -124,6 +126,7 @@ class Node:
         )
         self.log_keeper = LogKeeper(self.proofs, self.publisher)
         self.trust = TrustState(self.directory)
+        self.policies = Policies(self.model, units.node_urn(root_unit(home)))
         self.issuance = Issuance(self.store, self.directory, self.model)
         self.crls = RevocationLists(
             home=home,

@@ -79,7 +79,7 @@ def _calendars(node: Node) -> Iterator[Item]:
 
 def _newest_bodies(node: Node) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for kind in ("procedure.published", "calendar.published", "unit.described"):
+    for kind in ("procedure.published", "calendar.published", "unit.described", "policy.trust"):
         ids = node.model.queries.streams_of_type(kind).get(REGISTRY, [])
         held = read_events(node.store.open(REGISTRY), ids)
         for each in sorted(held, key=lambda e: (e.stored.event.at, e.stored.id)):

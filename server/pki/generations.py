@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import keys
 from crypto.certificates import Issuer, build_ca, build_root, dns_suffix_of
-from crypto.names import unit_dns
+from crypto.names import parse_unit_dns, unit_dns
 from crypto.path import verify_self_signed
 from server.errors import Clash, Missing, Refused
 from server.home import Home, write_atomically
@@ -34,6 +34,12 @@ def is_root(home: Home) -> bool:
     """Say whether a home is the root of its tree: its own branch is all that its anchors certify."""
     anchors = home.anchors()
     return bool(anchors) and all(dns_suffix_of(each) == unit_dns(home.unit) for each in anchors)
+
+
+def root_unit(home: Home) -> str:
+    """Return the unit whose CA the anchors of a home are: the top of its tree."""
+    suffix = dns_suffix_of(home.anchors()[0])
+    return parse_unit_dns(suffix) if suffix else home.unit
 
 
 def generation_of(home: Home) -> int:

@@ -67,6 +67,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "unit.key_published": {"recipient": "age1" + "q" * 58, "use": "node", "from": TIME},
     "role.granted": {"subject": CITIZEN, "name": "Lò Văn Páo", "role": "helper", "from": TIME, "until": TIME},
     "role.revoked": {"subject": CITIZEN, "role": "helper", "reason": "Thôi việc"},
+    "policy.trust": {
+        "from": TIME,
+        "algorithms": [{"alg": "ES256", "from": TIME}, {"alg": "RS256", "from": TIME, "until": "2030-01-01T00:00:00Z"}],
+        "anchors": [{"name": "x", "kind": "own", "types": ["*"], "legal": False, "basis": "", "from": TIME}],
+    },
     "ca.approved": {"unit": "H41.12.03", "name": "Xã Bản Díu", "thumbprint": "A" * 43, "generation": 2},
     "enrol.approved": {"subject": CITIZEN, "name": "Lò Văn Páo", "thumbprint": "A" * 43, "kind": "citizen"},
     "procedure.published": dict(procedure_bodies()[0]),
@@ -81,6 +86,8 @@ def example(kind: str = "dossier.submitted", **changes: Any) -> dict[str, Any]:
     stream = STREAMS.get(family, STREAM)
     if family == "procedure":
         stream = "procedure." + body["code"]
+    if family == "policy":
+        stream = kind
     if family == "calendar":
         stream = f"calendar.{body['year']}"
     return {
