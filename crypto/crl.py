@@ -119,7 +119,7 @@ def parse_crl(der: bytes) -> Crl:
         this_update, next_update = entries.last_update_utc, entries.next_update_utc
         issuer = entries.issuer.public_bytes()  # read lazily, like the rest
         unknown = [extension.oid.dotted_string for extension in entries.extensions if extension.critical]
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as exc:
+    except (ValueError, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension) as exc:
         raise Malformed(f"not a CRL with a number: {exc}") from exc
     if next_update is None:
         raise Malformed("this CRL does not say when the next one is due")

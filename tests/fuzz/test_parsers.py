@@ -178,6 +178,16 @@ def test_damaged_samples_raise_our_errors_alone(name: str, seed: int) -> None:
     _try(name, _mutate(_material()[PARSERS[name].sample], seed))
 
 
+def test_a_list_of_an_unknown_version_is_malformed() -> None:
+    """Found by fuzzing: the library has an error of its own for that."""
+    der = _material()["crl"]
+    broken = der.replace(bytes.fromhex("02010130"), bytes.fromhex("02012230"), 1)
+    assert broken != der
+
+    with pytest.raises(Malformed):
+        crl.parse_crl(broken)
+
+
 def test_a_list_whose_issuer_cannot_be_read_is_malformed() -> None:
     """Found by fuzzing: a name with a byte that is no UTF-8 was read only after the errors had been caught."""
     der = _material()["crl"]
