@@ -181,14 +181,19 @@ export function bodyOf(work) {
   };
 }
 
-/** @param {StoredFile[]} files @returns {import("./lib/event.js").FileRef[]} names say which paper and which page */
+/** @param {StoredFile[]} files @returns {import("./lib/event.js").FileRef[]} papers, then previews; names say which paper and which page */
 export function fileRefs(files) {
   /** @type {Map<string, number>} */
   const pages = new Map();
-  return files.map(({ part, name, type, size, manifest, manifestId }) => {
+  const papers = files.map(({ part, name, type, size, manifest, manifestId }) => {
     const page = (pages.get(part) ?? 0) + 1;
     pages.set(part, page);
     const ending = /\.[a-z0-9]+$/.exec(name)?.[0] ?? "";
     return { sha256: manifest.sha256, manifest: manifestId, size, type, part, name: `${part}-${page}${ending}` };
   });
+  const previews = files.flatMap(({ part, manifest, preview }, i) => (preview ? [{
+    sha256: preview.manifest.sha256, manifest: preview.manifestId, size: preview.manifest.size, type: "image/jpeg", part,
+    name: `${papers[i].name.replace(/\.[a-z0-9]+$/, "")}.xem-truoc.jpg`, preview_of: manifest.sha256,
+  }] : []));
+  return [...papers, ...previews];
 }

@@ -13,6 +13,7 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -22,7 +23,7 @@ from crypto import base64url
 from crypto.event import event_document, fingerprint_of, sign_event
 from crypto.jws import sign_compact
 from crypto.keys import PrivateKey, generate_p256, public_to_jwk
-from deploy.scenario.scans import Scan
+from deploy.scenario.scans import Scan, draw_preview
 from server.dossier.event import FileRef, build_event, build_stream_id
 from server.dossier.manifest import Manifest, build_manifest
 
@@ -165,11 +166,13 @@ class Citizen(Person):
         chunks: dict[str, bytes] = {}
         files = []
         for scan in scans:
-            manifest, pieces = build_manifest(scan.jpeg)
-            manifests[manifest.id] = manifest
-            chunks.update(zip(manifest.chunks, pieces, strict=True))
-            size = len(scan.jpeg)
-            files.append(FileRef(manifest.sha256, manifest.id, size, "image/jpeg", scan.name, scan.part))
+            original = ""
+            for data, name in _with_preview(scan):
+                manifest, pieces = build_manifest(data)
+                manifests[manifest.id] = manifest
+                chunks.update(zip(manifest.chunks, pieces, strict=True))
+                files.append(FileRef(manifest.sha256, manifest.id, len(data), "image/jpeg", name, scan.part, original))
+                original = manifest.sha256
         event = build_event(
             stream=build_stream_id(time.time_ns() // 1_000_000, secrets.token_bytes(10)),
             type="dossier.submitted",
@@ -233,3 +236,10 @@ def _checked(answer: requests.Response) -> requests.Response:
 
 def _now() -> int:
     return int(time.time())
+
+
+def _with_preview(scan: Scan) -> list[tuple[bytes, str]]:
+    """Return a scan and its preview with their names; what is no picture travels without one."""
+    preview = draw_preview(scan.jpeg)
+    small = [(preview, f"{Path(scan.name).stem}.xem-truoc.jpg")] if preview is not None else []
+    return [(scan.jpeg, scan.name), *small]

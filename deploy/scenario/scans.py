@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, UnidentifiedImageError
+
+from server.dossier.body import MAX_PREVIEW_BYTES
 
 A4_RATIO = 210 / 297
 
@@ -49,6 +51,25 @@ RESIDENCE = (
     "Ngày cấp: 02/03/2025",
     "Giấy này được vẽ bằng máy, không phải giấy tờ của ai.",
 )
+
+
+def draw_preview(jpeg: bytes) -> bytes | None:
+    """Return a small JPEG of a picture, at most `MAX_PREVIEW_BYTES`, as a phone makes one when it takes it; None for
+    bytes that are no picture."""
+    try:
+        opened = Image.open(io.BytesIO(jpeg))
+    except UnidentifiedImageError:
+        return None
+    with opened as picture:
+        for side in (480, 384, 300, 220, 140):
+            small = picture.convert("RGB")
+            small.thumbnail((side, side))
+            for quality in (50, 35, 20):
+                out = io.BytesIO()
+                small.save(out, "JPEG", quality=quality, optimize=True)
+                if len(out.getvalue()) <= MAX_PREVIEW_BYTES:
+                    return out.getvalue()
+    return None
 
 
 def draw_scan(lines: Sequence[str], *, seed: int, height: int = 1500, quality: int = 60, grain: float = 14.0) -> bytes:

@@ -304,6 +304,7 @@ export const en = {
   "dossier.result": "Result",
   "dossier.outcome.granted": "Granted",
   "dossier.outcome.rejected": "Not granted",
+  "dossier.preview_instead": "The original has not reached the office yet. This is a preview.",
   "dossier.open_file": "Open {name}",
 
   "step.dossier.submitted": "Filed",

@@ -303,6 +303,7 @@ export const vi = {
   "dossier.result": "Kết quả",
   "dossier.outcome.granted": "Được giải quyết theo đề nghị",
   "dossier.outcome.rejected": "Không được giải quyết",
+  "dossier.preview_instead": "Bản gốc chưa về tới đơn vị. Đây là ảnh xem trước.",
   "dossier.open_file": "Mở {name}",
 
   "step.dossier.submitted": "Nộp hồ sơ",

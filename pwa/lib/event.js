@@ -7,8 +7,9 @@ import { isClean } from "./normalise.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /**
- * One file an event names. `sha256` is the whole file's id, `manifest` the id of the list of its chunks.
- * @typedef {{sha256: string, manifest: string, size: number, type: string, name: string, part: string}} FileRef
+ * One file an event names. `sha256` is the whole file's id, `manifest` the id of the list of its chunks; `preview_of` the
+ * `sha256` of the file of the same event that it is a small picture of.
+ * @typedef {{sha256: string, manifest: string, size: number, type: string, name: string, part: string, preview_of?: string}} FileRef
  */
 /**
  * @typedef {object} TramEvent

@@ -76,13 +76,14 @@ export function progress(entry) {
   const held = new Set(entry.acked);
   const arrived = entry.stage !== "files" && entry.stage !== "refused";
   const files = entry.files.map(({ ref, manifest }) => ({
+    isPreview: ref.preview_of !== undefined,
     name: ref.name,
     part: ref.part,
     total: ref.size,
     sent: manifest.chunks.reduce((sum, id, i) => sum + (arrived || held.has(id) ? chunkSize(manifest, i) : 0), 0),
   }));
   const sum = (/** @type {"sent" | "total"} */ what) => files.reduce((all, file) => all + file[what], 0);
-  return { sent: sum("sent"), total: sum("total"), files };
+  return { sent: sum("sent"), total: sum("total"), files: files.filter((file) => !file.isPreview).map(({ isPreview: _, ...file }) => file) };
 }
 
 /** @param {Entry} entry */
@@ -149,11 +150,14 @@ async function sendFiles(entry, parts) {
   }
 }
 
+/** An office sees what is coming before it has come. @param {Entry["files"]} files */
+const previewsFirst = (files) => [...files].sort((a, b) => Number(b.ref.preview_of !== undefined) - Number(a.ref.preview_of !== undefined));
+
 /** @param {Entry} entry @param {Parts} parts */
 async function sendChunks(entry, parts) {
   const held = new Set(entry.acked);
   /** @type {Map<string, string>} chunk → media type of a file it is in */
-  const typeOf = new Map(entry.files.flatMap(({ ref, manifest }) => manifest.chunks.map((id) => [id, ref.type])));
+  const typeOf = new Map(previewsFirst(entry.files).flatMap(({ ref, manifest }) => manifest.chunks.map((id) => [id, ref.type])));
   const open = [...typeOf.keys()].filter((id) => !held.has(id));
   for (let i = 0; i < open.length; i += ASK_AT_ONCE) {
     const group = open.slice(i, i + ASK_AT_ONCE);
@@ -179,7 +183,7 @@ async function sendChunk(id, type, parts) {
 async function sendManifests(entry, parts) {
   const held = new Set(entry.manifests);
   const lacking = [];
-  for (const { ref, manifest } of entry.files) {
+  for (const { ref, manifest } of previewsFirst(entry.files)) {
     if (held.has(ref.manifest)) continue;
     try {
       await parts.api.putManifest(ref.manifest, manifest);

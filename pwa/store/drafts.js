@@ -23,6 +23,7 @@ import { randomText } from "./keys.js";
  * @property {string} id @property {string} draft draft id, "" once signed @property {string} stream
  * @property {string} part @property {string} name @property {string} type @property {number} size
  * @property {import("../lib/chunks.js").Manifest} manifest @property {string} manifestId @property {number} addedMs
+ * @property {{manifest: import("../lib/chunks.js").Manifest, manifestId: string}} [preview] a small picture of it
  */
 /** @typedef {import("../lib/outbox.js").Entry} Entry */
 
@@ -102,19 +103,24 @@ export async function filesOfStream(stream) {
 
 /**
  * Cut, hash and keep one file. Nothing is kept unless all of it is.
- * @param {Draft} draft @param {{part: string, name: string, type: string, bytes: Uint8Array<ArrayBuffer>}} file
+ * @param {Draft} draft @param {{part: string, name: string, type: string, bytes: Uint8Array<ArrayBuffer>, preview?: Uint8Array<ArrayBuffer> | null}} file
  * @returns {Promise<StoredFile>} Throws `StorageFull`.
  */
-export async function addFile(draft, { part, name, type, bytes }) {
+export async function addFile(draft, { part, name, type, bytes, preview = null }) {
   const { manifest, manifestId, chunks } = await cutFile(bytes);
+  const small = preview && (await cutFile(preview));
   /** @type {StoredFile} */
   const stored = { id: randomText(), draft: draft.id, stream: draft.stream, part, name, type, size: bytes.length, manifest, manifestId, addedMs: Date.now() };
+  if (small) stored.preview = { manifest: small.manifest, manifestId: small.manifestId };
   await transact(["files", "chunks"], "readwrite", async (stores) => {
-    for (const chunk of chunks) await done(stores.chunks.put(chunk));
+    for (const chunk of [...chunks, ...(small?.chunks ?? [])]) await done(stores.chunks.put(chunk));
     await done(stores.files.put(stored));
   });
   return stored;
 }
+
+/** @param {StoredFile[]} files @returns {import("../lib/chunks.js").Manifest[]} of the files and their previews */
+const manifestsOf = (files) => files.flatMap(({ manifest, preview }) => (preview ? [manifest, preview.manifest] : [manifest]));
 
 /** @param {string} id */
 export async function removeFile(id) {
@@ -138,7 +144,8 @@ export const readChunk = async (id) => (await get("chunks", id))?.bytes ?? null;
  * @returns {Promise<Entry>}
  */
 export async function commitSigned(draft, doc, files) {
-  const sent = files.map((file, i) => ({ ref: doc.event.files[i], manifest: file.manifest }));
+  const manifests = new Map(manifestsOf(files).map((manifest) => [manifest.sha256, manifest]));
+  const sent = doc.event.files.map((ref) => ({ ref, manifest: /** @type {import("../lib/chunks.js").Manifest} */ (manifests.get(ref.sha256)) }));
   const entry = buildEntry(doc, sent, Date.now());
   await transact(["drafts", "files", "outbox"], "readwrite", async (stores) => {
     await done(stores.outbox.put(entry));
@@ -174,7 +181,7 @@ async function sweepChunks() {
   await transact(["files", "outbox", "chunks"], "readwrite", async ({ files, outbox, chunks }) => {
     const stored = /** @type {StoredFile[]} */ (await done(files.getAll()));
     const entries = /** @type {Entry[]} */ (await done(outbox.getAll())).filter((entry) => !isSettled(entry));
-    const manifests = [...stored.map((file) => file.manifest), ...entries.flatMap((entry) => entry.files.map((file) => file.manifest))];
+    const manifests = [...manifestsOf(stored), ...entries.flatMap((entry) => entry.files.map((file) => file.manifest))];
     const needed = new Set(manifests.flatMap((manifest) => manifest.chunks));
     for (const id of await done(chunks.getAllKeys())) if (!needed.has(String(id))) await done(chunks.delete(id));
   });

@@ -3,6 +3,7 @@
 import { answerText } from "../answers.js";
 import { dossierName, loadDossier } from "../dossiers.js";
 import { newSupplement } from "../drafts.js";
+import { Refused } from "../lib/api.js";
 import { isSettled, progress } from "../lib/outbox.js";
 import { both, dateTime, day, known, size, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
@@ -100,7 +101,7 @@ function resultBox({ dossier, story }) {
   if (!dossier.result) return null;
   const { outcome, summary, files } = dossier.result;
   return h("div", { class: "panel" }, h("h2", null, t("dossier.result")), h("p", null, h("strong", null, t(known(`dossier.outcome.${outcome}`, "dossier.result")))), h("p", null, summary),
-    files.length ? h("ul", null, files.map((file) => h("li", null, fileButton(file, []), paperLines(story?.papers?.[file.sha256])))) : null);
+    files.length ? h("ul", null, papersIn(files).map((file) => h("li", null, fileButton(file, [], files), paperLines(story?.papers?.[file.sha256])))) : null);
 }
 
 /** @param {{status: string, text: {vi: string, en: string}, signatures: {signer: string, at: string}[]} | undefined} paper what the node found about the signatures inside a PDF */
@@ -177,15 +178,28 @@ function answers({ dossier, procedure }) {
 function papers({ docs, stored }) {
   const files = docs.filter((doc) => doc.event.type !== "dossier.resolved").flatMap((doc) => doc.event.files);
   if (!files.length) return null;
-  return h("details", { class: "disclosure" }, h("summary", null, t("dossier.papers")), h("ul", null, files.map((file) => h("li", null, fileButton(file, stored)))));
+  return h("details", { class: "disclosure" }, h("summary", null, t("dossier.papers")), h("ul", null, papersIn(files).map((file) => h("li", null, fileButton(file, stored, files)))));
 }
 
-/** Opened from this phone where it still has it, else from the node. @param {import("../lib/event.js").FileRef} file @param {import("../store/drafts.js").StoredFile[]} stored */
-function fileButton(file, stored) {
+/** @param {import("../lib/event.js").FileRef[]} files @returns {import("../lib/event.js").FileRef[]} without previews */
+const papersIn = (files) => files.filter((file) => file.preview_of === undefined);
+
+/**
+ * Opened from this phone where it still has it, else from the node; while it has not arrived there, its preview is, saying so.
+ * @param {import("../lib/event.js").FileRef} file @param {import("../store/drafts.js").StoredFile[]} stored @param {import("../lib/event.js").FileRef[]} all
+ */
+function fileButton(file, stored, all) {
   const open = async () => {
     try {
       const here = stored.find((one) => one.manifest.sha256 === file.sha256);
-      const blob = here ? await readFile(here) : await nodeApi().fetchFile(file.sha256);
+      if (here) return save(new Blob([await readFile(here)], { type: file.type }), file.name);
+      const preview = all.find((one) => one.preview_of === file.sha256);
+      const blob = await nodeApi().fetchFile(file.sha256).catch(async (cause) => {
+        if (!preview || !(cause instanceof Refused) || cause.status !== 404) throw cause;
+        const small = await nodeApi().fetchFile(preview.sha256);
+        toast(t("dossier.preview_instead"));
+        return small;
+      });
       save(new Blob([blob], { type: file.type }), file.name);
     } catch (cause) {
       toast(sayFault(cause));

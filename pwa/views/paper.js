@@ -90,8 +90,8 @@ class Album {
     try {
       const all = await filesOfDraft(this.work.draft.id);
       if (all.length - (instead ? 1 : 0) >= MAX_FILES) return t("fault.too_many_files");
-      const { bytes, type, name } = await prepareFile(file);
-      const kept = await addFile(this.work.draft, { part: this.part.id, name: cleanFileName(name), type, bytes });
+      const { bytes, type, name, preview } = await prepareFile(file);
+      const kept = await addFile(this.work.draft, { part: this.part.id, name: cleanFileName(name), type, bytes, preview });
       if (instead) await this.replace(instead, kept);
       return "";
     } catch (cause) {

@@ -118,7 +118,12 @@ def _review_statement(node: Node, dossier: Dossier, body: Mapping[str, Any], abo
     """The statement names the act: a leader signs for what it says as if they had taken the step."""
     held = next(entry.stored.event for entry in dossier.timeline if entry.id == body["of"])
     author = node.model.queries.name_of(held.actor) or held.actor
-    return review_statement(body, about, author, build_statement(held.type, held.body, about, len(held.files)))
+    return review_statement(
+        body,
+        about,
+        author,
+        build_statement(held.type, held.body, about, sum(1 for file in held.files if not file.preview_of)),
+    )
 
 
 def _draft_submission(node: Node, speaker: Speaker, stream: str, fields: Mapping[str, Any]) -> Draft:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 
 from server.cli.common import Commands, add_home, open_node, print_table
-from server.errors import Refused
+from server.errors import Missing, Refused
 from server.node.allowance import (
     ClassRule,
     Kind,
@@ -43,6 +43,13 @@ def register(commands: Commands) -> None:
         add_home(parser)
         parser.add_argument("name")
         parser.set_defaults(run=run)
+    parser = sub.add_parser(
+        "push-first", help="send a dossier before all others; --undo takes it back; without one: those that go first"
+    )
+    add_home(parser)
+    parser.add_argument("dossier", nargs="?", help="its code or its stream id")
+    parser.add_argument("--undo", action="store_true")
+    parser.set_defaults(run=_push_first)
     for word, paused in (("pause", True), ("resume", False)):
         parser = sub.add_parser(word, help=f"{word} a link")
         add_home(parser)
@@ -154,6 +161,26 @@ def _verdict_text(verdict: Verdict) -> str:
 def _span(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _push_first(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        if arguments.dossier:
+            node.model.follower.catch_up()
+            row = node.model.queries.dossier(arguments.dossier)
+            row = row or next(iter(node.model.queries.by_code(arguments.dossier)), None)
+            if row is None:
+                raise Missing(f"there is no dossier {arguments.dossier[:80]} here; name its code or its stream id")
+            if arguments.undo:
+                node.firsts.remove(row.stream)
+            else:
+                node.firsts.add(row.stream, by="tram link push-first", at=node.clock.now())
+        rows = [
+            (place, first.stream, getattr(node.model.queries.dossier(first.stream), "code", "") or "-", first.by)
+            for place, first in enumerate(node.firsts.all(), 1)
+        ]
+    print_table(("place", "dossier", "code", "asked for by"), rows)
+    return 0
 
 
 def _remove(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from server.api.speaker import Speaker
 from server.desk import linkview
 from server.desk.translate import Translator
-from server.errors import NotAllowed, Refused
+from server.errors import Missing, NotAllowed, Refused
 from server.node.allowance import ClassRule, Kind, LinkRules, parse_bytes, parse_hours
 from server.node.assembly import Node
 
@@ -64,6 +64,17 @@ def add_link_pages(
             return Response(status=204)
         return page(who)
 
+    @desk.post("/dossiers/<stream>/first")
+    def push_first(stream: str) -> AnyResponse:
+        who: LinkVisit = visit()
+        if node.model.queries.dossier(stream) is None:
+            raise Missing(who.t("not_found.dossier"))
+        if request.form.get("undo"):
+            node.firsts.remove(stream)
+        else:
+            node.firsts.add(stream, by=who.speaker.urn, at=node.clock.now())
+        return redirect(url_for("desk.dossier", stream=stream), 303)
+
     @desk.post("/links/<name>/rules")
     def set_rules(name: str) -> str | AnyResponse | tuple[str, int]:
         who = admin()
@@ -88,6 +99,19 @@ def add_link_pages(
             raise Refused("schema", who.t("not_found"))
         node.links.set_paused(name, word == "pause")
         return redirect(url_for("desk.links"), 303)
+
+
+def build_first(node: Node, stream: str, t: Translator) -> dict[str, str] | None:
+    """Return what a dossier's page says about its place on the line, None at a node without links."""
+    row = node.model.queries.dossier(stream)
+    if row is None or not node.links.all():
+        return None
+    place = node.firsts.place(stream)
+    unsent = sum(node.sync.unsent(stream, row.database, node.wanted).values())
+    queue = t("first.unsent", count=unsent) if unsent else t("first.sent")
+    if not place:
+        return {"text": queue, "undo": ""}
+    return {"text": f"{t('first.place', place=place, count=len(node.firsts.all()))} {queue}", "undo": "1"}
 
 
 def read_rules(before: LinkRules, values: Mapping[str, str], t: Translator) -> tuple[LinkRules, list[dict[str, str]]]:

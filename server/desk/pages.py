@@ -21,7 +21,7 @@ from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
 from server.desk.bundles import add_usb_pages
-from server.desk.linkpages import add_link_pages
+from server.desk.linkpages import add_link_pages, build_first
 from server.desk.roles import build_roles
 from server.desk.translate import DEFAULT, LANGUAGES, Translator
 from server.dossier import units
@@ -120,6 +120,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
                 waits=lambda type: why_waiting(node.trust, story.row.database, type, who.now),
             ),
             may_act=at_owner,
+            first=build_first(node, stream, who.t),
             may_review=grants.holds(who.speaker.urn, "leader", story.row.unit, now),
             me=who.speaker.urn,
         )
@@ -251,8 +252,12 @@ def _known(node: Node, story: Story, t: Translator) -> view.Known:
         answers=build_answers(dossier.form, procedure, t),
         parts={each.id: t.of(each.name) for each in procedure.components} if procedure else {},
         names={actor: _name_of(node, actor) for actor in actors},
-        present={f.ref.sha256: node.files.presence(dossier.unit, f.ref.manifest).bytes for f in dossier.files},
         papers=node.papers.of(file.ref for file in dossier.files),
+        present={
+            ref.sha256: node.files.presence(dossier.unit, ref.manifest).bytes
+            for f in dossier.files
+            for ref in (f.ref, *((f.preview,) if f.preview else ()))
+        },
         seals={entry.id: doubtful.get(entry.id, "valid") for entry in dossier.timeline},
     )
 

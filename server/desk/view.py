@@ -172,6 +172,7 @@ def _file(file: DossierFile, known: Known, t: Translator) -> dict[str, Any]:
     present = known.present.get(file.ref.sha256, 0)
     size = bytes_text(file.ref.size)
     complete = present >= file.ref.size
+    preview = file.preview
     return {
         "sha256": file.ref.sha256,
         "label": known.parts.get(file.ref.part, file.ref.name),
@@ -180,6 +181,7 @@ def _file(file: DossierFile, known: Known, t: Translator) -> dict[str, Any]:
         "present": present,
         "complete": complete,
         "paper": _paper(file, known, t),
+        "preview": preview.sha256 if preview and known.present.get(preview.sha256, 0) >= preview.size else "",
         "detail": size if complete else t("files.partial", present=bytes_text(present), size=size),
     }
 

@@ -37,7 +37,9 @@ FIELD_ID = r"[a-z][a-z0-9_]{0,63}"
 
 MAX_FILE_BYTES = 32 * 1024 * 1024  # an A4 scan takes 0.3 MB; a manifest of 1024 chunks stays under 50 KB
 MAX_FILES = 50
-_MAX_BYTES_TOTAL = MAX_FILES * MAX_FILE_BYTES
+MAX_PREVIEW_BYTES = 12 * 1024  # 3 s at 32 kbit/s; enough to read a heading and see what paper it is
+MAX_ENTRIES = 2 * MAX_FILES  # each paper with a preview
+_MAX_BYTES_TOTAL = MAX_FILES * (MAX_FILE_BYTES + MAX_PREVIEW_BYTES)
 
 content_id: Final = matching(CONTENT_ID, "a content id: sha256- and 43 base64url characters")
 unit_code: Final = satisfying(is_unit_code, "an agency code such as H41.12.03")
@@ -85,7 +87,7 @@ BODIES: Final[dict[str, Check]] = {
         {"on_behalf": _on_behalf},
     ),
     "receipt.issued": members(
-        {"of": content_id, "files": listing(content_id, MAX_FILES), "bytes": whole(0, _MAX_BYTES_TOTAL)}
+        {"of": content_id, "files": listing(content_id, MAX_ENTRIES), "bytes": whole(0, _MAX_BYTES_TOTAL)}
     ),
     "dossier.accepted": members({"code": line(64), "due": time}, {"note": _note}),
     "dossier.refused": members({"reason": _reason}),
@@ -150,5 +152,6 @@ FILE: Final = members(
         "type": one_of("image/jpeg", "image/png", "image/webp", "application/pdf"),
         "name": _file_name,
         "part": matching(r"[a-z0-9][a-z0-9._-]{0,63}", "the id of a component, such as giay-chung-sinh"),
-    }
+    },
+    {"preview_of": content_id},
 )

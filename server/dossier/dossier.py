@@ -80,13 +80,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DossierFile:
-    """A file of the dossier: which event brought it, who, when. `kind`: submission, supplement or result."""
+    """A file of the dossier: which event brought it, who, when. `kind`: submission, supplement or result.
+
+    `preview` is the small picture of it that the same event names, None if there is none.
+    """
 
     ref: FileRef
     kind: str
     event: EventId
     actor: str
     at: str
+    preview: FileRef | None = None
 
     def value(self) -> dict[str, Any]:
         return {**file_value(self.ref), "kind": self.kind, "event": self.event, "actor": self.actor, "at": self.at}

@@ -46,7 +46,8 @@ MAX_PREV: Final = 64
 class FileRef:
     """A file an event names. `sha256` is the whole file's content id, `manifest` that of its list of chunks.
 
-    `size` in bytes, `type` a media type, `part` the component of the procedure that the file is.
+    `size` in bytes, `type` a media type, `part` the component of the procedure that the file is. `preview_of` is the
+    `sha256` of the file of the same event that this one is a small picture of, "" for a paper of its own.
     """
 
     sha256: str
@@ -55,6 +56,7 @@ class FileRef:
     type: str
     name: str
     part: str
+    preview_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def to_value(event: Event) -> dict[str, Any]:
 
 def file_value(file: FileRef) -> dict[str, Any]:
     """Return the JSON object of a file reference."""
-    return {
+    value: dict[str, Any] = {
         "sha256": file.sha256,
         "manifest": file.manifest,
         "size": file.size,
@@ -145,6 +147,7 @@ def file_value(file: FileRef) -> dict[str, Any]:
         "name": file.name,
         "part": file.part,
     }
+    return value | ({"preview_of": file.preview_of} if file.preview_of else {})
 
 
 def build_event(
@@ -222,7 +225,7 @@ _ENVELOPE: Final[Check] = members(
         "prev": listing(bodies.content_id, MAX_PREV, unique=True),
         "nonce": matching(bodies.NONCE, "16 random bytes as 22 base64url characters"),
         "body": _any,
-        "files": listing(bodies.FILE, bodies.MAX_FILES),
+        "files": listing(bodies.FILE, bodies.MAX_ENTRIES),
     },
     {"after": text(2048)},
 )
@@ -237,6 +240,7 @@ def _parse(value: Any) -> tuple[Event, bytes]:
         _check_body(kind, value["body"])
         _check_stream(kind, value)
         _check_on_behalf(value)
+        _check_previews(value["files"])
         payload = _check_content(value)
     except Wrong as wrong:
         raise refuse(wrong, f"event {kind}") from None
@@ -291,6 +295,21 @@ def _check_on_behalf(value: Mapping[str, Any]) -> None:
         raise Wrong("got online; who files for another does it at the counter or as a helper", place="body.channel")
     if on_behalf["scan"] not in {file["sha256"] for file in value["files"]}:
         raise Wrong("it is not among the files; attach the scan of the signed paper", place="body.on_behalf.scan")
+
+
+def _check_previews(files: Sequence[Mapping[str, Any]]) -> None:
+    """Check that each preview is small, a JPEG, and of a paper of this event; a preview has no preview."""
+    papers = [file["sha256"] for file in files if "preview_of" not in file]
+    if len(papers) > bodies.MAX_FILES:
+        raise Wrong(f"{len(papers)} files beside previews, at most {bodies.MAX_FILES} are taken", place="files")
+    for index, file in enumerate(files):
+        if "preview_of" not in file:
+            continue
+        if file["preview_of"] not in papers:
+            raise Wrong("a preview is of a file of the same event", place=f"files[{index}].preview_of")
+        if file["type"] != "image/jpeg" or file["size"] > bodies.MAX_PREVIEW_BYTES:
+            limit = bodies.MAX_PREVIEW_BYTES
+            raise Wrong(f"a preview is a JPEG of at most {limit} bytes", place=f"files[{index}]")
 
 
 def _check_content(value: dict[str, Any]) -> bytes:

@@ -231,8 +231,11 @@ class _Folding:
             kind = _FILING.get(stored.event.type)
             counts = self.view.stepped >> i & 1 or (kind == "supplement" and self._adds(i))
             if kind and counts:
+                previews = {ref.preview_of: ref for ref in stored.event.files if ref.preview_of}
                 for ref in stored.event.files:
-                    yield DossierFile(ref, kind, stored.id, stored.event.actor, self._time(stored))
+                    if not ref.preview_of:
+                        preview = previews.get(ref.sha256)
+                        yield DossierFile(ref, kind, stored.id, stored.event.actor, self._time(stored), preview)
 
     def _receipts(self) -> tuple[Receipt, ...]:
         return tuple(

@@ -42,6 +42,7 @@ from server.log.witness import Witness
 from server.metrics.counting import IntakeCounts
 from server.minefeed import MineFeed
 from server.node.clock import NodeClock, system_now
+from server.node.firsts import Firsts
 from server.node.links import PARENT, Links, Neighbour
 from server.node.lock import take_lock
 from server.node.numbering import Numbering
@@ -49,6 +50,7 @@ from server.node.pairing import Pairing
 from server.node.people import People
 from server.node.signing import NodeSigner
 from server.node.sync import Sync
+from server.node.wanted import WantedFirst
 from server.nodedb import NodeDb
 from server.papers.papers import Papers
 from server.pki.authority import renew_node
@@ -203,17 +205,27 @@ class Node:
             model=self.model,
             clock=self.clock,
         )
+        self.firsts = Firsts(self.db)
+        self.wanted = WantedFirst(self.model.waiting, self.files, self.firsts)
         self.sync = Sync(
             links=self.links,
-            pairing=Pairing(unit=home.unit, store=self.store, intake=self.intake, ensure=self.copier.ensure_database),
+            pairing=Pairing(
+                unit=home.unit,
+                store=self.store,
+                intake=self.intake,
+                ensure=self.copier.ensure_database,
+                wanted=self.wanted,
+            ),
             store=self.store,
             signer=self.signer,
             chain=home.chain(),
             clock=self.clock,
             db=self.db,
             companion=self.gossip,
+            firsts=self.firsts,
         )
         self.model.follower.listen(self.feed.notice)
+        self.model.follower.listen(self.sync.notice)
         self.model.follower.listen(self.receipts.notice)
         self.model.follower.listen(self.papers.notice)
         self._server: Server | None = None

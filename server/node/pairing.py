@@ -11,6 +11,8 @@ While the rules keep files back and let previews go, the pair's feed shows nothi
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -26,6 +28,8 @@ from server.intake.guard import GuardedDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
 from server.node.neighbour import Acquaintance
+
+_LOG = logging.getLogger(__name__)
 
 # Events before files, and what goes out before what comes in: the parent's work waits for ours.
 _EVENTS_OUT, _EVENTS_IN, _FILES_OUT, _FILES_IN = 0, 1, 2, 3
@@ -122,11 +126,22 @@ class Pairing:
         wanted = self._wanted
         if wanted is None or units.unit_of_database(database.name) is None:
             return None
-        return lambda: wanted.to_send(database, state.since, previews_only=quiet)
+        return lambda: _readable(lambda: wanted.to_send(database, state.since, previews_only=quiet))
 
     def _fetching(self, name: str, quiet: bool) -> Callable[[], Sequence[DocId]] | None:
         wanted = self._wanted
-        return None if wanted is None else lambda: wanted.to_fetch(name, previews_only=quiet)
+        if wanted is None:
+            return None
+        return lambda: _readable(lambda: wanted.to_fetch(name, previews_only=quiet))
+
+
+def _readable(ask: Callable[[], Sequence[DocId]]) -> Sequence[DocId]:
+    """Return what is wanted first; nothing where the read model cannot be read, for then the feed's order does."""
+    try:
+        return ask()
+    except sqlite3.Error:
+        _LOG.exception("the order on a link cannot be read; documents go in the order of the feed")
+        return []
 
 
 def _nothing_new(since: Seq) -> Pending[FeedAnswer]:

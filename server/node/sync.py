@@ -14,6 +14,7 @@ from replication.peers import Traffic
 from replication.replicator import Figures, Progress
 from replication.store import Store
 from server.node.clock import NodeClock
+from server.node.firsts import First, Firsts
 from server.node.links import Links, Neighbour
 from server.node.linkstatus import LinkStatus, build_status
 from server.node.localtime import OfficeClock
@@ -22,6 +23,7 @@ from server.node.neighbourlink import NeighbourLink
 from server.node.pairing import Pairing
 from server.node.refusals import Refusals
 from server.node.signing import NodeSigner
+from server.node.wanted import WantedFirst
 from server.nodedb import NodeDb
 
 _LOG = logging.getLogger(__name__)
@@ -43,8 +45,11 @@ class Sync:
         clock: NodeClock,
         db: NodeDb,
         companion: Companion | None = None,
+        firsts: Firsts,
     ) -> None:
         self._links = links
+        self._firsts = firsts
+        self._order: list[First] = []
         self._pairing = pairing
         self._store = store
         self._signer = signer
@@ -57,6 +62,7 @@ class Sync:
         self.on_met: Also = lambda _there, _ask: None
         self._running: dict[str, NeighbourLink] = {}
         self._stop = threading.Event()
+        self._news = False
         self._thread: threading.Thread | None = None
 
     @property
@@ -95,10 +101,19 @@ class Sync:
         """
         return self._link(self._links.get(name)).run_once(on_progress)
 
-    def wake(self) -> None:
-        """Have every link look again at what is wanted first. From any thread."""
-        for link in list(self._running.values()):
-            link.wake()
+    def notice(self, streams: set[str]) -> None:
+        """Hear that dossiers changed: within `LOOK_EVERY_S` every link looks again at what is wanted first."""
+        self._news = True
+
+    def unsent(self, stream: str, database: str, wanted: WantedFirst) -> dict[str, int]:
+        """Return by link how many documents of a dossier are not acknowledged over there; links at work alone."""
+        found: dict[str, int] = {}
+        for name, link in dict(self._running).items():
+            for pair, _ in link.pairs():
+                if pair.source.endpoint is None and pair.source.name[2:] == database[2:]:
+                    held = self._store.open(pair.source.name)
+                    found[name] = found.get(name, 0) + wanted.unsent_of(stream, held, link.since_of(pair))
+        return found
 
     def _supervise(self) -> None:
         seconds = 0.0
@@ -112,6 +127,9 @@ class Sync:
 
     def _look(self, seconds: float) -> None:
         """Start, stop and tend links so that what runs is what `links` says."""
+        news, self._news = self._news, False
+        order = self._firsts.all()
+        news, self._order = news or order != self._order, order
         wanted = {each.name: each for each in self._links.all() if not each.paused}
         for name, link in list(self._running.items()):
             if wanted.get(name) != link.neighbour:
@@ -123,6 +141,8 @@ class Sync:
                 self._running[name].start()
             self._running[name].set_rules(self._links.rules(name))
             self._running[name].tend(seconds)
+            if news:
+                self._running[name].wake()
 
     def _link(self, neighbour: Neighbour) -> NeighbourLink:
         meeting = Meeting(

@@ -240,8 +240,8 @@ class EventPages:
         )
         connection.execute("DELETE FROM file_refs WHERE stream = ?", (dossier.stream,))
         connection.executemany(
-            "INSERT OR IGNORE INTO file_refs (stream, event, manifest, sha256, database, size, type, name)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO file_refs (stream, event, manifest, sha256, database, size, type, name, preview_of)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             file_rows(dossier),
         )
         index_text(connection, dossier)

@@ -25,6 +25,7 @@ from server.readmodel.follower import Follower
 from server.readmodel.grants import GrantsCache
 from server.readmodel.queries import DossierRow, EventVerdict, Queries
 from server.readmodel.tables import Tables
+from server.readmodel.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class ReadModel:
         self._catalogue_lock = threading.Lock()
         self._catalogue: Catalogue | None = None
         self.queries = Queries(self._tables)
+        self.waiting = Waiting(self._tables)
         self._evidence = EvidenceReader(self._tables, admissions)
         self._pages = events = EventPages(self._tables, self._grants, admissions, self._evidence)
         self.follower = Follower(store, self._tables, events, FilePages(files))

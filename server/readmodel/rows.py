@@ -25,7 +25,7 @@ def count_files(connection: sqlite3.Connection, streams: Iterable[str]) -> None:
             "UPDATE dossiers SET (files_total, files_here, bytes_total, bytes_here) = ("
             " SELECT count(*), coalesce(sum(coalesce(m.here, 0) >= r.size), 0), coalesce(sum(r.size), 0),"
             " coalesce(sum(min(coalesce(m.here, 0), r.size)), 0)"
-            " FROM (SELECT DISTINCT database, manifest, size FROM file_refs WHERE stream = ?1) r"
+            " FROM (SELECT DISTINCT database, manifest, size FROM file_refs WHERE stream = ?1 AND preview_of = '') r"
             " LEFT JOIN manifests m ON m.database = r.database AND m.manifest = r.manifest)"
             ", updates = (SELECT max(updates) + 1 FROM dossiers) WHERE stream = ?1",
             (stream,),
@@ -71,6 +71,7 @@ def file_rows(dossier: Dossier) -> list[tuple[object, ...]]:
             ref.size,
             ref.type,
             ref.name,
+            ref.preview_of,
         )
         for entry in dossier.timeline
         for ref in entry.stored.event.files

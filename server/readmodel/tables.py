@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-VERSION = 2  # another number in the file: it is dropped and computed anew
+VERSION = 3  # another number in the file: it is dropped and computed anew
 
 SCHEMA = """
 -- Whoever remembers a number of `updates` remembers the birth too: in a file computed anew the numbers start again.
@@ -51,10 +51,10 @@ CREATE INDEX dossiers_unreceipted ON dossiers (unit) WHERE unreceipted > 0;
 -- rowid is dossiers.number: full-text tables find rows by rowid and by words, by nothing else.
 CREATE VIRTUAL TABLE found USING fts5 (text, tokenize = 'unicode61');
 
--- Which dossier names which file; a file may be named by several.
+-- Which dossier names which file; a file may be named by several. `preview_of` is "" for papers.
 CREATE TABLE file_refs (
     stream TEXT NOT NULL, event TEXT NOT NULL, manifest TEXT NOT NULL, sha256 TEXT NOT NULL, database TEXT NOT NULL,
-    size INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
+    size INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL, preview_of TEXT NOT NULL,
     PRIMARY KEY (stream, event, manifest)) WITHOUT ROWID;
 CREATE INDEX file_refs_manifest ON file_refs (database, manifest);
 CREATE INDEX file_refs_sha256 ON file_refs (sha256);

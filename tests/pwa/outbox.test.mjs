@@ -66,11 +66,11 @@ class Phone {
     };
   }
 
-  async file(sizes, more = {}) {
+  async file(sizes, { previews = [], ...more } = {}) {
     const stream = uuid7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
     const cut = await Promise.all(sizes.map((size) => cutFile(noise(size))));
     cut.flatMap(({ chunks }) => chunks).forEach(({ id, bytes }) => this.chunks.set(id, bytes));
-    const files = cut.map(({ manifest, manifestId }, i) => ({ sha256: manifest.sha256, manifest: manifestId, size: manifest.size, type: "image/jpeg", name: `anh-${i + 1}.jpg`, part: "giay-chung-sinh" }));
+    const files = cut.map(({ manifest, manifestId }, i) => ({ sha256: manifest.sha256, manifest: manifestId, size: manifest.size, type: "image/jpeg", name: `anh-${i + 1}.jpg`, part: "giay-chung-sinh", ...(previews[i] == null ? {} : { preview_of: cut[previews[i]].manifest.sha256 }) }));
     const body = { procedure: "1.001193", channel: "online", applicant: { name: "Lò Thị Mẩy" }, form: {}, delivery: "counter" };
     const doc = await signDocument({ stream, type: "dossier.submitted", unit: node.unit, prev: [], body, files, ...more }, { privateKey: citizen.privateKey, x5t: citizen.x5t, subject: SUBJECT }, Date.now());
     const entry = buildEntry(doc, files.map((ref, i) => ({ ref, manifest: cut[i].manifest })), this.clock);
@@ -102,6 +102,17 @@ const noise = (size) => {
   return bytes;
 };
 const chunkPuts = () => node.log.filter((line) => line.startsWith("PUT /api/files/chunks/"));
+
+test("previews are sent before the photographs they are of, and the list names photographs alone", async () => {
+  const phone = new Phone();
+  const doc = await phone.file([100_000, 90_000, 8_000, 7_000], { previews: [null, null, 0, 1] });
+  assert.equal(progress(phone.saved.get(doc._id)).files.length, 2);
+  assert.equal(progress(phone.saved.get(doc._id)).total, 205_000);
+  assert.equal(await phone.run(), "done");
+  const first = chunkPuts().slice(0, 2).map((line) => line.split("/").at(-1).split(" ")[0]).sort();
+  assert.deepEqual(first, doc.event.files.slice(2).map((file) => file.sha256).sort());
+  assert.equal(phone.stage(doc), "received");
+});
 
 test("a dossier with three photographs arrives and is received", async () => {
   const phone = new Phone();

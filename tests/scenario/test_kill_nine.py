@@ -56,7 +56,7 @@ def test_nodes_killed_at_random_moments_lose_nothing_acknowledged(tmp_path: Path
     for tier in TIERS:
         report = verify_path(province.home(tier))
         assert report.holds, list(report.lines())
-        assert report.checked["whole files"] == 2 * DOSSIERS
+        assert report.checked["whole files"] == 4 * DOSSIERS  # two papers each, and their previews
         assert report.notes == []
 
 
