@@ -209,7 +209,7 @@ class Proofs:
             _LOG.error("%s in %s proves nothing, run tram verify: %s", doc.id, database, exc)
 
     def _take_page(self, database: str, doc_id: str, page: Page) -> None:
-        if page.unit == self._log.unit:
+        if page.unit == self._log.unit and self._is_of_our_tree(page):
             return  # our own leaves are at hand
         with self._db.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO log_origins (origin) VALUES (?)", (page.origin,))
@@ -219,6 +219,13 @@ class Proofs:
                 (database, doc_id, page.start, page.checkpoint.size, page.origin),
             )
         self._prove(database, doc_id, page)
+
+    def _is_of_our_tree(self, page: Page) -> bool:
+        """Whether our own log holds the page. After a restore it may not, and the page that comes back knows more."""
+        for head in self._log.heads():
+            if head.generation == page.generation and page.checkpoint.size <= head.size:
+                return self._log.tree(head.generation).root(page.checkpoint.size) == page.checkpoint.root
+        return False
 
     def _take_cosigned(self, cosigned: Cosigned, time_s: int, witness: str) -> None:
         with self._db.transaction() as connection:
