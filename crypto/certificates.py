@@ -187,7 +187,7 @@ def parse_certificate_pem(data: bytes) -> x509.Certificate:
         raise TooLarge(f"a certificate of {len(data)} characters is not one of ours")
     try:
         return parse_certificate(x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER))
-    except ValueError as exc:
+    except (ValueError, x509.InvalidVersion) as exc:
         raise Malformed(f"not a PEM certificate: {exc}") from exc
 
 

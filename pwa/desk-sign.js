@@ -12,7 +12,7 @@ import { readIdentity } from "./store/keys.js";
 /** No official's key on this computer: log in first. */
 export class NotRegistered extends Error {}
 
-/** @typedef {{event: import("./lib/event.js").TramEvent, statement: {vi: string, en: string}}} Draft */
+/** @typedef {{event: import("./lib/event.js").TramEvent, statement: {vi: string, en: string}, warnings?: {vi: string, en: string}[]}} Draft */
 
 /** Who speaks at this desk, for modules that send more than events. @returns {Promise<{api: NodeApi, identity: import("./store/keys.js").Identity, nowS: () => number}>} Throws `NotRegistered`. */
 export async function official() {

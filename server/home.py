@@ -248,7 +248,7 @@ def parse_certificates(pem: bytes, origin: str) -> list[x509.Certificate]:
     """Return the certificates of a PEM text. Raises `Refused("bad_certificate")` naming `origin`."""
     try:
         return list(x509.load_pem_x509_certificates(pem))
-    except ValueError as exc:
+    except (ValueError, x509.InvalidVersion) as exc:
         raise Refused("bad_certificate", f"{origin} does not hold PEM certificates: {exc}") from exc
 
 

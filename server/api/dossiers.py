@@ -16,6 +16,7 @@ from server.errors import Refused
 from server.node.assembly import Node
 from server.readmodel.model import Story
 from server.readmodel.queries import DossierFilter, DossierRow
+from server.trust.signing import signing_doubts
 from server.trust.words import verdict_text
 
 
@@ -42,7 +43,8 @@ def dossiers_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         type = member(fields, "type", str)
         if type != "dossier.submitted":
             speakers.dossier_row(stream, speaker)
-        return jsonify(draft_event(node, speaker, stream, type, member(fields, "fields", dict)).value())
+        draft = draft_event(node, speaker, stream, type, member(fields, "fields", dict))
+        return jsonify(draft.value() | {"warnings": _warnings(node, speaker, draft.event["unit"])})
 
     return blueprint
 
@@ -73,6 +75,19 @@ def story_value(node: Node, story: Story, speaker: Speaker) -> dict[str, Any]:
         },
         "mine": story.dossier.owner == speaker.urn,
     }
+
+
+def _warnings(node: Node, speaker: Speaker, unit: str) -> list[dict[str, str]]:
+    """Return what will be doubtful about a signature made now, to be shown beside what is signed."""
+    doubts = signing_doubts(
+        node.directory,
+        node.trust,
+        node.issuance,
+        database=units.database_name(unit),
+        fingerprint=speaker.who.fingerprint,
+        at=node.clock.now(),
+    )
+    return [each.value() for each in doubts]
 
 
 def _verdicts(node: Node, story: Story) -> list[dict[str, Any]]:

@@ -73,6 +73,7 @@ async function sign(form) {
     const fields = await fieldsOf(form);
     const draft = await draftOf(form, fields);
     const doubts = await Promise.all((fields.files ?? []).map(doubtsAbout));
+    for (const each of draft.warnings ?? []) doubts.push(document.documentElement.lang === "en" ? each.en : each.vi);
     if (!(await confirmed(draft.statement, doubts.join(" ")))) return;
     await signAndPost(stream, type, fields, { draft });
     part("notice").textContent = document.documentElement.lang === "en" ? draft.statement.en : draft.statement.vi;
