@@ -353,7 +353,7 @@ export const en = {
   "receipt.no_files": "The dossier has no files.",
   "receipt.print": "Print the receipt",
   "scanned.title": "Check a receipt",
-  "scanned.good": "A true receipt: the server of {office} signed it. The signature was checked on this phone, without a network.",
+  "scanned.good": "A true receipt: the server of {office} signed it.", "scanned.pinned": "The signature was checked on this phone, without a network.",
   "scanned.unit": "Signed for", "scanned.code": "Dossier code", "scanned.at": "Signed at", "scanned.log": "Register",
   "scanned.log_value": "{size} lines, opening no. {generation}",
   "scanned.warning": "This page never asks for a password or for money.",

@@ -352,7 +352,7 @@ export const vi = {
   "receipt.no_files": "Hồ sơ không kèm tệp.",
   "receipt.print": "In biên nhận",
   "scanned.title": "Kiểm tra biên nhận",
-  "scanned.good": "Biên nhận thật: máy chủ của {office} đã ký. Chữ ký được kiểm ngay trên điện thoại này, không cần mạng.",
+  "scanned.good": "Biên nhận thật: máy chủ của {office} đã ký.", "scanned.pinned": "Chữ ký được kiểm ngay trên điện thoại này, không cần mạng.",
   "scanned.unit": "Đơn vị ký", "scanned.code": "Mã hồ sơ", "scanned.at": "Thời điểm ký", "scanned.log": "Sổ ghi",
   "scanned.log_value": "{size} dòng, lần mở thứ {generation}",
   "scanned.warning": "Trang này không bao giờ hỏi mật khẩu hay yêu cầu chuyển tiền.",

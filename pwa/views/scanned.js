@@ -21,7 +21,7 @@ export async function scannedReceipt([fragment]) {
   try {
     const receipt = await check(fragment, office);
     return page(
-      notice("good", h("p", null, t("scanned.good", { office: office.name })), office.pinned ? null : h("p", null, t("scanned.online"))),
+      notice("good", h("p", null, t("scanned.good", { office: office.name })), h("p", null, t(office.pinned ? "scanned.pinned" : "scanned.online"))),
       summaryList([
         [t("scanned.unit"), [office.name, h("div", { class: "small mono" }, receipt.unit)]],
         [t("scanned.code"), receipt.code],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, request
 
+from crypto.logcert import log_origin
 from server.api.bodies import read_json
 from server.api.speaker import Speakers
 from server.dossier import units
@@ -42,6 +43,14 @@ def logs_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         head = node.log.head()
         offer = node.gossip.build_offer(int(old) if int(old) <= head.size else head.size)
         return jsonify(offer_value(offer) if offer is not None else {})
+
+    @blueprint.get("/log/known")
+    def known() -> Response:
+        who = neighbour()
+        generation = request.args.get("generation", "1")
+        if not generation.isascii() or not generation.isdigit() or not 1 <= len(generation) <= 4:
+            raise Refused("schema", '"generation" is a small number')
+        return jsonify(answer_value(node.witness.known(log_origin(who.unit, int(generation)))))
 
     @blueprint.get("/log")
     def newest() -> Response:

@@ -139,6 +139,7 @@ BODIES: Final[dict[str, Check]] = {
         }
     ),
     "log.alarm": members({"origin": line(200), "known": text(4096), "shown": text(4096), "reason": line(500)}),
+    "log.reset": members({"origin": line(200), "known": text(4096), "unit": unit_code}),
     "procedure.published": procedure.check,
     "calendar.published": calendar.check,
     "policy.trust": trustpolicy.check,

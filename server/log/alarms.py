@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from crypto.logcert import parse_log_origin
 from server.dossier import units
 from server.errors import NotReady
 from server.intake.door import Intake
@@ -22,6 +23,7 @@ from server.readmodel.model import ReadModel
 _LOG = logging.getLogger(__name__)
 
 TYPE = "log.alarm"
+RESET = "log.reset"
 
 
 class Alarms:
@@ -43,28 +45,35 @@ class Alarms:
         self._clock = clock
         self._database = units.database_name(signer.unit)
         witness.on_evidence = self.raise_alarm
+        witness.on_reset = self.note_reset
         proofs.on_contradiction = lambda origin, known, shown, reason: self._accuse(
             witness, origin, known, shown, reason
         )
 
     def raise_alarm(self, evidence: Evidence) -> None:
         """Sign and store the alarm. Raises `NotReady` if it cannot be stored now; it is told again then."""
-        stream = units.unit_stream(self._signer.unit)
-        doc = self._signer.sign(
-            stream=stream,
-            type=TYPE,
-            at=self._clock.now(),
-            prev=self._model.queries.heads(self._database, stream)[:64],
-            body={
+        self._store(
+            TYPE,
+            {
                 "origin": evidence.origin,
                 "known": evidence.known,
                 "shown": evidence.shown,
                 "reason": evidence.reason[:500],
             },
         )
+
+    def _store(self, type: str, body: dict[str, str]) -> None:
+        stream = units.unit_stream(self._signer.unit)
+        prev = self._model.queries.heads(self._database, stream)[:64]
+        doc = self._signer.sign(stream=stream, type=type, at=self._clock.now(), prev=prev, body=body)
         [result] = self._intake.admit(self._database, [doc], source=Source("local", self._signer.urn))
         if result.error is not None:
-            raise NotReady(f"the alarm could not be stored: {result.error.reason}")
+            raise NotReady(f"{type} could not be stored: {result.error.reason}")
+
+    def note_reset(self, origin: str, known: str) -> None:
+        """Sign and store that a log below goes on under a new name after a loss, with the last head of the old one."""
+        unit, _ = parse_log_origin(origin)
+        self._store(RESET, {"origin": origin, "known": known, "unit": unit})
 
     def all(self) -> list[tuple[str, str, str]]:
         """Return (unit that noticed, origin of the log, reason) of every alarm in every database here, oldest first."""

@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
@@ -69,6 +70,7 @@ class Gossip:
     def __init__(self, *, db: NodeDb, log: NodeLog, witness: Witness, intake: Intake, store: Store) -> None:
         self._db = db
         self._store = store
+        self._greeted: set[str] = set()
         self._asked: dict[str, str] = {}  # unit below → where its database stood when we asked
         self._log = log
         self._witness = witness
@@ -99,6 +101,26 @@ class Gossip:
         with self._wake:
             self._visits[unit] = _Visit(unit, caller, time.monotonic() + SETTLE_S)
             self._wake.notify_all()
+
+    def greet(self, unit: str, caller: Caller) -> None:
+        """Before anything is replicated with the unit above: learn whether this is a restored copy that lost leaves.
+
+        Asked once per start, and whenever the log waits. A log that waits goes on as soon as there is an answer: under
+        its own name if nothing is lost, else under the next. Never raises for what the neighbour does.
+        """
+        above = units.is_within(self._log.unit, unit) and unit != self._log.unit
+        if not above or (unit in self._greeted and self._log.head().state != "waiting"):
+            return
+        try:
+            answer = parse_answer(caller.ask("GET", f"/api/log/known?generation={self._log.head().generation}"))
+            if answer.size > self._log.head().size:
+                self._log.recover(answer.known)
+            elif self._log.head().state == "waiting":
+                self._log.set_state("open")
+            self._greeted.add(unit)
+            self._log.reconcile(datetime.now(UTC))
+        except (ReplicationError, ServerError, CryptoError) as exc:
+            _LOG.warning("%s does not say what it has cosigned of this log: %s", unit, exc)
 
     def visit(self, unit: str, caller: Caller) -> None:
         """Exchange heads with a neighbour now; what does not work today is tried at the next meeting."""
@@ -161,7 +183,7 @@ class Gossip:
                 raise Refused("stopped", f"{unit} cosigns {origin} no more: {answer.stopped}")
             if answer.size > self._log.head().size:
                 raise Refused(
-                    "leaves_lost", f"{unit} has cosigned {answer.size} leaves, here are fewer: see tram doctor"
+                    "leaves_lost", f"{unit} has cosigned {answer.size} leaves, here are fewer; restart the node"
                 )
             old = answer.size
         raise Refused("contradiction", f"{unit} does not say where it stands with {origin}")

@@ -52,6 +52,8 @@ class ReceiptDesk:
         head = self._log.head()
         if self._clock.is_behind():
             raise NotReady("the node's clock stands before a time it has signed; set the clock, then receipts go on")
+        if head.generation > 1 and not self._proofs.is_cosigned(self._log.origin()):
+            raise NotReady("the unit above has not cosigned the log since leaves were lost; sync, then receipts go on")
         if head.state != "open":
             raise NotReady("the log waits for the unit above after a restore; receipts go on then")
         size = head.size if placed.generation == head.generation else self._size_of(placed.generation)

@@ -19,6 +19,7 @@ receipt issued, until the witness has said what it had seen (`server.log.recover
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,18 +28,20 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from crypto.logcert import log_origin
-from crypto.note import Checkpoint
+from crypto.note import Checkpoint, NoteKey, parse_checkpoint, verify_note
 from replication.document import DocId
 from replication.store import AllDocsQuery, Store
 from server.dossier import units
 from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX
-from server.errors import Missing
+from server.errors import Missing, Refused
 from server.intake.places import REGISTRY
 from server.log.key import LogKey
 from server.log.leaves import Leaf, event_of_document
 from server.log.tree import SCHEMA as TREE_SCHEMA
 from server.log.tree import Edge, Tree
 from server.nodedb import NodeDb
+
+_LOG = logging.getLogger(__name__)
 
 SCHEMA = (
     TREE_SCHEMA
@@ -210,6 +213,22 @@ class NodeLog:
             connection.execute("UPDATE logs SET state = 'frozen' WHERE generation = ?", (generation,))
             self._begin(connection, generation + 1, "open")
         return int(generation) + 1
+
+    def recover(self, known: str) -> int:
+        """Go on in the next generation because `known`, a head this very log signed, has leaves that are lost here.
+
+        The old log is frozen as it is: what it still holds stays proven by it, what it lost is in the pages that
+        travelled, and an event that comes back gets a new leaf. Raises `Refused("contradiction")` for a head that is not
+        ours or not larger: nobody else can make this log stop. Returns the number of the generation that begins.
+        """
+        head = self.head()
+        origin = self.origin(head.generation)
+        verified = verify_note(known, [NoteKey(origin, self.key.public_key)])
+        checkpoint = parse_checkpoint(verified.text)
+        if checkpoint.origin != origin or checkpoint.size <= head.size:
+            raise Refused("contradiction", f"a head of {checkpoint.size} leaves shows no loss: here are {head.size}")
+        _LOG.error("%d leaves of %s were lost with a restore; the log goes on", checkpoint.size - head.size, origin)
+        return self.begin_next()
 
     # Inside
 

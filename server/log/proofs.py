@@ -111,6 +111,11 @@ class Proofs:
         found = self.earliest(database, event_id)
         return found.at if found is not None else None
 
+    def is_cosigned(self, origin: str) -> bool:
+        """Say whether any head of a log is known to be cosigned."""
+        sql = "SELECT 1 FROM log_cosigned c JOIN log_origins o ON o.number = c.log WHERE o.origin = ? LIMIT 1"
+        return self._db.row(sql, (origin,)) is not None
+
     def cosigned_note(self, origin: str, number: int) -> tuple[int, str] | None:
         """Return (size, note) of the first cosigned head of a log that covers leaf `number`, None if none does."""
         row = self._db.row(

@@ -101,6 +101,7 @@ class Witness:
         self._copier = copier
         self._key = key
         self._clock = clock
+        self.on_reset: Callable[[str, str], None] = lambda *_: None  # a log's new name, the last head under the old one
         self.on_evidence: Callable[[Evidence], None] = lambda _: None
         db.ensure(SCHEMA)
 
@@ -118,6 +119,11 @@ class Witness:
             (first, first + "/%"),
         )
         return int(row["size"]) if row else 0
+
+    def known(self, origin: str) -> Answer:
+        """Return the head of a log that was cosigned last; size 0 if none was."""
+        row = self._db.row("SELECT * FROM log_witnessed WHERE origin = ?", (origin,))
+        return self._known(row) if row is not None else Answer(self._key.fingerprint)
 
     def known_note(self, origin: str) -> str:
         """Return the head that was cosigned last, "" if none was."""
@@ -140,6 +146,7 @@ class Witness:
             if row is not None and size < row["size"]:
                 return self._known(row)
             reason = self._contradiction(row, size, root, offer) if row is not None else ""
+            before = "" if row is not None else self._known_before(connection, origin)
             if row is not None and not reason and offer.old != row["size"] and size > row["size"]:
                 return self._known(row)
             if reason:
@@ -152,6 +159,8 @@ class Witness:
             assert row is not None  # nothing contradicts the first head
             self.accuse(origin, known=row["note"], shown=offer.note, reason=reason)
             return self._known(row, reason)
+        if before:
+            self.on_reset(origin, before)
         return Answer(self._key.fingerprint, cosigned=self._cosign(unit, offer))
 
     def accuse(self, origin: str, *, known: str, shown: str, reason: str) -> Evidence:
@@ -201,6 +210,17 @@ class Witness:
                 raise Refused("bad_signature", f"this is not the key of the log of {unit}, or it was revoked")
             verify_note(offer.note, [signer.log_key(generation)])
         return checkpoint.origin, checkpoint.size, checkpoint.root
+
+    def _known_before(self, connection: sqlite3.Connection, origin: str) -> str:
+        """Return the last head cosigned of the generation before `origin`, "" for a first generation."""
+        unit, generation = parse_log_origin(origin)
+        if generation == 1:
+            return ""
+        sql = "SELECT note FROM log_witnessed WHERE origin = ?"
+        row = connection.execute(sql, (log_origin(unit, generation - 1),)).fetchone()
+        if row is None:
+            raise Refused("contradiction", f"{origin} follows a log that {self._key.unit} never cosigned")
+        return str(row["note"])
 
     def _contradiction(self, row: sqlite3.Row, size: int, root: bytes, offer: Offer) -> str:
         """Return what is contradictory about a head, "" if nothing is."""

@@ -92,6 +92,9 @@ class Caller:
 class Companion(Protocol):
     """Whoever has something of its own to say to a neighbour that was met."""
 
+    def greet(self, unit: str, caller: Caller) -> None:
+        """Say what has to be said before anything is replicated. Never raises for what the neighbour does."""
+
     def met(self, unit: str, caller: Caller) -> None:
         """Hear of a meeting; returns at once."""
 

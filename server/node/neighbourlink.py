@@ -145,6 +145,8 @@ class NeighbourLink:
         """
         there, tokens = self._meeting.fetch_acquaintance()
         self.gate.rules = LinkRules(utc_offset_minutes=self.gate.rules.utc_offset_minutes)
+        if self._companion is not None:
+            self._companion.greet(there.unit, Caller(self._meeting, tokens))
         self._link = self._build(there, tokens, on_progress)
         try:
             figures = self._link.run(self._stop)
@@ -174,6 +176,8 @@ class NeighbourLink:
         self._end = threading.Event()
         self._there = there
         self.state.set_facts(clock_offset_s=str(there.clock_offset_s), name=there.name)
+        if self._companion is not None:
+            self._companion.greet(there.unit, Caller(self._meeting, tokens))
         self._link = self._build(there, tokens, None)
         if self._companion is not None:
             self._companion.met(there.unit, Caller(self._meeting, tokens))

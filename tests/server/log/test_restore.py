@@ -1,0 +1,80 @@
+"""A home put back from a copy looks like fraud, and is none: the log goes on under its next name."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+from server.errors import NotReady, Refused
+from server.home import Home
+from server.node.links import Neighbour
+from server.verify import verify_home
+
+FIRST, SECOND = "03.12.h41.tram.internal/log", "03.12.h41.tram.internal/log/2"
+
+
+@pytest.fixture
+def restored(make_homes: Any, make_node: Any, serve: Any, take: Any) -> Any:
+    """A district, and a commune whose home was put back to before events that the district has cosigned."""
+    homes = make_homes()
+    district, url = serve(homes["H41.12"])
+    home = homes["H41.12.03"]
+    commune = make_node(home)
+    commune.links.put(Neighbour("parent", url, "parent"))
+    take(commune, 3)
+    for _ in range(2):
+        commune.sync.run_once("parent")
+    commune.stop()
+    backup = home.path.parent / "backup"
+    shutil.copytree(home.path, backup)
+    commune = make_node(home)
+    take(commune, 4)
+    commune.sync.run_once("parent")
+    cosigned = district.witness.known_size(FIRST)
+    commune.stop()
+    shutil.rmtree(home.path)
+    shutil.copytree(backup, home.path)
+    return district, make_node(Home.open(home.path)), cosigned
+
+
+def test_a_restored_node_learns_its_loss_and_goes_on_under_the_next_name(restored: Any, take: Any) -> None:
+    """No alarm; the old log is frozen, the new one cosigned, the reset told as a signed event; nothing is unlogged."""
+    district, commune, cosigned = restored
+    assert commune.log.head().size < cosigned
+
+    for _ in range(2):
+        commune.sync.run_once("parent")
+
+    assert commune.log.origin() == SECOND
+    assert commune.log.heads()[0].state == "frozen"
+    assert district.witness.known_size(SECOND) > 0
+    assert district.witness.evidence() == []
+    district.model.follower.catch_up()
+    assert district.model.queries.streams_of_type("log.reset")
+    assert verify_home(commune.home.path).problems == []
+
+
+def test_there_are_no_receipts_until_the_next_log_is_cosigned(restored: Any, take: Any) -> None:
+    """An event taken between the loss and the cosignature is logged and waits for its receipt."""
+    district, commune, _ = restored
+    commune.log.recover(district.witness.known_note(FIRST))
+    event = take(commune, 1)[0].id.rpartition(":")[2]
+
+    with pytest.raises(NotReady, match="cosigned"):
+        commune.receipt_desk.issue(event, "x")
+    for _ in range(2):
+        commune.sync.run_once("parent")
+    commune.proofs.catch_up()
+
+    assert commune.receipt_desk.issue(event, "x").receipt.origin == SECOND
+
+
+def test_nobody_can_make_a_log_stop_with_a_head_that_shows_no_loss(restored: Any) -> None:
+    """Its own head of now is no loss, and a head of another log is nothing."""
+    _, commune, _ = restored
+
+    with pytest.raises(Refused):
+        commune.log.recover(commune.log.head().note)
+    assert commune.log.origin() == FIRST
