@@ -218,8 +218,9 @@ class NodeLog:
         """Go on in the next generation because `known`, a head this very log signed, has leaves that are lost here.
 
         The old log is frozen as it is: what it still holds stays proven by it, what it lost is in the pages that
-        travelled, and an event that comes back gets a new leaf. Raises `Refused("contradiction")` for a head that is not
-        ours or not larger: nobody else can make this log stop. Returns the number of the generation that begins.
+        travelled, and an event that comes back gets a new leaf. Raises `CryptoError` for a head that is not ours and
+        `Refused("contradiction")` for one that is not larger: nobody else can make this log stop. Returns the number of
+        the generation that begins.
         """
         head = self.head()
         origin = self.origin(head.generation)
