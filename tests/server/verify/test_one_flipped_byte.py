@@ -60,58 +60,67 @@ def test_another_root_proves_nothing(stocked, tmp_path):
     assert report.checked["events"] == 0
 
 
-def _flip(path, name, needle, offset):
-    """Flip one bit of the byte at `offset` inside the first place where `needle` stands in a database file."""
+def _stored(path, name, doc_id):
+    """Return a database file's content, and where in it the stored body of a document lies (start, end)."""
     file = path / "store" / f"{name}.sqlite"
+    sql = "SELECT b.json FROM bodies b JOIN docs d ON d.body = b.body WHERE d.id = ?"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    content = bytearray(file.read_bytes())
-    at = content.index(needle) + offset
-    content[at] ^= 1
-    file.write_bytes(bytes(content))
+        (body,) = connection.execute(sql, (doc_id,)).fetchone()
+    content = file.read_bytes()
+    start = content.index(body)
+    return file, content, start, start + len(body)
+
+
+def _with_a_bit_flipped(content, at):
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
 def test_every_flipped_byte_of_an_event_is_named(stocked):
-    """Each byte of a stored event's body counts: whichever is flipped, the verifier names that event."""
+    """Each byte of a stored event counts: whichever is flipped on the disk, the verifier names that event."""
     path, ids, _ = stocked
-    file = path / "store" / "u-h41-12-03.sqlite"
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    content = file.read_bytes()
-    start = content.index(b'{"event":{')
-    end = content.index(b'"}]}', start) + 4
-    doc_id = next(each for each in ids if each.partition(":")[0].encode() in content[start:end])
+    file, content, start, end = _stored(path, "u-h41-12-03", ids[0])
     unseen = []
-    for at in range(start, end, 41):  # every 41st byte: all parts of the text, in seconds
-        damaged = bytearray(content)
-        damaged[at] ^= 1
-        file.write_bytes(bytes(damaged))
-        if not any(doc_id in problem for problem in verify_path(path).problems):
-            unseen.append(content[at - 10 : at + 10])
+    for at in [start, *range(start + 1, end, 17), end - 1]:
+        file.write_bytes(_with_a_bit_flipped(content, at))
+        if not any(ids[0] in problem for problem in verify_path(path).problems):
+            unseen.append(at - start)
     file.write_bytes(content)
 
     assert unseen == []
     assert verify_path(path).holds
 
 
-@pytest.mark.parametrize(
-    ("name", "needle", "offset"),
-    [
-        ("f-h41-12-03", bytes(range(256)) * 3, 300),
-        ("f-h41-12-03", b'{"manifest":{"chunks":["sha256-', 40),
-        ("f-h41-12-03", b'"size":', 8),
-        ("u-h41-12-03", b'{"certificate":"', 100),
-    ],
-)
-def test_a_flipped_byte_of_a_chunk_manifest_or_certificate_is_found(stocked, name, needle, offset):
-    """The document is named, and the verdict is no."""
-    path, _, _ = stocked
-    _flip(path, name, needle, offset)
+def test_a_flipped_byte_of_a_chunk_is_found(stocked):
+    """The chunk is named, and the verdict is no."""
+    path, _, manifest = stocked
+    file = path / "store" / "f-h41-12-03.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = file.read_bytes()
+
+    file.write_bytes(_with_a_bit_flipped(content, content.index(bytes(range(256)) * 3) + 300))
 
     report = verify_path(path)
-
     assert not report.holds
-    assert any(name in problem and "sha256-" in problem for problem in report.problems), report.problems
+    assert any(chunk in problem for chunk in manifest.chunks for problem in report.problems), report.problems
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize(("name", "prefix"), [("f-h41-12-03", "file:"), ("u-h41-12-03", "cert:")])
+def test_a_flipped_byte_of_a_manifest_or_certificate_is_found(stocked, name, prefix, place):
+    """The document is named, and the verdict is no."""
+    path, _, _ = stocked
+    with closing(sqlite3.connect(path / "store" / f"{name}.sqlite")) as connection:
+        sql = "SELECT id FROM docs WHERE id LIKE ? ORDER BY id LIMIT 1"
+        (doc_id,) = connection.execute(sql, (prefix + "%",)).fetchone()
+    file, content, start, end = _stored(path, name, doc_id)
+
+    file.write_bytes(_with_a_bit_flipped(content, start + int((end - start) * place)))
+
+    report = verify_path(path)
+    assert not report.holds
+    assert any(doc_id in problem for problem in report.problems), report.problems
 
 
 def test_a_missing_chunk_is_a_note_and_a_foreign_document_a_problem(stocked):
