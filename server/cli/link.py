@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from server.cli.common import Commands, add_home, open_node, print_table
 from server.errors import Missing, Refused
@@ -18,6 +22,7 @@ from server.node.allowance import (
     parse_offset,
 )
 from server.node.links import Neighbour
+from server.node.tls import is_readable_on_the_way, parse_pin
 
 
 def register(commands: Commands) -> None:
@@ -30,7 +35,19 @@ def register(commands: Commands) -> None:
     parser.add_argument("name", help='a name for the link; the node above is "parent"')
     parser.add_argument("url", help="such as http://10.0.0.1:8080")
     parser.add_argument("--child", action="store_true", help="a node below this one, to be pulled from")
+    parser.add_argument(
+        "--pin", metavar="SHA256", help="believe the TLS certificate with this thumbprint alone; tram link thumbprint"
+    )
+    parser.add_argument(
+        "--insecure-lan",
+        action="store_true",
+        help="allow plain http to another machine: everybody on the way can read dossiers and the tokens that open this"
+        " node's databases for five minutes; nobody can alter a dossier unnoticed",
+    )
     parser.set_defaults(run=_add)
+    parser = sub.add_parser("thumbprint", help="the thumbprint of a certificate file, to be told to the other node")
+    parser.add_argument("certificate", type=Path, metavar="PEM")
+    parser.set_defaults(run=_thumbprint)
     parser = sub.add_parser("list", help="the links and how they stand")
     add_home(parser)
     parser.set_defaults(run=_list)
@@ -83,9 +100,25 @@ _MEANING = {
 
 
 def _add(arguments: argparse.Namespace) -> int:
+    if is_readable_on_the_way(arguments.url) and not arguments.insecure_lan:
+        raise Refused(
+            "bad_link",
+            f"{arguments.url} is plain http to another machine: everybody on the way could read dossiers. Use https"
+            " (with --pin for a certificate of your own), or say --insecure-lan for a network you trust",
+        )
+    pin = parse_pin(arguments.pin) if arguments.pin else ""
     with open_node(arguments.home) as node:
-        node.links.put(Neighbour(arguments.name, arguments.url, "child" if arguments.child else "parent"))
+        node.links.put(Neighbour(arguments.name, arguments.url, "child" if arguments.child else "parent", pin=pin))
     print(f"link {arguments.name}: {arguments.url}")
+    return 0
+
+
+def _thumbprint(arguments: argparse.Namespace) -> int:
+    try:
+        certificate = x509.load_pem_x509_certificate(arguments.certificate.read_bytes())
+    except ValueError as exc:
+        raise Refused("bad_certificate", f"{arguments.certificate} holds no certificate in PEM") from exc
+    print(certificate.fingerprint(hashes.SHA256()).hex())
     return 0
 
 

@@ -10,6 +10,7 @@ from server.desk.translate import Translator, bytes_text, time_text
 from server.node.allowance import Kind, LinkRules, Why, hours_text, size_text
 from server.node.linkstatus import KindStatus, LinkStatus
 from server.node.refusals import KeptRefusal
+from server.node.tls import is_readable_on_the_way
 from server.node.troubles import CLOCKS_DIFFER_S, explain_trouble
 
 TAGS = {"paused": "tag--info", "down": "tag--bad", "held": "tag--info", "working": "tag--wait", "idle": "tag--good"}
@@ -146,10 +147,11 @@ def speed_text(bits: int) -> str:
 
 
 def _warnings(link: LinkStatus, t: Translator) -> list[str]:
+    readable = [t("links.readable")] if is_readable_on_the_way(link.neighbour.url) else []
     if abs(link.clock_offset_s) < CLOCKS_DIFFER_S:
-        return []
+        return readable
     ahead = "ahead" if link.clock_offset_s > 0 else "behind"
-    return [t(f"links.clock.{ahead}", minutes=round(abs(link.clock_offset_s) / _MINUTE_S))]
+    return [*readable, t(f"links.clock.{ahead}", minutes=round(abs(link.clock_offset_s) / _MINUTE_S))]
 
 
 def _today(link: LinkStatus, t: Translator) -> dict[str, Any]:

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS links (
     paused INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS link_rules (
     name TEXT PRIMARY KEY, rules TEXT NOT NULL, changed_at TEXT NOT NULL, changed_by TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS link_pins (name TEXT PRIMARY KEY, pin TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS links_removed (name TEXT PRIMARY KEY);
 """
 
@@ -29,12 +30,15 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """One link. To a "parent" this node pushes its subtree and pulls what ancestors added; from a "child" it pulls the
-    child's subtree and pushes what it added itself."""
+    child's subtree and pushes what it added itself.
+
+    `pin` is the thumbprint (SHA-256, hex) of the only TLS certificate believed there, "" for the system's own trust."""
 
     name: str
     url: str
     role: Literal["parent", "child"]
     paused: bool = False
+    pin: str = ""
 
 
 class Links:
@@ -46,7 +50,12 @@ class Links:
 
     def all(self) -> list[Neighbour]:
         """Return every link by name."""
-        return [_neighbour(row) for row in self._db.rows("SELECT * FROM links ORDER BY name")]
+        return [
+            _neighbour(row)
+            for row in self._db.rows(
+                "SELECT links.*, coalesce(pin, '') AS pin FROM links LEFT JOIN link_pins USING (name) ORDER BY name"
+            )
+        ]
 
     def put(self, link: Neighbour) -> None:
         """Add a link or replace the one of that name. Raises `Refused("bad_link")` saying what is wrong."""
@@ -55,6 +64,8 @@ class Links:
         parts = urlsplit(link.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused("bad_link", f"a link's address looks like http://host:port, got {link.url!r}")
+        if link.pin and parts.scheme != "https":
+            raise Refused("bad_link", f"a pinned certificate needs https, the address is {link.url}")
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT INTO links (name, url, role, paused) VALUES (?, ?, ?, ?)"
@@ -62,6 +73,9 @@ class Links:
                 (link.name, link.url.rstrip("/"), link.role, link.paused),
             )
             connection.execute("DELETE FROM links_removed WHERE name = ?", (link.name,))
+            connection.execute("DELETE FROM link_pins WHERE name = ?", (link.name,))
+            if link.pin:
+                connection.execute("INSERT INTO link_pins VALUES (?, ?)", (link.name, link.pin))
 
     def get(self, name: str) -> Neighbour:
         """Return one link. Raises `Refused("no_link")` naming those there are."""
@@ -78,6 +92,7 @@ class Links:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM links WHERE name = ?", (name,))
             connection.execute("DELETE FROM link_rules WHERE name = ?", (name,))
+            connection.execute("DELETE FROM link_pins WHERE name = ?", (name,))
             connection.execute("INSERT OR IGNORE INTO links_removed VALUES (?)", (name,))
 
     def was_removed(self, name: str) -> bool:
@@ -111,4 +126,4 @@ class Links:
 
 
 def _neighbour(row: sqlite3.Row) -> Neighbour:
-    return Neighbour(name=row["name"], url=row["url"], role=row["role"], paused=bool(row["paused"]))
+    return Neighbour(name=row["name"], url=row["url"], role=row["role"], paused=bool(row["paused"]), pin=row["pin"])

@@ -23,6 +23,7 @@ from server.node.neighbourlink import NeighbourLink
 from server.node.pairing import Pairing
 from server.node.refusals import Refusals
 from server.node.signing import NodeSigner
+from server.node.tls import build_pinned_context
 from server.node.wanted import WantedFirst
 from server.nodedb import NodeDb
 
@@ -166,4 +167,5 @@ class Sync:
         )
 
     def _tls(self, neighbour: Neighbour) -> ssl.SSLContext | None:
-        return None  # the system's own trust
+        """Return the TLS a neighbour must speak, None for the system's own trust."""
+        return build_pinned_context(neighbour.pin) if neighbour.pin else None
