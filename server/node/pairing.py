@@ -119,7 +119,8 @@ class Pairing:
             state,
             _FILES_IN if is_files else _EVENTS_IN,
             create_target=False,
-            express=self._fetching(name, quiet) if is_files else None,
+            # What a branch files comes from below; asking above for it by name would cost bytes for nothing.
+            express=self._fetching(name, quiet) if is_files and units.is_within(there.unit, self._unit) else None,
         )
 
     def _sending(self, database: Database, state: NotedState, quiet: bool) -> Callable[[], Sequence[DocId]] | None:

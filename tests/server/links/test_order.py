@@ -150,3 +150,22 @@ def test_a_preview_that_is_none_is_refused(office, helpers, change, said):
     again = helpers.file_reference(_picture(3, 900)) | {"preview_of": preview["sha256"]}
     with pytest.raises(Refused, match="same event"):  # a preview of a preview
         helpers.submission(office.node.unit, office.citizen.person, files=[photo, preview, again])
+
+
+def test_what_is_missing_is_asked_of_the_node_below_and_not_of_the_one_above(office):
+    """A photograph that has not come is with the commune that took it, never with the province."""
+    from replication.peers import Endpoint
+    from server.node.neighbour import Acquaintance
+    from server.node.pairing import Pairing
+
+    node = office.node
+    pairing = Pairing(
+        unit="H41.12", store=node.store, intake=node.intake, ensure=node.copier.ensure_database, wanted=node.wanted
+    )
+    named = {}
+    for unit in ("H41.12.03", "H41"):
+        there = Acquaintance(unit, f"urn:tram:node:{unit}", "", ())
+        (pair,) = pairing.build([("f-h41-12-03", "in")], there, Endpoint("http://127.0.0.1:9/db"))
+        named[unit] = pair.express is not None
+
+    assert named == {"H41.12.03": True, "H41": False}
