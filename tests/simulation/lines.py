@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
-from replication.errors import LinkCut
+from flask.testing import FlaskClient
+
+from replication.errors import LinkCut, NotAPeer
 from replication.peers import LocalPeer
 from replication.peers.peer import Outgoing, WriteAnswer
 from replication.replicator import DatabaseState, Link, Pair
+from server.api import create_app
 from server.dossier import units
 from server.intake.guard import GuardedDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
 from server.node.assembly import Node
+from server.pki.documents import to_base64
 
 
 class Line:
@@ -49,9 +54,37 @@ class FarPeer(LocalPeer):
         return answer
 
 
+class Call:
+    """Asks a node above through its own HTTP interface, with the tokens it takes, without a socket in between."""
+
+    def __init__(self, lower: Node, upper: Node) -> None:
+        self._client: FlaskClient = create_app(upper).test_client()
+        chain = [to_base64(each) for each in (lower.signer.certificate, *lower.home.chain())]
+        self._client.post("/api/introductions", json={"chain": chain})
+        self._headers = {"Authorization": f"Bearer {lower.signer.token(upper.signer.urn, upper.clock.now())}"}
+
+    def ask(self, method: str, target: str, value: Any = None) -> Any:
+        """Return the JSON it answers (`server.log.gossip.Caller`)."""
+        answer = self._client.open(target, method=method, json=value, headers=self._headers)
+        if answer.status_code >= 400:
+            raise NotAPeer(f"{target} answers {answer.status_code} {answer.text[:200]}")
+        return answer.get_json()
+
+
 def exchange(one: Node, other: Node, line: Line) -> None:
-    """Replicate everything two neighbours share, both ways, events before files, until done or until the line dies."""
+    """Replicate everything two neighbours share, both ways, events before files, until done or until the line dies.
+
+    As in `server.node.sync`, the lower one first asks what it may have lost, and at the end has its log cosigned.
+    """
     upper, lower = (one, other) if units.is_within(other.unit, one.unit) else (other, one)
+    call = Call(lower, upper)
+    lower.gossip.greet(upper.unit, call)
+    _replicate(upper, lower, line)
+    if not line.dead.is_set():
+        lower.gossip.visit(upper.unit, call)
+
+
+def _replicate(upper: Node, lower: Node, line: Line) -> None:
     shared = sorted(_of_branch(upper, lower) | _of_branch(lower, lower), key=lambda name: (name[0] == "f", name))
     for name in shared:
         _carry(lower, upper, name, line)

@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+_LEAST = 64
+
 
 @dataclass(frozen=True)
 class Stick:
@@ -24,6 +26,8 @@ def harm(path: Path, dice: random.Random) -> str:
         return "nothing on it"
     part = dice.choice(parts)
     data = bytearray(part.read_bytes())
+    if len(data) < _LEAST:
+        return "there was little left of it"
     kind = dice.choice(["truncated", "bit flipped", "two places swapped", "doubled under another name", "emptied"])
     if kind == "truncated":
         part.write_bytes(data[: dice.randrange(len(data))])

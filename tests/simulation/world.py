@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from crypto.logcert import parse_log_origin
 from replication.document import Doc
 from server.bundles import export_bundle, import_bundle
 from server.dossier import units
@@ -46,6 +47,7 @@ class World:
         self.streams: dict[str, str] = {}  # dossier → its unit
         self._files: dict[str, set[str]] = {}  # manifest → the documents of a file
         self._lost: set[str] = set()
+        self._restored: set[str] = set()
         self.forgeries = 0
         self.log: list[str] = []
 
@@ -217,6 +219,7 @@ class World:
         elsewhere: Held = set().union(*(other.held() for other in self.offices.values()))
         gone = (before - elsewhere) & self.acknowledged
         self._note(f"{unit} is restored; {len(gone)} acknowledged documents had never left it")
+        self._restored.add(unit)
         self.acknowledged -= gone
         self._lost |= {str(doc_id) for _, doc_id, _ in gone}
 
@@ -281,6 +284,7 @@ class World:
             for tier in (each for each in units.path_of(unit) if each in self.offices):
                 assert (database, doc_id, rev) in held[tier], f"lost at {tier}: {doc_id} of {database}"
         self._check_stories()
+        self._check_alarms()
         for unit, office in self.offices.items():
             wrong = [each for each in verify_path(office.node.home.path).problems if not self._is_known_loss(each)]
             assert not wrong, f"{unit}: {wrong[:5]}"
@@ -289,6 +293,13 @@ class World:
         """A file that was lost with a disk after its receipt had left: the verifier is right to name it."""
         lost = {file for file, docs in self._files.items() if docs & self._lost}
         return problem.endswith("is not here whole") and any(file in problem for file in lost)
+
+    def _check_alarms(self) -> None:
+        """Nobody is accused of rewriting history but a node whose disk was put back."""
+        for office in self.offices.values():
+            accused = {origin for _, origin, _ in office.node.alarms.all()}
+            innocent = [each for each in accused if parse_log_origin(each)[0] not in self._restored]
+            assert not innocent, f"{office.unit} accuses {innocent}"
 
     def _check_stories(self) -> None:
         """The same dossier is told the same way at every tier that holds it."""
