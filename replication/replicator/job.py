@@ -29,6 +29,7 @@ from replication.replicator.reader import LEAST_STRETCH_S, LONE_STRETCH_S, STRET
 from replication.replicator.sender import Sender
 from replication.replicator.state import CheckpointState
 from replication.replicator.wire import Pace, Wire
+from replication.store import ZERO
 
 
 class Turn(Enum):
@@ -161,9 +162,15 @@ class Job:
         """A number that stays the same while nothing is read or written."""
         return self.tally.docs + self.tally.docs_written + self.tally.refused
 
-    def vouch(self, seq: Seq | None) -> None:
-        """Say how far the database over there has got, if it is certain that it is as our last note left it."""
-        self._opening.vouch(seq)
+    @property
+    def reached(self) -> Seq:
+        """Up to where everything is acknowledged."""
+        return self._journal.since if self._journal is not None else ZERO
+
+    def vouch(self, seq: Seq | None, reached: Seq | None) -> None:
+        """Say how far the database over there has got, if it is certain that it is as our last note left it, and how
+        far this pair had got then."""
+        self._opening.vouch(seq, reached)
 
     def poke(self) -> None:
         """Say that the source has news."""

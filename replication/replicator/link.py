@@ -168,7 +168,8 @@ class Link:
         """With all quiet, note how far the servers' databases are. Tell whether something was asked or noted."""
         if self._noted_activity == self._activity() or not all(job.is_settled for job in self._jobs):
             return False
-        closed = [vouching.close() for vouching in self._vouchings.values()]  # each is asked, none waits for another
+        reached = {job.pair.label: job.reached for job in self._jobs}
+        closed = [each.close(reached) for each in self._vouchings.values()]  # each is asked, none waits for another
         if not all(closed):
             return False
         self._noted_activity = self._activity()
@@ -186,7 +187,7 @@ class Link:
     def _vouch(self, endpoint: Endpoint, vouching: Vouching) -> None:
         jobs = [job for job in self._jobs if endpoint in job.endpoints]
         for job in jobs:
-            job.vouch(vouching.seq(self._far(job, endpoint)))
+            job.vouch(vouching.seq(self._far(job, endpoint)), vouching.reached(job.pair.label))
         if jobs and all(vouching.seq(self._far(job, endpoint)) is not None for job in jobs):
             self._noted_activity = 0  # the note we have is as good as a new one
 

@@ -12,7 +12,7 @@ from replication.document import Seq
 from replication.errors import DatabaseExists, NotFound
 from replication.peers import FeedAnswer, Peer, Summary
 from replication.peers.pending import Pending
-from replication.replicator.checkpoint import Log, common_seq, parse_log_doc
+from replication.replicator.checkpoint import Log, common_seq, parse_log_doc, seq_number
 from replication.replicator.identity import Direction, build_replication_id
 from replication.replicator.state import CheckpointState, Resume
 from replication.store import ZERO, JsonObject
@@ -58,10 +58,13 @@ class Opening:
         self._id = ""
         self._resume: Resume | None = None
         self._vouched: Seq | None = None
+        self._reached: Seq | None = None
 
-    def vouch(self, seq: Seq | None) -> None:
-        """Say how far the database over there has got, if it is certain that it is as our last note left it."""
+    def vouch(self, seq: Seq | None, reached: Seq | None) -> None:
+        """Say how far the database over there has got, if it is certain that it is as our last note left it, and how
+        far this pair had got then."""
         self._vouched = seq
+        self._reached = reached
 
     def restart(self) -> None:
         """Ask everything again: the connection was lost, and the answers with it."""
@@ -86,12 +89,15 @@ class Opening:
     def _open_from_notes(self, source_uuid: str, target_uuid: str, seq: Seq) -> Opened | None:
         """Return where to go on without asking the other side, None if our notes do not suffice.
 
-        The log on our side must be the one our note belongs to: we may have been set back to a backup ourselves.
+        The log on our side must be the one our note belongs to: we may have been set back to a backup ourselves. And
+        a target that is as it was before we sent more has lost what we sent.
         """
         self._identify(source_uuid, target_uuid)
         resume, pulls = self._resume, self._target.endpoint is None
         near = self._target if pulls else self._source
-        if resume is None or not resume.clean or near.endpoint is not None or (pulls and seq != resume.since):
+        if resume is None or not resume.clean or near.endpoint is not None:
+            return None
+        if resume.since != (seq if pulls else self._reached):
             return None
         log = parse_log_doc(near.get_local(self._id).result())
         if (log.session_id, log.recorded_seq) != (resume.session_id, resume.published):
@@ -109,7 +115,7 @@ class Opening:
         if self._resume is None:
             self._counted = self._target.summary()  # most likely wanted, and a round trip is 600 ms
         if self._resume is not None and self._source.endpoint is not None:
-            self._page = self._source.feed(self._resume.since, EARLY_FEED_LIMIT, docs=False)
+            self._page = self._source.feed(self._begins_at(self._resume), EARLY_FEED_LIMIT, docs=False)
 
     def _decide(self) -> Opened | None:
         assert self._logs is not None
@@ -120,13 +126,31 @@ class Opening:
             return self._make_target(mine)
         resume = self._resume
         if resume is not None and (theirs.session_id, theirs.recorded_seq) == (resume.session_id, resume.published):
-            return self._opened(theirs, resume.since, 0 if resume.clean else UNCLEAN_ROWS, theirs)
+            return self._go_on(resume, theirs)
         since = common_seq(mine, theirs)
         if since == ZERO:
             return self._look_for_doubt(mine)
         # Without notes of our own everything behind the common point is uncertain.
         known = theirs if since == theirs.recorded_seq else None
         return self._opened(mine, since, EVERY_ROW, known)
+
+    def _go_on(self, resume: Resume, theirs: Log) -> Opened:
+        """The target's log is the one our note belongs to; what was acknowledged after that log is asked about.
+
+        A copy of the target's files that is older than those acknowledgements, laid over them, has the same log. A
+        target in this process is set back together with the note it keeps.
+        """
+        under_way = 0 if resume.clean else UNCLEAN_ROWS
+        begin = self._begins_at(resume)
+        if begin == resume.since:
+            return self._opened(theirs, begin, under_way, theirs)
+        # A row a seq at most, and the number of a seq grows by one with each.
+        rows = seq_number(resume.since) - seq_number(begin) + under_way
+        return self._opened(theirs, begin, rows if rows > under_way else EVERY_ROW, theirs)
+
+    def _begins_at(self, resume: Resume) -> Seq:
+        """Return where to read on if the target's log is the one our note belongs to."""
+        return resume.since if self._target.endpoint is None else resume.published
 
     def _look_for_doubt(self, mine: Log) -> Opened | None:
         """From the beginning nothing is certain, unless there is nothing there."""
@@ -154,7 +178,7 @@ class Opening:
 
     def _opened(self, log: Log, since: Seq, doubtful_rows: int, there: Log | None = None) -> Opened:
         """`there` is the log the target has, where it is a good one to go on from."""
-        page = self._page if self._resume is not None and since == self._resume.since else None
+        page = self._page if self._resume is not None and since == self._begins_at(self._resume) else None
         session = there.session_id if there is not None else None
         published = there.recorded_seq if there is not None else None
         return Opened(self._id, since, doubtful_rows, log, session, published, page)

@@ -8,6 +8,7 @@ own notes alone; where its source is over there, its feed has nothing new.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from replication.document import Seq
 from replication.errors import LinkError, ReplicationError
@@ -29,11 +30,16 @@ class Vouching:
         self._note = state.load_listing(self._key)
         self._asked: Pending[Listing | None] | None = None
         self._seqs: dict[str, Seq] = {}
+        self._reached: dict[str, Seq] = {}
         self.is_open = self._note is None
 
     def seq(self, database: str) -> Seq | None:
         """Return how far a database has got, if it stands where our note left it; None if nobody vouches for it."""
         return self._seqs.get(database)
+
+    def reached(self, label: str) -> Seq | None:
+        """Return how far the pair of this label had got when our note was taken."""
+        return self._reached.get(label)
 
     def restart(self) -> None:
         """Ask again: the answer was lost with the connection."""
@@ -65,11 +71,15 @@ class Vouching:
             return
         now = kept if listing is None else listing.seqs
         self._seqs = {name: Seq(seq) for name, seq in kept.items() if now.get(name) == seq}
+        reached = note.get("reached")
+        if isinstance(reached, dict):
+            self._reached = {label: Seq(str(seq)) for label, seq in reached.items()}
         self._endpoint.identity = str(note.get("uuid"))
         self._endpoint.learn_features(frozenset(map(str, note.get("features", ()))))
 
-    def close(self) -> bool:
-        """Take a new note, now that all is quiet. Tell whether that is done, or cannot be."""
+    def close(self, reached: Mapping[str, Seq]) -> bool:
+        """Take a new note, now that all is quiet and each pair has `reached` so far. Tell whether that is done, or
+        cannot be."""
         if SYNC_FEATURE not in self._endpoint.features or not self._endpoint.connected:
             return True
         if self._asked is None:
@@ -83,6 +93,12 @@ class Vouching:
             return True  # without a note the next run asks more; nothing else is lost
         if listing is not None:
             features = sorted(self._endpoint.features)
-            note = {"mark": listing.mark, "uuid": listing.uuid, "seqs": dict(listing.seqs), "features": features}
+            note = {
+                "mark": listing.mark,
+                "uuid": listing.uuid,
+                "seqs": dict(listing.seqs),
+                "features": features,
+                "reached": dict(reached),
+            }
             self._state.save_listing(self._key, note)
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,12 @@ from typing import Any, Protocol
 import pytest
 import requests
 
+from bench.link import Link as WeakLink
+from bench.link import Profile
 from replication.peers import Endpoint, HttpPeer, LocalPeer
-from replication.replicator import DatabaseState, Pair, replicate
+from replication.replicator import DatabaseState, Figures, Link, Pair, Progress, replicate
 from replication.sqlite import SqliteStore
-from replication.store import Database
+from replication.store import Database, JsonObject
 from replication.testing.base import build_doc, put
 from tests.peers.servers import OurServer, Pouch
 
@@ -105,6 +108,13 @@ class Peer(Protocol):
     def ids(self) -> set[str]: ...
 
 
+class MissesTheEnd(DatabaseState):
+    """Notes of a run whose listing of the quiet moment never came."""
+
+    def save_listing(self, key: str, listing: JsonObject) -> None:
+        pass
+
+
 class OwnPeer:
     """Our replicator, its notes in its own database."""
 
@@ -123,6 +133,26 @@ class OwnPeer:
 
     def push(self) -> None:
         replicate(Pair(self._near(), self._far(), DatabaseState(self._db)))
+
+    def push_part(self, least: int) -> int:
+        """Push until `least` documents are acknowledged, and stop in the middle. Returns how many were."""
+        stop = threading.Event()
+
+        def watch(progress: list[Progress]) -> None:
+            if progress[0].docs_written >= least:
+                stop.set()
+
+        with WeakLink(("127.0.0.1", port_of(self._node)), Profile(up_bps=24_000, rtt_ms=20)) as weak:
+            far = HttpPeer(Endpoint(weak.url), NAME)
+            pair = Pair(self._near(), far, DatabaseState(self._db))
+            return Link([pair], on_progress=watch).run(stop).docs_written
+
+    def push_and_miss_the_end(self) -> None:
+        """Push all; the line is gone before the last answer, on how far all databases are."""
+        replicate(Pair(self._near(), self._far(), MissesTheEnd(self._db)))
+
+    def push_all(self) -> Figures:
+        return replicate(Pair(self._near(), self._far(), DatabaseState(self._db)))
 
     def write(self, branch: str, first: int, until: int) -> None:
         put(self._db, *(build_doc(f"{branch}-{number:02d}", "1-x", n=number) for number in range(first, until)))
@@ -208,6 +238,10 @@ def peer(request: pytest.FixtureRequest, node: Node, tmp_path: Path) -> Iterator
         yield made
 
 
+def port_of(node: Node) -> int:
+    return int(node.server.url.rpartition(":")[2])
+
+
 def names(branch: str, until: int, first: int = 0) -> set[str]:
     return {f"{branch}-{number:02d}" for number in range(first, until)}
 
@@ -249,6 +283,64 @@ def test_a_peer_that_sent_more_than_the_backup_holds_sends_it_again(
     peer.push()
 
     assert node.ids() == names("p", 9) | names("b", 2)
+
+
+@pytest.fixture
+def own_peer(node: Node, tmp_path: Path) -> Iterator[OwnPeer]:
+    """Our replicator alone."""
+    store = SqliteStore(tmp_path / "peer")
+    yield OwnPeer(node, store)
+    store.close()
+
+
+def test_what_was_acknowledged_after_the_log_was_published_is_sent_again(
+    node: Node, own_peer: OwnPeer, back_up: Callable[[Node], None]
+) -> None:
+    """The copy holds the log our note belongs to, and not the documents acknowledged between it and our last stop."""
+    own_peer.write("p", 0, 4)
+    own_peer.push()
+    back_up(node)
+    own_peer.write("q", 0, 400)
+    sent = own_peer.push_part(50)
+    assert 50 <= sent < 400
+    assert len(node.ids()) >= 4 + sent
+    node.restore()
+    assert node.ids() == names("p", 4)
+
+    own_peer.push()
+
+    assert node.ids() == names("p", 4) | names("q", 400)
+
+
+def test_a_target_as_it_was_at_an_older_quiet_moment_has_lost_what_came_later(
+    node: Node, own_peer: OwnPeer, back_up: Callable[[Node], None]
+) -> None:
+    """It stands where our note of all databases has it, but more was acknowledged after that note."""
+    own_peer.write("p", 0, 4)
+    own_peer.push()
+    back_up(node)
+    own_peer.write("p", 4, 8)
+    own_peer.push_and_miss_the_end()
+    assert node.ids() == names("p", 8)
+    node.restore()
+
+    own_peer.push()
+
+    assert node.ids() == names("p", 8)
+
+
+def test_a_run_that_was_stopped_asks_and_sends_nothing_twice(node: Node, own_peer: OwnPeer) -> None:
+    """Nothing was restored: the rows since the last log are asked about, and what is there stays where it is."""
+    own_peer.write("p", 0, 4)
+    own_peer.push()
+    own_peer.write("q", 0, 400)
+    sent = own_peer.push_part(50)
+
+    again = own_peer.push_all()
+
+    assert again.docs_written <= 400 - sent
+    assert again.resent_docs == 0
+    assert node.ids() == names("p", 4) | names("q", 400)
 
 
 def test_a_plain_reader_of_the_feed_hears_of_what_took_its_place(node: Node, back_up: Callable[[Node], None]) -> None:
