@@ -25,6 +25,7 @@ from server.intake.source import Source
 from server.mine import NAME as MINE
 from server.mine import MineDatabase
 from server.minefeed import MineFeed
+from server.node.presence import Presence
 from server.nodedb import NodeDb
 from server.readmodel.model import ReadModel
 from server.tokens import Principal, TokenVerifier
@@ -43,6 +44,7 @@ class NodeAccess:
         model: ReadModel,
         feed: MineFeed,
         tokens: TokenVerifier,
+        presence: Presence,
     ) -> None:
         self._unit = unit
         self._store = store
@@ -51,6 +53,7 @@ class NodeAccess:
         self._model = model
         self._feed = feed
         self._tokens = tokens
+        self._presence = presence
 
     @property
     def uuid(self) -> str:
@@ -73,6 +76,7 @@ class NodeAccess:
                 raise Forbidden(f"people open {MINE}, nothing else")
             return MineDatabase(who.urn, self._feed, self._db, self._store, self._intake, self._model)
         self._check(name, who)
+        self._presence.note(who.unit)
         database = self._store.open(name)
         if name == REGISTRY and not self._may_write_registry(who):
             return ReadOnlyDatabase(database)

@@ -13,7 +13,14 @@ from server.node.refusals import KeptRefusal
 from server.node.tls import is_readable_on_the_way
 from server.node.troubles import CLOCKS_DIFFER_S, explain_trouble
 
-TAGS = {"paused": "tag--info", "down": "tag--bad", "held": "tag--info", "working": "tag--wait", "idle": "tag--good"}
+TAGS = {
+    "paused": "tag--info",
+    "aside": "tag--info",
+    "down": "tag--bad",
+    "held": "tag--info",
+    "working": "tag--wait",
+    "idle": "tag--good",
+}
 FIELDS = ("daily", *(f"{kind}_{what}" for kind in Kind for what in ("hours", "daily")))
 _MINUTE_S, _HOUR_S = 60, 3600
 

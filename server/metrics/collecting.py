@@ -18,7 +18,7 @@ from server.node.sync import Sync
 from server.nodedb import NodeDb
 from server.readmodel.queries import Queries
 
-STATES = ("idle", "working", "held", "down", "paused")
+STATES = ("idle", "working", "held", "aside", "down", "paused")
 
 
 class LinkCollector(Collector):

@@ -48,6 +48,7 @@ from server.node.lock import take_lock
 from server.node.numbering import Numbering
 from server.node.pairing import Pairing
 from server.node.people import People
+from server.node.presence import Presence
 from server.node.signing import NodeSigner
 from server.node.sync import Sync
 from server.node.wanted import WantedFirst
@@ -178,6 +179,7 @@ class Node:
             clock=self.clock,
         )
         self.directory.on_crl = self._crl_came
+        self.presence = Presence()
         self.access = NodeAccess(
             unit=home.unit,
             store=self.store,
@@ -186,6 +188,7 @@ class Node:
             model=self.model,
             feed=self.feed,
             tokens=self.tokens,
+            presence=self.presence,
         )
         self.links = Links(self.db)
         self.witness = Witness(
@@ -223,6 +226,7 @@ class Node:
             db=self.db,
             companion=self.gossip,
             firsts=self.firsts,
+            presence=self.presence,
         )
         self.model.follower.listen(self.feed.notice)
         self.model.follower.listen(self.sync.notice)

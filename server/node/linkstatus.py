@@ -42,7 +42,8 @@ class LinkStatus:
     """One link as people see it. `last_success` and `since` (of the present error, or of being well) are RFC 3339.
 
     `progress` has one entry per database and direction while the link runs. `dossiers_to_go` counts those with events
-    that are not acknowledged over there, `dossiers_more` says that there are more than were counted.
+    that are not acknowledged over there, `dossiers_more` says that there are more than were counted. `stands_back` says
+    that the child's own link to us carries everything.
     """
 
     neighbour: Neighbour
@@ -62,12 +63,15 @@ class LinkStatus:
     audit: Audit | None = None
     there_name: str = ""
     cuts: int = 0
+    stands_back: bool = False
 
     @property
     def state(self) -> str:
-        """Return "paused", "down", "held", "working" or "idle"."""
+        """Return "paused", "aside", "down", "held", "working" or "idle"; "aside" while it stands back."""
         if self.neighbour.paused:
             return "paused"
+        if self.stands_back:
+            return "aside"
         if not self.running or any(each.state is JobState.CUT for each in self.progress):
             return "down"
         if any(each.state in (JobState.SENDING, JobState.STARTING) and each.queued_docs for each in self.progress):
@@ -103,6 +107,7 @@ def build_status(link: NeighbourLink, store: Store, *, changed: tuple[str, str] 
         audit=parse_audit(facts),
         there_name=facts.get("name", ""),
         cuts=link.cuts,
+        stands_back=link.stands_back,
     )
 
 

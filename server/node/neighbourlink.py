@@ -31,12 +31,16 @@ REINTRODUCE_AFTER_S = 30.0
 RELIST_S = 300.0
 # While cut the replicator waits up to 30 s between tries; woken this often it keeps the half minute of `retry`.
 NUDGE_S = 12.0
+STAND_BACK_S = 2.0  # between two looks whether the other side's link is still at work
 
 ProgressCallback = Callable[[list[Progress]], None]
 
 
 class NeighbourLink:
-    """`now` is UTC for hours and days (`OfficeClock.now`); `random` in [0, 1) spreads tries."""
+    """`now` is UTC for hours and days (`OfficeClock.now`); `random` in [0, 1) spreads tries.
+
+    A link to a child stands back while `comes_by_itself` says that its node runs a link to us (decision 0114).
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class NeighbourLink:
         now: Callable[[], datetime],
         random: Callable[[], float] = random_module.random,
         companion: Companion | None = None,
+        comes_by_itself: Callable[[str], bool] = lambda _unit: False,
     ) -> None:
         self.neighbour = neighbour
         self.state = LinkState(db, neighbour.name)
@@ -59,6 +64,7 @@ class NeighbourLink:
         self._meeting = meeting
         self._random = random
         self._companion = companion
+        self._comes_by_itself = comes_by_itself
         self.auditor = Auditor(self.state, now, random)
         self._stop = threading.Event()
         self._end = threading.Event()  # of the present run only
@@ -85,6 +91,12 @@ class NeighbourLink:
     def is_running(self) -> bool:
         """Whether the neighbour has been met and documents may travel."""
         return self._link is not None
+
+    @property
+    def stands_back(self) -> bool:
+        """Whether a child's own link to us carries everything, so that this one would carry it again."""
+        there = self._there
+        return self.neighbour.role == "child" and there is not None and self._comes_by_itself(there.unit)
 
     def progress(self) -> tuple[Progress, ...]:
         """Return how each database and direction stands, empty while the neighbour has not been met."""
@@ -124,6 +136,9 @@ class NeighbourLink:
         link, there = self._link, self._there
         if link is None or there is None:
             return
+        if self.stands_back:
+            self._end_run()
+            return
         rows = link.progress()
         stuck = any(p.state is JobState.WAITING and p.last_error for p in rows)
         # A child may have got databases of units below it; nobody tells us.
@@ -161,10 +176,16 @@ class NeighbourLink:
     def _run(self) -> None:
         retry = Retry(self._random)
         while not self._stop.is_set():
+            if self.stands_back:
+                self.state.note(None, None)
+                self._stop.wait(STAND_BACK_S)
+                continue
             try:
                 there, tokens = self._meeting.fetch_acquaintance()
                 retry.reset()
-                self._serve(there, tokens)
+                self._there = there
+                if not self.stands_back:
+                    self._serve(there, tokens)
             except Exception as exc:
                 if not isinstance(exc, ReplicationError):
                     _LOG.exception("link %s failed", self.neighbour.name)
@@ -174,7 +195,6 @@ class NeighbourLink:
     def _serve(self, there: Acquaintance, tokens: Tokens) -> None:
         """Replicate until the run is ended."""
         self._end = threading.Event()
-        self._there = there
         self.state.set_facts(clock_offset_s=str(there.clock_offset_s), name=there.name)
         if self._companion is not None:
             self._companion.greet(there.unit, Caller(self._meeting, tokens))

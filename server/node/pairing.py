@@ -2,7 +2,7 @@
 
 To a parent go this node's databases of its own subtree, and back comes what the parent's tier added, and `registry`.
 From a child come its subtree's databases, and back goes what this tier added, and `registry`. The same documents by two
-roads are one document, so nothing is asked about who else brought what.
+roads are one document; a link that would only carry what the neighbour's own link carries stands back (`presence`).
 
 One order for everything on a link: events, then previews, then files. Events and files are databases of their own, so
 that is a priority of pairs; previews stand in the same database as files and go ahead of its feed by name (`express`).

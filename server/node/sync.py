@@ -21,6 +21,7 @@ from server.node.localtime import OfficeClock
 from server.node.neighbour import Also, Companion, Meeting
 from server.node.neighbourlink import NeighbourLink
 from server.node.pairing import Pairing
+from server.node.presence import Presence
 from server.node.refusals import Refusals
 from server.node.signing import NodeSigner
 from server.node.tls import build_pinned_context
@@ -47,9 +48,11 @@ class Sync:
         db: NodeDb,
         companion: Companion | None = None,
         firsts: Firsts,
+        presence: Presence,
     ) -> None:
         self._links = links
         self._firsts = firsts
+        self._presence = presence
         self._order: list[First] = []
         self._pairing = pairing
         self._store = store
@@ -164,6 +167,7 @@ class Sync:
             db=self._db,
             now=self._office.now,
             companion=self._companion,
+            comes_by_itself=self._presence.is_at_work,
         )
 
     def _tls(self, neighbour: Neighbour) -> ssl.SSLContext | None:
