@@ -63,6 +63,7 @@ class Settings:
     created: str  # RFC 3339, UTC
     difficult_area: bool = False  # "vùng khó khăn": some procedures take longer there by law
     domain: str = ""  # the one official host that receipts' QR codes open; "" takes the host a page was asked from
+    tsa: str = ""  # the time-stamp authority a serving node asks by itself; "" for none
     old_engine: Engine | None = None  # where the databases were before `tram migrate`, kept until it forgets them
 
 
@@ -326,6 +327,8 @@ def _settings_to_json(settings: Settings) -> bytes:
     }
     if settings.old_engine is not None:
         value["old_engine"] = _engine_to_value(settings.old_engine)
+    if settings.tsa:
+        value["tsa"] = settings.tsa
     return json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8") + b"\n"
 
 
@@ -343,6 +346,7 @@ def _parse_settings(path: Path, data: bytes) -> Settings:
             created=value["created"],
             difficult_area=value.get("difficult_area", False),
             domain=value.get("domain", ""),
+            tsa=value.get("tsa", ""),
             old_engine=_parse_engine(value["old_engine"]) if "old_engine" in value else None,
         )
     except (CryptoError, KeyError, TypeError) as exc:

@@ -22,6 +22,7 @@ CERTIFICATE_PREFIX = "cert:"
 CRL_PREFIX = "crl:"
 FILE_PREFIX = "file:"
 LOG_PREFIX = "log:"
+TIMESTAMP_PREFIX = "tst:"
 
 
 def event_doc(signed: Mapping[str, Any]) -> Doc:
@@ -45,6 +46,12 @@ def log_doc(fields: Mapping[str, Any]) -> Doc:
     """Return the document of a page of a log, or of a cosigned checkpoint: `{"page": …}` or `{"cosigned": …}`."""
     content = jcs.canonical(dict(fields))
     return _doc(LOG_PREFIX + sha256_id(content), content, dict(fields))
+
+
+def timestamp_doc(fields: Mapping[str, Any]) -> Doc:
+    """Return the document of a time-stamp over an event: `{"tst": …}`."""
+    content = jcs.canonical(dict(fields))
+    return _doc(TIMESTAMP_PREFIX + sha256_id(content), content, dict(fields))
 
 
 def manifest_doc(manifest: Manifest) -> Doc:

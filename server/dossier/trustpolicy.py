@@ -7,6 +7,10 @@
                  {"name": "…", "kind": "public", "certificate": "<base64 DER>", "types": ["dossier.resolved"],
                   "legal": true, "basis": "Luật 20/2023/QH15, Điều 22", "from": "…", "until": "…"}]}
 
+and, where time-stamps (RFC 3161) are to prove times, `"tsa"`: the authorities whose tokens count, within their dates:
+
+    "tsa": [{"name": "…", "certificate": "<base64 DER of its root>", "chain": ["<base64 DER>"], "from": "…"}]
+
 `own` stands for the roots a node trusts already and carries no certificate; it makes the technical seal and can claim
 no
 legal weight. Of an anchor that claims it the policy says on what ground (`basis`), in the words people are shown.
@@ -32,6 +36,7 @@ Kind = Literal["own", "public", "government"]
 
 MAX_ANCHORS: Final = 16  # of 2 KB each: the event stays under its 48 KiB
 MAX_ALGORITHMS: Final = 8
+MAX_TIME_AUTHORITIES: Final = 4
 _ANY: Final = "*"
 
 
@@ -66,12 +71,23 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeAuthority:
+    """A time-stamp authority: its self-signed root, and what lies between that and the certificate in its tokens."""
+
+    name: str
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class TrustPolicy:
     """A policy in force from `begins`."""
 
     begins: datetime
     algorithms: tuple[tuple[str, Span], ...]
     anchors: tuple[Anchor, ...]
+    time_authorities: tuple[TimeAuthority, ...] = ()
 
     def algorithms_at(self, at: datetime) -> frozenset[str]:
         """Return the names of the algorithms that are allowed at `at`."""
@@ -85,7 +101,15 @@ class TrustPolicy:
 def parse_policy(body: Mapping[str, Any]) -> TrustPolicy:
     """Return the policy in the body of a `policy.trust` event, which has passed `check`."""
     algorithms = tuple((str(each["alg"]), _span(each)) for each in body["algorithms"])
-    return TrustPolicy(parse_time(body["from"]), algorithms, tuple(map(_anchor, body["anchors"])))
+    authorities = tuple(map(_time_authority, body.get("tsa", ())))
+    return TrustPolicy(parse_time(body["from"]), algorithms, tuple(map(_anchor, body["anchors"])), authorities)
+
+
+def _time_authority(value: Mapping[str, Any]) -> TimeAuthority:
+    certificate, *chain = (
+        parse_certificate(base64.b64decode(each)) for each in (value["certificate"], *value.get("chain", ()))
+    )
+    return TimeAuthority(value["name"], certificate, tuple(chain), _span(value))
 
 
 def _anchor(value: Mapping[str, Any]) -> Anchor:
@@ -140,7 +164,16 @@ _members: Final[Check] = members(
             MAX_ANCHORS,
             least=1,
         ),
-    }
+    },
+    {
+        "tsa": listing(
+            members(
+                {"name": line(200), "certificate": _certificate, "from": time},
+                {"chain": listing(_certificate, 4), "until": time},
+            ),
+            MAX_TIME_AUTHORITIES,
+        )
+    },
 )
 
 
@@ -156,3 +189,8 @@ def check(body: Any) -> None:
             raise Wrong("our own seal is technical; it claims no legal weight").inside(place)
         if each["legal"] and not each["basis"].strip():
             raise Wrong('legal weight needs its ground in "basis", such as "Luật 20/2023/QH15, Điều 22"').inside(place)
+    for i, each in enumerate(body.get("tsa", ())):
+        root = parse_certificate(base64.b64decode(each["certificate"]))
+        if root.issuer != root.subject:
+            reason = 'a time-stamp authority is named by its self-signed root; what lies between goes in "chain"'
+            raise Wrong(reason).inside(f"tsa[{i}]")

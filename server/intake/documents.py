@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 from replication.document import Doc
-from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, FILE_PREFIX, LOG_PREFIX
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, FILE_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX
 from server.errors import Refused
 
-Kind = Literal["event", "certificate", "crl", "manifest", "chunk", "log"]
+Kind = Literal["event", "certificate", "crl", "manifest", "chunk", "log", "timestamp"]
 
 CHUNK_PREFIX = "sha256-"
 MAX_ID_CHARS = 256  # a stream of 128 characters, a colon, a content id
@@ -22,6 +22,7 @@ _PREFIXES: tuple[tuple[str, Kind], ...] = (
     (CRL_PREFIX, "crl"),
     (FILE_PREFIX, "manifest"),
     (LOG_PREFIX, "log"),
+    (TIMESTAMP_PREFIX, "timestamp"),
     (CHUNK_PREFIX, "chunk"),
 )
 

@@ -26,6 +26,7 @@ from server.intake.places import check_kind
 from server.intake.quarantine import Quarantine, Refusal, parse_evidence
 from server.intake.refusal import forbidden, refusing
 from server.intake.source import Source
+from server.intake.timestamps import check_timestamp_document, check_timestamp_name
 from server.intake.verdict import Admissions, Verdict
 from server.node.clock import NodeClock
 from server.pki.directory import Directory, UnknownCertificate
@@ -171,6 +172,8 @@ class Intake:
             check_chunk_document(doc)
         elif kind == "log":
             check_log_document(doc, database=name, directory=self._directory, now=now)
+        elif kind == "timestamp":
+            check_timestamp_document(doc, source=batch.source)
         else:
             event = check_event_document(
                 doc, database=name, home_unit=self._unit, source=batch.source, directory=self._directory, now=now
@@ -263,6 +266,8 @@ def _check_name_alone(batch: _Batch, i: int, doc: Doc) -> None:
         check_name(doc, document_id(str(signed.event.get("stream")), signed.id), signed.rev)
     elif kind == "log":
         check_log_name(doc)
+    elif kind == "timestamp":
+        check_timestamp_name(doc)
     else:
         prefix = CERTIFICATE_PREFIX if kind == "certificate" else CRL_PREFIX
         der = parse_der_body(doc.body, kind)

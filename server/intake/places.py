@@ -23,7 +23,7 @@ def check_kind(database: str, kind: Kind) -> None:
     if database.startswith("f-") and units.unit_of_database(database):
         allowed = kind in ("manifest", "chunk")
     elif database == REGISTRY or (database.startswith("u-") and units.unit_of_database(database)):
-        allowed = kind in ("event", "certificate", "crl") or (kind == "log" and database != REGISTRY)
+        allowed = kind in ("event", "certificate", "crl") or (kind in ("log", "timestamp") and database != REGISTRY)
     else:
         raise Refused("wrong_database", f"{database!a} is not a database of this tree")
     if not allowed:

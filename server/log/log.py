@@ -32,7 +32,7 @@ from crypto.note import Checkpoint, NoteKey, parse_checkpoint, verify_note
 from replication.document import DocId
 from replication.store import AllDocsQuery, Store
 from server.dossier import units
-from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX
 from server.errors import Missing, Refused
 from server.intake.places import REGISTRY
 from server.log.key import LogKey
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS log_intents (
 """
 )
 
-_NOT_EVENTS = (CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, "_design/")
+_NOT_EVENTS = (CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX, "_design/")
 _AT_ONCE = 2000
 _YOUNG_S = 3600  # no store takes an hour for one batch
 

@@ -2,9 +2,10 @@
 
     log's own time       the leaf's `t`: the word of the node that took the event, fixed by every later checkpoint
     cosignature's time   the word of the unit above: what is under this checkpoint existed by then
+    time-stamp           the word of an authority the trust policy names (`server.timestamps`)
     floor                a cosigned checkpoint that does NOT hold the leaf: it was appended after that
 
-    earliest = min(max(log's time, floor), time of the first cosignature that covers the leaf)
+    earliest = min(max(log's time, floor), time of the first cosignature that covers the leaf, first time-stamp)
 
 So a node whose clock is slow, or that dates back, gains at most the time since its last cosignature. Only the log of
 the unit that owns the database counts: its pages are in that database, so every tier computes the same from the same
@@ -32,7 +33,7 @@ from replication.document import Doc, DocId, Seq
 from replication.errors import NotFound
 from replication.store import ZERO, Database, GetRequest, Store
 from server.dossier import units
-from server.dossier.documents import LOG_PREFIX
+from server.dossier.documents import LOG_PREFIX, TIMESTAMP_PREFIX
 from server.errors import ServerError
 from server.intake.logs import log_signer
 from server.log.leaves import PREFIX_BYTES, Leaf
@@ -40,6 +41,7 @@ from server.log.log import NodeLog
 from server.log.pages import Cosigned, Page, parse_log_document, verify_cosigned, verify_page
 from server.nodedb import NodeDb
 from server.pki.directory import Directory
+from server.timestamps.stamps import Stamps
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ CREATE TABLE IF NOT EXISTS log_cosigned (
 _PAGE = 1000
 _MAX_GUESSES = 256  # combinations of events that share a prefix; two in one page are a rarity, nine an attack
 
-ProvenBy = Literal["log", "cosignature"]
+ProvenBy = Literal["log", "cosignature", "timestamp"]
 Listener = Callable[[str, set[str]], None]
 
 
@@ -69,7 +71,8 @@ Listener = Callable[[str, set[str]], None]
 class ProvenTime:
     """The earliest instant at which an event is proven to have existed, by what, in the log of which name.
 
-    `claimed` is the log's own time; it differs from `at` where a cosignature says that it cannot be true.
+    For a time-stamp `origin` is the authority's name in the trust policy. `claimed` is the log's own time; it differs
+    from `at` where a cosignature says that it cannot be true.
     """
 
     at: datetime
@@ -81,8 +84,9 @@ class ProvenTime:
 class Proofs:
     """Proven times of events. Safe from several threads. `catch_up` is called by whoever follows the feeds."""
 
-    def __init__(self, db: NodeDb, store: Store, directory: Directory, log: NodeLog) -> None:
+    def __init__(self, db: NodeDb, store: Store, directory: Directory, log: NodeLog, stamps: Stamps) -> None:
         self._db = db
+        self.stamps = stamps
         self._store = store
         self._directory = directory
         self._log = log
@@ -104,6 +108,9 @@ class Proofs:
         """
         event = parse_sha256_id(event_id)
         times = [self._time(*place) for place in self._places(database, event)]
+        stamp = self.stamps.earliest(database, event)
+        if stamp is not None:
+            times.append(ProvenTime(stamp.at, "timestamp", stamp.authority, stamp.at))
         return min(times, key=lambda each: (each.at, each.origin), default=None)
 
     def proven_at(self, database: str, event_id: str) -> datetime | None:
@@ -162,12 +169,13 @@ class Proofs:
     def catch_up(self, database: str | None = None) -> None:
         """Take in the log documents of one database, or of all, and try again what waited for events."""
         with self._turn:
-            names = [database] if database else self._store.names()
+            changed = self.stamps.refresh()
+            names = [database] if database and not changed else self._store.names()
             for name in names:
                 if name.startswith("u-") and units.unit_of_database(name):
-                    self._follow(name)
+                    self._follow(name, judge_again=changed)
 
-    def _follow(self, name: str) -> None:
+    def _follow(self, name: str, *, judge_again: bool) -> None:
         try:
             opened = self._store.open(name)
         except NotFound:
@@ -178,7 +186,7 @@ class Proofs:
             if not page.rows:
                 break
             moved = True
-            ids = [row.id for row in page.rows if row.id.startswith(LOG_PREFIX)]
+            ids = [row.id for row in page.rows if row.id.startswith((LOG_PREFIX, TIMESTAMP_PREFIX))]
             for doc in _read(opened, ids):
                 self._take(name, doc)
             since = page.last_seq
@@ -188,6 +196,21 @@ class Proofs:
                 break
         if moved:
             self._try_again(opened)
+        if moved or judge_again:
+            self._prove_stamps(opened, judge_again=judge_again)
+
+    def _prove_stamps(self, database: Database, *, judge_again: bool) -> None:
+        """Look at time-stamps again. Where the policy changed, every event that has one is told of."""
+        proven = self.stamps.prove(database)
+        if judge_again:
+            proven = self.stamps.events(database.name)
+        if proven:
+            self._tell(database.name, proven)
+
+    def _tell(self, database: str, events: Iterable[bytes]) -> None:
+        ids = {_event_id(each) for each in events}
+        for listener in self._listeners:
+            listener(database, ids)
 
     def _place(self, database: Database) -> Seq:
         """Return where to go on; from the start in a database made anew, since a page read twice is a page."""
@@ -202,6 +225,9 @@ class Proofs:
     def _take(self, database: str, doc: Doc) -> None:
         """Take one document into the tables. The intake has checked it; a store can be changed behind its back."""
         try:
+            if doc.id.startswith(TIMESTAMP_PREFIX):
+                self.stamps.take(database, doc)
+                return
             found = parse_log_document(doc.body)
             now = datetime.now(UTC)  # for paths alone; `log_signer` goes to where the certificate is valid
             signers = [log_signer(each, database, self._directory, now) for each in found.keys]
@@ -284,9 +310,7 @@ class Proofs:
                 "UPDATE log_pages SET state = 'proven' WHERE database = ? AND doc_id = ?", (database, doc_id)
             )
         self._check_cosigned(page.origin)
-        proven = {_event_id(leaf.event) for leaf in leaves}
-        for listener in self._listeners:
-            listener(database, proven)
+        self._tell(database, [leaf.event for leaf in leaves])
 
     def _check_cosigned(self, origin: str) -> None:
         """Compare cosigned heads with the trees their pages make; one that differs is evidence, never a proof."""

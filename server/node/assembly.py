@@ -63,6 +63,10 @@ from server.pki.requests import UnitRequests
 from server.pki.revocation import CrlKeeper, RevocationLists
 from server.readmodel.model import ReadModel
 from server.receipts import Receipts
+from server.timestamps.asking import Authority
+from server.timestamps.keeper import StampKeeper
+from server.timestamps.stamping import Stamper
+from server.timestamps.stamps import Stamps
 from server.tokens import TokenVerifier
 from server.trust import TrustState
 from server.trust.issuance import Issuance
@@ -94,7 +98,9 @@ class Node:
         self.files = FileStore(self.store)
         self.model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
         self.log = NodeLog(self.db, self.store, open_log_key(home, self.clock.now()))
-        self.proofs = Proofs(self.db, self.store, self.directory, self.log)
+        self.policies = Policies(self.model, units.node_urn(root_unit(home)))
+        self.stamps = Stamps(self.db, lambda: self.policies.newest(self.clock.now()).time_authorities)
+        self.proofs = Proofs(self.db, self.store, self.directory, self.log, self.stamps)
         self.intake_counts = IntakeCounts()
         self.model.use_log(self.proofs)
         self.proofs.listen(self.model.learn_proofs)
@@ -109,6 +115,10 @@ class Node:
             on_stored=self._stored,
             on_judged=self.intake_counts.note,
         )
+        self.stamper = Stamper(
+            db=self.db, store=self.store, proofs=self.proofs, intake=self.intake, urn=self.signer.urn
+        )
+        self.stamp_keeper = StampKeeper(self.stamper, self.database, self._time_authority)
         self.copier = CredentialCopier(
             store=self.store,
             directory=self.directory,
@@ -129,7 +139,6 @@ class Node:
         )
         self.log_keeper = LogKeeper(self.proofs, self.publisher)
         self.trust = TrustState(self.directory)
-        self.policies = Policies(self.model, units.node_urn(root_unit(home)))
         self.issuance = Issuance(self.store, self.directory, self.model)
         self.crls = RevocationLists(
             home=home,
@@ -258,6 +267,8 @@ class Node:
         self.papers.start()
         self.crl_keeper.start()
         self.log_keeper.start()
+        if self.home.settings.tsa:
+            self.stamp_keeper.start()
         self.gossip.start()
         self.witness.tell()
         self._server = Server(app, host=host, port=port, certificate=certificate, key=key)
@@ -274,6 +285,7 @@ class Node:
         self.sync.stop()
         self.crl_keeper.stop()
         self.gossip.stop()
+        self.stamp_keeper.stop()
         self.log_keeper.stop()
         self.papers.stop()
         self.receipts.stop()
@@ -307,6 +319,9 @@ class Node:
     def _stored(self, database: str) -> None:
         self.model.follower.notice(database)
         self.log_keeper.notice(database)
+
+    def _time_authority(self) -> Authority:
+        return Authority(self.home.settings.tsa, self.policies.newest(self.clock.now()).time_authorities)
 
     def _crl_came(self, database: str) -> None:
         self.tokens.forget()

@@ -13,7 +13,7 @@ from crypto.errors import CryptoError
 from replication.document import Doc
 from replication.store import Database
 from server.dossier import units
-from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX
+from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX
 from server.dossier.dossier import Dossier
 from server.dossier.event import is_dossier_stream
 from server.dossier.fold import fold
@@ -28,6 +28,7 @@ from server.readmodel.rows import dossier_row, file_rows, index_text, insert_cer
 from server.readmodel.tables import Tables
 
 _LOG = logging.getLogger(__name__)
+_NOT_EVENTS = (CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX)
 _MARKS_AT_ONCE = 500  # SQLite takes 32766 arguments; a statement stays readable with fewer
 
 
@@ -43,7 +44,7 @@ class EventPages:
     def read(self, connection: sqlite3.Connection, database: Database, ids: Sequence[str]) -> set[str]:
         """Take in the documents with these ids. Returns the dossier streams whose state may have changed."""
         proofs = [each for each in ids if each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
-        events = [each for each in ids if not each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX))]
+        events = [each for each in ids if not each.startswith(_NOT_EVENTS)]
         crls = [found for doc in read_page(database, proofs) if (found := self._proof(connection, database, doc))]
         held = list(parse_events(database.name, read_page(database, events)))
         for each in held:

@@ -70,6 +70,11 @@ class Policies:
         begun = [each for each in found if each[0].begins <= at]
         return max(begun, key=lambda each: (each[0].begins, each[1], each[2]))[0] if begun else self._default
 
+    def newest(self, now: datetime) -> TrustPolicy:
+        """Return the policy in force now, by everything the registry here holds this instant."""
+        self._model.follower.catch_up(REGISTRY)
+        return self.at(now)
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:

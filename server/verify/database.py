@@ -18,13 +18,14 @@ from replication.document import Doc, DocId
 from replication.errors import StoreError
 from replication.store import ZERO, ChangeRow, Database, GetRequest, MissingRev
 from server.dossier import units
-from server.dossier.documents import CERTIFICATE_PREFIX, CHUNK, CRL_PREFIX, FILE_PREFIX, LOG_PREFIX
-from server.dossier.event import document_id, parse_event
+from server.dossier.documents import CERTIFICATE_PREFIX, CHUNK, CRL_PREFIX, FILE_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX
+from server.dossier.event import Event, document_id, parse_event
 from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
 from server.errors import Refused, ServerError
 from server.verify.logs import LogDocuments
 from server.verify.proofs import Proofs
 from server.verify.report import Report
+from server.verify.timestamps import TimestampDocuments
 
 _AT_ONCE = 200  # documents in memory; with chunks some 7 MB
 _MAX_BODY_BYTES = 8 * 1024 * 1024  # a CRL is the largest; the store bounds what it takes in
@@ -40,6 +41,8 @@ class DatabaseCheck:
         self._report = report
         self.proofs = Proofs(roots)
         self.logs = LogDocuments(database.name, self.proofs.log_signer, report)
+        self.timestamps = TimestampDocuments(database, report)
+        self.policies: list[tuple[str, Event]] = []  # by id, the events that say which authorities count
         self.events: set[bytes] = set()  # hashes of the events that were read
         self._manifests: list[Manifest] = []
         self._chunks: set[str] = set()
@@ -144,6 +147,8 @@ class DatabaseCheck:
         elif doc.id.startswith(LOG_PREFIX):
             self.logs.take(doc)
             self._report.checked["log documents"] += 1
+        elif doc.id.startswith(TIMESTAMP_PREFIX):
+            self.timestamps.take(doc)
         else:
             self._check_event(doc)
 
@@ -159,6 +164,8 @@ class DatabaseCheck:
             raise Refused("wrong_database", f"an event of {event.unit}")
         if event.files:
             self.files[signed.id] = (doc.id, tuple(file.manifest for file in event.files))
+        if event.type == "policy.trust":
+            self.policies.append((signed.id, event))
         if event.type == "log.alarm":
             self._report.notes.append(f"ALARM by {event.unit}: {event.body['origin']}: {event.body['reason']}")
         if event.type == "receipt.issued":

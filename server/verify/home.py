@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -15,9 +16,13 @@ from crypto.logcert import LogSigner
 from replication.errors import StoreError
 from replication.store import Store
 from server.dossier import units
+from server.dossier.times import parse_time
+from server.dossier.trustpolicy import parse_policy
 from server.engine import open_store
 from server.errors import Refused
 from server.home import Engine, Home, parse_certificates, read_bounded
+from server.intake.places import REGISTRY
+from server.pki.generations import root_unit
 from server.verify.database import DatabaseCheck
 from server.verify.logs import check_own_log
 from server.verify.report import Report
@@ -50,6 +55,7 @@ def verify_store(path: Path, engine: Engine, store: Store, roots: Sequence[x509.
     home = Home.open(path)
     _check_receipts(home.unit, checks, report)
     _check_logs(home, checks, report)
+    _check_timestamps(home, checks)
     return report
 
 
@@ -73,6 +79,20 @@ def _check_logs(home: Home, checks: Mapping[str, DatabaseCheck], report: Report)
     own = checks.get(units.database_name(home.unit))
     if own is not None:
         check_own_log(home.path, events, own.logs, _log_signer(home, own, report), report)
+
+
+def _check_timestamps(home: Home, checks: Mapping[str, DatabaseCheck]) -> None:
+    """Every time-stamp here under the authorities of the newest policy of the root that has begun."""
+    registry, author = checks.get(REGISTRY), units.node_urn(root_unit(home))
+    found = [
+        (parse_policy(event.body), parse_time(event.at), event_id)
+        for event_id, event in (registry.policies if registry is not None else ())
+        if event.actor == author
+    ]
+    begun = [each for each in found if each[0].begins <= datetime.now(UTC)]
+    policy = max(begun, key=lambda each: (each[0].begins, each[1], each[2]))[0] if begun else None
+    for check in checks.values():
+        check.timestamps.check(policy.time_authorities if policy is not None else ())
 
 
 def _log_signer(home: Home, own: DatabaseCheck, report: Report) -> LogSigner | None:
