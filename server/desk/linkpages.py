@@ -107,11 +107,18 @@ def build_first(node: Node, stream: str, t: Translator) -> dict[str, str] | None
     if row is None or not node.links.all():
         return None
     place = node.firsts.place(stream)
-    unsent = sum(node.sync.unsent(stream, row.database, node.wanted).values())
-    queue = t("first.unsent", count=unsent) if unsent else t("first.sent")
+    unsent = node.sync.unsent(stream, row.database, node.wanted)
+    queue = _queue_text(unsent, t)
     if not place:
         return {"text": queue, "undo": ""}
     return {"text": f"{t('first.place', place=place, count=len(node.firsts.all()))} {queue}", "undo": "1"}
+
+
+def _queue_text(unsent: Mapping[str, int], t: Translator) -> str:
+    if not unsent:  # no link has been up since the start: nothing is known, which is not the same as nothing waits
+        return t("first.unknown")
+    count = sum(unsent.values())
+    return t("first.unsent", count=count) if count else t("first.sent")
 
 
 def read_rules(before: LinkRules, values: Mapping[str, str], t: Translator) -> tuple[LinkRules, list[dict[str, str]]]:

@@ -89,12 +89,18 @@ def build_rows(
             "procedure_name": procedure_name(row.procedure),
             "status_name": t.of(STATUSES[row.status].name) if row.status in STATUSES else "",
             "tag": TAGS.get(row.status, "tag--info"),
-            "files_text": t("files.count", present=row.files_here, total=row.files_total),
-            "due_text": time_text(row.due),
+            "files_text": _files_text(row, t),
+            "due_text": time_text(row.due) or t("col.due.none"),
             "late": is_late(row.status, row.due, now),
         }
         for row in rows
     ]
+
+
+def _files_text(row: DossierRow, t: Translator) -> str:
+    if not row.files_total:
+        return t("files.count.none")
+    return t("files.count", present=row.files_here, total=row.files_total)
 
 
 def build_enrolments(requests: Iterable[Enrolment]) -> list[dict[str, Any]]:

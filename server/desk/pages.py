@@ -12,22 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask_htmx import HTMX
 from werkzeug.wrappers import Response as AnyResponse
 
 from server.api.drafting import why_waiting
+from server.api.headers import DESK_POLICY
 from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
 from server.desk.bundles import add_usb_pages
+from server.desk.faults import add_fault_pages
 from server.desk.linkpages import add_link_pages, build_first
 from server.desk.roles import build_roles
 from server.desk.translate import DEFAULT, LANGUAGES, Translator
 from server.dossier import units
 from server.dossier.event import build_stream_id
 from server.dossier.times import format_time
-from server.errors import Missing, NotAllowed, NotSignedIn
+from server.errors import Missing
 from server.node.assembly import Node
 from server.readmodel.model import Story
 
@@ -71,7 +73,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             {"href": "/desk/links", "label": visit.t("menu.links"), "here": page == "links", "count": 0},
             {"href": "/desk/usb", "label": visit.t("menu.usb"), "here": page == "usb", "count": 0},
         ]
-        person = {"name": node.model.queries.name_of(visit.speaker.urn) or visit.speaker.urn}
+        person = {"name": _name_of(node, visit.speaker.urn, visit.t)}
         common = _common(node, visit.t) | {"menu": menu, "person": person}
         return render_template(template, **common, **values)
 
@@ -168,7 +170,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             grants.people(node.unit, now),
             node.people.pending(),
             node.model.queries.people(),
-            lambda actor: _name_of(node, actor),
+            lambda actor: _name_of(node, actor, who.t),
             who.t,
             me=who.speaker.urn,
             may_confirm=grants.may_confirm(who.speaker.urn, node.unit, now),
@@ -195,19 +197,15 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         )
         return answer
 
-    @desk.errorhandler(NotSignedIn)
-    def not_signed_in(_: NotSignedIn) -> AnyResponse:
-        if htmx:  # a fragment must not be filled with the login page: send the whole browser there
-            return Response(status=204, headers={"HX-Redirect": "/desk/login"})
-        return redirect(url_for("desk.login", next=request.full_path.rstrip("?")))
+    def fault(t: Translator, title: str, reason: str) -> str:
+        return render_template("desk/fault.html", **_common(node, t), person=None, title=title, reason=reason)
 
-    @desk.errorhandler(NotAllowed)
-    def not_allowed(error: NotAllowed) -> Response:
-        return make_response(_fault(node, error.reason), error.status)
+    add_fault_pages(desk, _translator, fault)
 
-    @desk.errorhandler(Missing)
-    def missing(error: Missing) -> Response:
-        return make_response(_fault(node, error.reason), error.status)
+    @desk.after_request
+    def policy(response: Response) -> Response:
+        response.headers.setdefault("Content-Security-Policy", DESK_POLICY)
+        return response
 
     return desk
 
@@ -229,10 +227,6 @@ def _common(node: Node, t: Translator) -> dict[str, Any]:
     }
 
 
-def _fault(node: Node, reason: str) -> str:
-    return render_template("desk/fault.html", **_common(node, _translator()), person=None, reason=reason)
-
-
 def _story(node: Node, stream: str, t: Translator) -> Story:
     try:
         return node.model.story(stream)
@@ -251,7 +245,7 @@ def _known(node: Node, story: Story, t: Translator) -> view.Known:
         procedure_name=t.of(procedure.name) if procedure else dossier.procedure,
         answers=build_answers(dossier.form, procedure, t),
         parts={each.id: t.of(each.name) for each in procedure.components} if procedure else {},
-        names={actor: _name_of(node, actor) for actor in actors},
+        names={actor: _name_of(node, actor, t) for actor in actors},
         papers=node.papers.of(file.ref for file in dossier.files),
         present={
             ref.sha256: node.files.presence(dossier.unit, ref.manifest).bytes
@@ -268,10 +262,10 @@ def _needs_due(node: Node, story: Story) -> bool:
     return procedure is None or procedure.time.kind == "none"
 
 
-def _name_of(node: Node, actor: str) -> str:
+def _name_of(node: Node, actor: str, t: Translator) -> str:
     unit = units.unit_of_node(actor)
     if unit is None:
-        return node.model.queries.name_of(actor) or actor
+        return node.model.queries.name_of(actor) or t("person.unknown", id=actor[-6:])
     described = node.model.units().describe(unit, format_time(node.clock.now()))
     return described.name if described else unit
 

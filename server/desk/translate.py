@@ -29,6 +29,10 @@ class Translator:
         text = self._texts[key]
         return text.format(**values) if values else text
 
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a text for `key`."""
+        return key in self._texts
+
     def of(self, text: Text) -> str:
         """Return a two-language text in this language."""
         return text.en if self.language == "en" else text.vi

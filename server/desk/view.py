@@ -256,6 +256,17 @@ def _said(body: Mapping[str, Any]) -> str:
     return " · ".join([*items, *texts])
 
 
+def _value(name: str, value: Any, t: Translator) -> str:
+    """Return a member of an event's body as the desk shows it elsewhere."""
+    if value in (None, "", [], ()):
+        return t("conflict.none")
+    if name in _PREFIX:
+        return t(f"{_PREFIX[name]}.{value}")
+    if name == "due":
+        return time_text(str(value))
+    return " · ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 def _conflict(conflict: Conflict, dossier: Dossier, known: Known, t: Translator) -> dict[str, Any]:
     entries = {entry.id: entry.stored.event for entry in dossier.timeline}
     sides = [
@@ -267,8 +278,9 @@ def _conflict(conflict: Conflict, dossier: Dossier, known: Known, t: Translator)
         for event in conflict.events
     ]
     fields = [
-        {"label": name, "values": [str(values.get(event, "")) for event in conflict.events]}
+        {"label": t(f"field.{name}"), "values": [_value(name, values.get(event), t) for event in conflict.events]}
         for name, values in conflict.fields.items()
+        if f"field.{name}" in t  # "type" is the line above them; what no form asks for has no name an official knows
     ]
     kinds = {"label": t("col.state"), "values": [t(f"event.{entries[event].type}") for event in conflict.events]}
     return {"sides": sides, "fields": [kinds, *fields]}

@@ -6,6 +6,8 @@
 
 import { fetchApproval, fetchDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
+import "/desk/static/markup.js";
+import "/desk/static/polling.js";
 import { doubtsAbout, sendResultFile } from "/desk/static/result-file.js";
 
 /** @param {string} id @returns {HTMLElement} Throws for an id that the page's template does not have. */
@@ -107,15 +109,6 @@ async function leave() {
   await fetch("/api/session", { method: "DELETE" });
   location.assign("/desk/login");
 }
-
-// A poll must not take away what somebody is reading or filling in.
-document.body.addEventListener("htmx:beforeRequest", (event) => {
-  const { target } = /** @type {CustomEvent} */ (event).detail;
-  const busy = target instanceof Element && target.contains(document.activeElement) && document.activeElement !== document.body;
-  const asking = document.querySelector("dialog[open]") !== null;
-  const polled = /** @type {CustomEvent} */ (event).detail.requestConfig?.triggeringEvent === undefined;
-  if (polled && (busy || asking || document.hidden)) event.preventDefault();
-});
 
 // Nobody looks at a hidden page, so it asks for nothing; seen again it is fresh at once.
 document.addEventListener("visibilitychange", () => {
