@@ -1,25 +1,63 @@
-// Registering this phone: make a key, ask for a certificate, wait for the office to compare six digits.
+// Registering this phone: make a key, ask for a certificate, wait for the office to compare six digits. Where no network joins
+// phone and office, request and certificate go as QR codes; nothing is believed because of the road it came by.
 
-import { NodeApi, Refused } from "./lib/api.js";
+import { NodeApi, Refused, Unreachable } from "./lib/api.js";
+import { decode, fromBase64, toBase64 } from "./lib/base64url.js";
+import { isIssuedBy, parseCertificate } from "./lib/der.js";
 import { buildEnrolmentRequest, comparisonCode } from "./lib/enrolment.js";
 import { ORIGIN, nodeNowMs, refreshNode, reloadKey, state, tellAll } from "./state.js";
-import { acceptCertificate, makeKey, readKey, saveKey } from "./store/keys.js";
+import { UnfitAnswer, acceptCertificate, makeKey, readKey, saveKey } from "./store/keys.js";
+
+/** @typedef {import("./store/keys.js").KeyRecord} KeyRecord */
 
 /**
  * @param {{name: string, phone?: string, idNumber?: string, activation?: string}} person
- * @returns {Promise<import("./store/keys.js").KeyRecord>} pending or issued. Throws what lib/api.js and store/keys.js throw.
+ * @returns {Promise<KeyRecord>} pending or issued; pending and `unsent` where the office cannot be reached, to be shown at the
+ *   counter. Throws what lib/api.js and store/keys.js throw; `Unreachable` only on a phone that has never met its office.
  */
 export async function registerPhone({ activation, ...person }) {
-  await refreshNode();
+  if (!(await isReachable()) && !state.node) throw new Unreachable("this phone has never met its office");
   const kept = await readKey("citizen");
   // A key whose request never reached the node is asked for again; a refused one is not.
-  const record = kept?.state === "made" ? { ...kept, ...person } : await makeKey("citizen", person);
-  const once = { nowS: Math.floor(nodeNowMs() / 1000), nonce: crypto.getRandomValues(new Uint8Array(16)) };
-  const request = await buildEnrolmentRequest({ ...person, kind: "citizen", activation }, record, once);
-  const answer = await new NodeApi(ORIGIN).postEnrolment(request);
-  await saveKey({ ...record, state: "pending", code: await comparisonCode(record.thumbprint) });
+  const made = kept?.state === "made" ? { ...kept, ...person } : await makeKey("citizen", person);
+  const record = { ...made, code: await comparisonCode(made.thumbprint) };
+  try {
+    await send(record, activation);
+  } catch (cause) {
+    if (!(cause instanceof Unreachable)) throw cause;
+    await saveKey({ ...record, state: "pending", unsent: true, activation });
+    await announce();
+  }
+  return /** @type {KeyRecord} */ (state.record);
+}
+
+/** @returns {Promise<boolean>} whether the office's node answers; then its clock and name are known afresh */
+async function isReachable() {
+  try {
+    await refreshNode();
+    return true;
+  } catch (cause) {
+    if (cause instanceof Unreachable) return false;
+    throw cause;
+  }
+}
+
+/** @param {KeyRecord} record @param {string} [activation] */
+async function send(record, activation) {
+  const answer = await new NodeApi(ORIGIN).postEnrolment(await signRequest(record, activation));
+  const { unsent: _, activation: __, ...rest } = record;
+  await saveKey({ ...rest, state: "pending" });
   await take(answer);
-  return /** @type {import("./store/keys.js").KeyRecord} */ (state.record);
+}
+
+/**
+ * @param {KeyRecord} record @param {string} [activation]
+ * @returns {Promise<string>} the request, signed now with the key itself: for the node, or for a QR code at the counter
+ */
+export function signRequest(record, activation) {
+  const { name, phone, idNumber } = record;
+  const once = { nowS: Math.floor(nodeNowMs() / 1000), nonce: crypto.getRandomValues(new Uint8Array(16)) };
+  return buildEnrolmentRequest({ name, phone, idNumber, kind: "citizen", activation }, record, once);
 }
 
 /** Ask how the request stands. A node that no longer knows it counts as a refusal: the phone asks again from the start. */
@@ -27,18 +65,51 @@ export async function pollEnrolment() {
   const record = await readKey("citizen");
   if (record?.state !== "pending") return;
   try {
-    await take(await new NodeApi(ORIGIN).fetchEnrolment(record.thumbprint));
+    if (record.unsent) await sendKept(record);
+    else await take(await new NodeApi(ORIGIN).fetchEnrolment(record.thumbprint));
   } catch (cause) {
     if (!(cause instanceof Refused) || cause.status !== 404) throw cause;
     await saveKey({ ...record, state: "refused" });
-    await reloadKey();
-    tellAll("key");
+    await announce();
   }
+}
+
+/** Send what could not go before. A code that has ended meanwhile is left out: an official looks instead. @param {KeyRecord} record */
+async function sendKept(record) {
+  try {
+    await send(record, record.activation);
+  } catch (cause) {
+    if (!(cause instanceof Refused) || cause.error !== "bad_activation") throw cause;
+    await send(record);
+  }
+}
+
+/**
+ * Take the certificate that came as a QR code or as text. It must be for this phone's key and issued by the authority of the
+ * office this phone has met; who handed it over does not count.
+ * @param {string} text what the code says: an address that ends in the certificate, or the certificate alone (base64url)
+ * @returns {Promise<void>} Throws `UnfitAnswer`, and what `acceptCertificate` throws for another key's certificate.
+ */
+export async function takeScanned(text) {
+  const record = await readKey("citizen");
+  if (record?.state !== "pending") throw new UnfitAnswer("unasked", "this phone waits for no certificate");
+  const [, encoded] = /(?:^|#\/register\/)([A-Za-z0-9_-]{200,4000})$/.exec(text.replace(/\s+/g, "")) ?? [];
+  if (!encoded) throw new UnfitAnswer("form", "not the text of a certificate's code");
+  const der = decode(encoded);
+  const chain = state.node?.chain ?? [];
+  if (!(await isFrom(chain[0], der))) throw new UnfitAnswer("foreign", "issued by an authority this phone does not know");
+  await take({ state: "issued", certificate: toBase64(der), chain });
+}
+
+/** @param {string | undefined} authority base64 DER of the office's own CA: those above it enrol for other offices @param {import("./lib/bytes.js").Bytes} der */
+async function isFrom(authority, der) {
+  const certificate = parseCertificate(der);
+  return authority !== undefined && !certificate.ca && isIssuedBy(certificate, parseCertificate(fromBase64(authority)), new Date(nodeNowMs()));
 }
 
 /** @param {any} answer of the enrolment routes */
 async function take(answer) {
-  const record = /** @type {import("./store/keys.js").KeyRecord} */ (await readKey("citizen"));
+  const { unsent: _, activation: __, ...record } = /** @type {KeyRecord} */ (await readKey("citizen"));
   if (answer.certificate) {
     const node = state.node ?? (await refreshNode());
     const pinned = { unit: node.unit, name: node.name, urn: node.urn, certificate: node.certificate };
@@ -46,6 +117,10 @@ async function take(answer) {
   } else if (answer.state === "refused") {
     await saveKey({ ...record, state: "refused" });
   }
+  await announce();
+}
+
+async function announce() {
   await reloadKey();
   tellAll("key");
 }

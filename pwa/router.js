@@ -13,6 +13,8 @@ const ROUTES = /** @type {[RegExp, () => Promise<View>][]} */ ([
   [/^procedures$/, async () => (await import("./views/procedures.js")).procedureList],
   [/^procedures\/([^/]+)$/, async () => (await import("./views/procedure.js")).procedurePage],
   [/^register$/, async () => (await import("./views/register.js")).register],
+  [/^register\/receive$/, async () => (await import("./views/receive.js")).receivePage],
+  [/^register\/([A-Za-z0-9_-]{200,4000})$/, async () => (await import("./views/receive.js")).receivePage],
   [/^drafts\/([^/]+)$/, async () => (await import("./views/draft.js")).draftPage],
   [/^drafts\/([^/]+)\/applicant$/, async () => (await import("./views/applicant.js")).applicantPage],
   [/^drafts\/([^/]+)\/form\/([^/]+)$/, async () => (await import("./views/form.js")).formPage],

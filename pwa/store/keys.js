@@ -19,6 +19,8 @@ import { get, put, remove } from "./db.js";
  * @property {"made" | "pending" | "issued" | "refused"} state
  * @property {string} name @property {string} [phone] @property {string} [idNumber]
  * @property {string} [code]             six digits to compare at the counter
+ * @property {boolean} [unsent]          the request never reached the node; it is shown at the counter, and sent when it can be
+ * @property {string} [activation]       kept while unsent
  * @property {string} [subject]          urn:tram:subject:…
  * @property {string} [certificate]      base64 DER
  * @property {string} [x5t]              its SHA-256, base64url
@@ -30,6 +32,15 @@ import { get, put, remove } from "./db.js";
 
 /** This browser does not give back a key it was asked to keep (some private modes): nothing may be signed with it. */
 export class KeyNotKept extends Error {}
+
+/** What was scanned or pasted is not a certificate for this phone: `fault` is "form", "foreign" or "unasked". */
+export class UnfitAnswer extends Error {
+  /** @param {"form" | "foreign" | "unasked"} fault @param {string} message */
+  constructor(fault, message) {
+    super(message);
+    this.fault = fault;
+  }
+}
 
 /** @param {Slot} slot @returns {Promise<KeyRecord | null>} */
 export const readKey = async (slot) => (await get("keys", slot)) ?? null;

@@ -4,7 +4,7 @@ import { Busy, Refused, Unreachable } from "../lib/api.js";
 import { MalformedDer } from "../lib/der.js";
 import { UnfitEvent } from "../lib/event.js";
 import { NoStorage, StorageFull } from "../store/db.js";
-import { KeyNotKept } from "../store/keys.js";
+import { KeyNotKept, UnfitAnswer } from "../store/keys.js";
 import { known, size, t } from "../i18n/text.js";
 import { MOST_PDF_BYTES, UnusableFile } from "./photo.js";
 
@@ -28,6 +28,7 @@ export function sayFault(cause) {
   if (cause instanceof NoStorage) return t("error.no_storage");
   if (cause instanceof KeyNotKept) return t("error.key_not_kept");
   if (cause instanceof UnfitEvent) return t("sign.unfit", { reason: cause.message });
+  if (cause instanceof UnfitAnswer) return t(`receive.${cause.fault}`);
   if (cause instanceof MalformedDer || cause instanceof RangeError) return t("register.bad_certificate");
   if (cause instanceof UnusableFile) {
     return t(`paper.${cause.fault}`, { name: cause.file.name, size: size(cause.file.size), most: size(MOST_PDF_BYTES) });

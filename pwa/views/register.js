@@ -1,7 +1,7 @@
 // #/register : make this phone's key, show the six digits, wait for the office.
 
 import { numberDoubts } from "../drafts.js";
-import { registerPhone } from "../enrol.js";
+import { registerPhone, signRequest } from "../enrol.js";
 import { cleanLine } from "../lib/normalise.js";
 import { cleanIdNumber, cleanPhone } from "../lib/validate.js";
 import { day, t } from "../i18n/text.js";
@@ -13,12 +13,13 @@ import { sayFault } from "../ui/faults.js";
 import { Doubts } from "../ui/doubts.js";
 import { textField } from "../ui/fields.js";
 import { backLink, button, heading, linkButton, notice, showFaults } from "../ui/parts.js";
+import { drawQr } from "../ui/qr.js";
 
 /** @returns {Promise<import("../page.js").Page>} */
 export async function register() {
   const refreshOn = ["key", "link"];
   switch (state.record?.state) {
-    case "pending": return { ...waiting(state.record), refreshOn };
+    case "pending": return { ...(await waiting(state.record)), refreshOn };
     case "issued": return { ...issued(), refreshOn: [] };
     case "refused": return { ...refused(), refreshOn };
     default: return form();
@@ -77,16 +78,30 @@ async function attempt(person, submit, faults) {
   }
 }
 
-/** @param {import("../store/keys.js").KeyRecord} record @returns {import("../page.js").Page} */
-function waiting(record) {
+/** @param {import("../store/keys.js").KeyRecord} record @returns {Promise<import("../page.js").Page>} */
+async function waiting(record) {
   const title = t("register.code_title");
   const code = (record.code ?? "").replace(/^(\d{3})(\d{3})$/, "$1 $2");
   const away = state.link.outcome === "offline" || !navigator.onLine;
   const content = h("div", null, backLink("#/"), heading(title), h("p", null, t("register.code_lead")),
     h("div", { class: "panel" }, h("p", { class: "caption" }, t("register.code_label")), h("p", { class: "bigcode" }, code), h("p", null, record.name)),
-    notice(away ? "wait" : "info", h("p", { role: "status" }, t(away ? "register.waiting_offline" : "register.waiting"))),
+    notice(away ? "wait" : "info", h("p", { role: "status" }, t(record.unsent ? "register.unsent" : away ? "register.waiting_offline" : "register.waiting"))),
+    await byHand(record, away),
     h("div", { class: "actions" }, linkButton(t("home.new"), "#/procedures", "button--secondary"), button(t("register.cancel"), startOver, "button--secondary")));
   return { title, content };
+}
+
+/**
+ * Request and certificate as QR codes, for an office whose machine this phone cannot reach.
+ * @param {import("../store/keys.js").KeyRecord} record @param {boolean} open
+ */
+async function byHand(record, open) {
+  const request = await signRequest(record);
+  const text = h("textarea", { class: "textarea mono", rows: 5, readonly: true, value: request, "aria-label": t("register.qr_text") });
+  return h("details", { class: "disclosure", open }, h("summary", null, t("register.qr_title")), h("p", null, t("register.qr_lead")),
+    drawQr(request, t("register.qr_label")),
+    h("p", null, t("register.receive_lead")), h("div", { class: "actions" }, linkButton(t("register.receive"), "#/register/receive")),
+    h("details", { class: "disclosure" }, h("summary", null, t("register.qr_text")), text));
 }
 
 /** @returns {import("../page.js").Page} */

@@ -22,6 +22,7 @@ from server.api.speaker import Speaker, Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
 from server.desk.bundles import add_usb_pages
+from server.desk.counter import add_counter_pages
 from server.desk.faults import add_fault_pages
 from server.desk.linkpages import add_link_pages, build_first
 from server.desk.roles import build_roles
@@ -155,12 +156,14 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         )
 
     @desk.get("/enrolments")
-    def enrolments() -> str:
+    def enrolments(fault: str = "") -> str:
         who = visit()
-        requests = lists.build_enrolments(node.people.enrolments.pending())
-        return show(
-            "desk/enrolments.html", "enrolments", who, requests=requests, stream=units.unit_stream(node.home.unit)
-        )
+        waiting = node.people.enrolments.pending()
+        read = next((each.name for each in waiting if each.thumbprint == request.args.get("read")), "")
+        requests, stream = lists.build_enrolments(waiting), units.unit_stream(node.home.unit)
+        return show("desk/enrolments.html", "enrolments", who, requests=requests, stream=stream, fault=fault, read=read)
+
+    add_counter_pages(desk, node, visit, show, enrolments)
 
     @desk.get("/roles")
     def roles() -> str:

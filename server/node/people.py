@@ -71,6 +71,14 @@ class People:
             found = self.enrolments.approve(found.thumbprint, subject, now)
         return found
 
+    def take_at_counter(self, token: str) -> Enrolment:
+        """Take a request that an official read off a phone without a network; it waits for approval like any other.
+
+        An activation code in it is left alone: the official is there to look. Raises `Refused`, `TooMany`.
+        """
+        request = enrolment.parse_request(token, None)
+        return self.state(self.enrolments.ask(request, self._clock.now()).thumbprint)
+
     def state(self, thumbprint: str) -> Enrolment:
         """Return how a request stands. An approval that an official signed takes effect here at the latest."""
         found = self.enrolments.get(thumbprint)

@@ -142,3 +142,6 @@ async function setUpLogin() {
 }
 
 if (document.getElementById("login")) void setUpLogin();
+
+const scanning = /** @type {HTMLFormElement | null} */ (document.querySelector("form[data-scan]"));
+if (scanning) void import("/desk/static/scan-form.js").then(({ setUpScan }) => setUpScan(scanning));
