@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from crypto.logcert import parse_log_origin
+from crypto.logcert import log_origin, parse_log_origin
 from replication.document import Doc
 from server.bundles import export_bundle, import_bundle
 from server.dossier import units
@@ -290,9 +290,13 @@ class World:
             assert not wrong, f"{unit}: {wrong[:5]}"
 
     def _is_known_loss(self, problem: str) -> bool:
-        """A file that was lost with a disk after its receipt had left: the verifier is right to name it."""
-        lost = {file for file, docs in self._files.items() if docs & self._lost}
-        return problem.endswith("is not here whole") and any(file in problem for file in lost)
+        """What a lost disk leaves behind for ever, and the verifier is right to name: a file whose receipt had left
+        already; a log that went on from an older copy before the unit above could be asked."""
+        if problem.endswith("is not here whole"):
+            lost = {file for file, docs in self._files.items() if docs & self._lost}
+            return any(file in problem for file in lost)
+        origins = [log_origin(unit, generation) for unit in self._restored for generation in (1, 2, 3)]
+        return any(origin in problem for origin in origins)
 
     def _check_alarms(self) -> None:
         """Nobody is accused of rewriting history but a node whose disk was put back."""
