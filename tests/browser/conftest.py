@@ -29,9 +29,10 @@ PHONE = ViewportSize(width=360, height=740)
 SHOTS = os.environ.get("TRAM_SHOTS")  # a folder to keep screenshots in, for looking at them
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium with a fresh profile."""
+    """A headless Chromium with a fresh profile. Not for the whole session: Playwright keeps an event loop running in
+    this thread while it is open, and others want to run one of their own."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("Chromium is not installed; deploy/ensure-chromium installs it on Debian")

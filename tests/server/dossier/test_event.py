@@ -63,6 +63,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "unit.described": {"code": "H41.12.03", "name": "Xã Mẫu Sơn", "tier": "commune", "from": TIME, "parent": "H41.12"},
     "dossier.act_reviewed": {"of": ID, "decision": "adopted", "reason": "Đã đối chiếu sổ"},
     "log.alarm": {"origin": "h41-12-03.tram/log", "known": "h41…", "shown": "h41…", "reason": "Hai lịch sử khác nhau"},
+    "log.reset": {"origin": "h41-12-03.tram/log", "known": "h41…", "unit": "H41.12.03"},
     "role.confirmed": {"of": ID, "subject": CITIZEN},
     "unit.key_published": {"recipient": "age1" + "q" * 58, "use": "node", "from": TIME},
     "role.granted": {"subject": CITIZEN, "name": "Lò Văn Páo", "role": "helper", "from": TIME, "until": TIME},
