@@ -6,12 +6,14 @@
 - `exporting`, `content`: what a unit lacks, in order of weight, within the room there is;
 - `importing`: frame by frame, resumable; `relay`: closed bundles for others;
 - `ledger`, `acks`: what was written, taken and acknowledged; `keys`, `introduction`: to whom things are sealed;
-- `trust`: signatures; `media`: sticks; `extras`: small signed notes that others register.
+- `trust`: signatures; `media`: sticks; `extras`: small signed notes that others register;
+- `heads`: the head of our log, for the unit above to cosign.
 """
 
 from __future__ import annotations
 
 from server.bundles.exporting import Exported, Preview, export_bundle, preview_export
+from server.bundles.heads import register_heads
 from server.bundles.importing import Imported, import_bundle
 from server.bundles.keys import ensure_published, own_key
 from server.bundles.ledger import Ledger
@@ -27,3 +29,5 @@ __all__ = [
     "own_key",
     "preview_export",
 ]
+
+register_heads()

@@ -243,14 +243,16 @@ class Gossip:
 
     # On a stick
 
-    def export_notes(self, to_unit: str) -> bytes:
+    def export_notes(self, to_unit: str, *, cosigned: int = 0) -> bytes:
         """Return what a bundle for a unit carries beside documents: our head, as JSON text.
 
         For a unit above, the offer proves consistency from what that unit cosigned last; small, and safe to repeat.
+        `cosigned` is the size of its newest cosignature among the documents here: one that came by stick is no answer
+        to a question, so nothing else noted it.
         """
         notes: list[dict[str, Any]] = []
         if units.is_within(self._log.unit, to_unit) and to_unit != self._log.unit:
-            offer = self.build_offer(self.cosigned_size(to_unit, self._log.origin()))
+            offer = self.build_offer(max(cosigned, self.cosigned_size(to_unit, self._log.origin())))
             if offer is not None:
                 notes.append({"unit": self._log.unit, "offer": offer_value(offer)})
         return orjson.dumps({"v": 1, "notes": notes})

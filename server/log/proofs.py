@@ -123,6 +123,15 @@ class Proofs:
         sql = "SELECT 1 FROM log_cosigned c JOIN log_origins o ON o.number = c.log WHERE o.origin = ? LIMIT 1"
         return self._db.row(sql, (origin,)) is not None
 
+    def cosigned_size(self, origin: str, witness: str) -> int:
+        """Return the size of the newest head of a log that the unit `witness` is known to have cosigned, 0 if none."""
+        row = self._db.row(
+            "SELECT max(c.size) AS size FROM log_cosigned c JOIN log_origins o ON o.number = c.log"
+            " WHERE o.origin = ? AND c.witness = ? AND c.state = 'holds'",
+            (origin, witness),
+        )
+        return int(row["size"] or 0) if row else 0
+
     def cosigned_note(self, origin: str, number: int) -> tuple[int, str] | None:
         """Return (size, note) of the first cosigned head of a log that covers leaf `number`, None if none does."""
         row = self._db.row(
