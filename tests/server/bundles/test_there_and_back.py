@@ -109,7 +109,7 @@ def test_a_stick_pulled_out_half_way_goes_on_where_it_was(pair, monkeypatch):
 
     def failing(self, slot):
         count[0] += 1
-        if count[0] > 2:
+        if count[0] > 3:  # events and notes are in, files have begun
             raise MediumError("unplugged", "pulled out")
         return read(self, slot)
 
@@ -374,7 +374,7 @@ def test_a_forged_frame_cannot_pass_for_one_that_was_stored(pair):
 
     pair.take(D)
 
-    assert pair.held(D, *SHARED) == pair.held(C, *SHARED)
+    assert pair.held(C, *SHARED) <= pair.held(D, *SHARED)  # where the district's cosignature is besides
 
 
 def test_a_bundle_of_another_tree_is_refused(pair, tmp_path, carry):
