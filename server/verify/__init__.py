@@ -17,25 +17,42 @@ from cryptography import x509
 from server.bundles.media import bundles_at
 from server.errors import Refused
 from server.verify.bundle import verify_bundle
+from server.verify.effort import Effort, whole_machine
 from server.verify.export import verify_export
 from server.verify.home import verify_home, verify_store
 from server.verify.report import Report
 
-__all__ = ["Report", "verify_bundle", "verify_export", "verify_home", "verify_path", "verify_store"]
+__all__ = [
+    "Effort",
+    "Report",
+    "verify_bundle",
+    "verify_export",
+    "verify_home",
+    "verify_path",
+    "verify_store",
+    "whole_machine",
+]
 
 
 def verify_path(
-    path: Path, anchors: Sequence[x509.Certificate] | None = None, *, home: Path | None = None, key: Path | None = None
+    path: Path,
+    anchors: Sequence[x509.Certificate] | None = None,
+    *,
+    home: Path | None = None,
+    key: Path | None = None,
+    effort: Effort | None = None,
 ) -> Report:
     """Return what was checked in a home, an export or a bundle and what does not hold.
 
     A bundle is opened with the key in `key`, or that of the node's home `home`; without, its outside is checked.
 
+    `effort` says how many processes a large home is shared out to; every core by default.
+
     `anchors` are the roots to trust; without them the one found in `path` is, which shows that everything there agrees
     with itself. Raises `Refused("no_file")` for a path that is neither.
     """
     if (path / "node.json").exists():
-        return verify_home(path, anchors)
+        return verify_home(path, anchors, effort)
     if (path / "events").is_dir():
         return verify_export(path, anchors)
     if path.is_file() or bundles_at(path):

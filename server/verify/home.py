@@ -24,31 +24,35 @@ from server.home import Engine, Home, parse_certificates, read_bounded
 from server.intake.places import REGISTRY
 from server.pki.generations import root_unit
 from server.verify.database import DatabaseCheck
+from server.verify.effort import Effort, whole_machine
 from server.verify.logs import check_own_log
 from server.verify.report import Report
 
 _MAX_PEM_BYTES = 64 * 1024
 
 
-def verify_home(path: Path, anchors: Sequence[x509.Certificate] | None = None) -> Report:
+def verify_home(path: Path, anchors: Sequence[x509.Certificate] | None = None, effort: Effort | None = None) -> Report:
     """Return what was checked in the home at `path`. Raises `Refused` if it is no home or names no root."""
     home = Home.open(path)
     roots = list(anchors or home.anchors())
     if not roots:
         raise Refused("bad_certificate", f"{path} trusts no root yet; give one with --root")
     with closing(open_store(home)) as store:
-        return verify_store(path, home.settings.engine, store, roots)
+        return verify_store(path, home.settings.engine, store, roots, effort)
 
 
-def verify_store(path: Path, engine: Engine, store: Store, roots: Sequence[x509.Certificate]) -> Report:
+def verify_store(
+    path: Path, engine: Engine, store: Store, roots: Sequence[x509.Certificate], effort: Effort | None = None
+) -> Report:
     """Return what was checked in a store of the home at `path`, which need not be the one it is on."""
     report = Report()
     if engine.kind == "sqlite":
         _check_files(path / "store", report)
     checks: dict[str, DatabaseCheck] = {}
+    effort = effort or whole_machine()
     for name in store.names():
         try:
-            checks[name] = DatabaseCheck(store.open(name), roots, report)
+            checks[name] = DatabaseCheck(store.open(name), roots, report, place=(path, engine), effort=effort)
             checks[name].run()
         except StoreError as exc:
             report.problems.append(f"database {name} cannot be read: {exc}")
@@ -65,15 +69,15 @@ def _check_receipts(unit: str, checks: Mapping[str, DatabaseCheck], report: Repo
     if events is None:
         return
     whole = files.whole if files is not None else set()
-    for event_id in sorted(events.receipted & events.files.keys()):
-        doc_id, manifests = events.files[event_id]
+    for event_id in sorted(events.found.receipted & events.found.files.keys()):
+        doc_id, manifests = events.found.files[event_id]
         if absent := sorted(set(manifests) - whole):
             report.problems.append(f"{doc_id}: this node signed a receipt, and {', '.join(absent)} is not here whole")
 
 
 def _check_logs(home: Home, checks: Mapping[str, DatabaseCheck], report: Report) -> None:
     """Every log of which there are pages here, and the log of this home, against all events of the home."""
-    events = sorted({event for check in checks.values() for event in check.events})
+    events = sorted({event for check in checks.values() for event in check.found.events})
     for check in checks.values():
         check.logs.check(events, home=home.unit)
     own = checks.get(units.database_name(home.unit))
@@ -86,7 +90,7 @@ def _check_timestamps(home: Home, checks: Mapping[str, DatabaseCheck]) -> None:
     registry, author = checks.get(REGISTRY), units.node_urn(root_unit(home))
     found = [
         (parse_policy(event.body), parse_time(event.at), event_id)
-        for event_id, event in (registry.policies if registry is not None else ())
+        for event_id, event in (registry.found.policies if registry is not None else ())
         if event.actor == author
     ]
     begun = [each for each in found if each[0].begins <= datetime.now(UTC)]

@@ -39,33 +39,41 @@ _MAX_GUESSES = 256
 Signers = Callable[[str], LogSigner]
 
 
-class LogDocuments:
-    """The log documents of one database: `take` each, then `check` them against the events of the whole home."""
+def verify_log_document(doc: Doc, database: str, signers: Signers) -> Page | Cosigned:
+    """Return what a log document of a database says, its name and signatures verified.
 
-    def __init__(self, database: str, signers: Signers, report: Report) -> None:
+    Raises `CryptoError`, `ServerError`.
+    """
+    content = canonical(parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=4))
+    if doc.id != LOG_PREFIX + sha256_id(content) or doc.rev != rev_of(content):
+        raise Refused("bad_id", f"its content is {LOG_PREFIX}{sha256_id(content)}, it is stored as {doc.rev}")
+    found = parse_log_document(doc.body)
+    owner = units.unit_of_database(database)
+    if owner is None or not units.is_within(owner, found.unit):
+        raise Refused("wrong_database", f"a log of {found.unit}")
+    proven = [signers(each) for each in found.keys]
+    if isinstance(found, Cosigned):
+        verify_cosigned(found, *proven)
+    else:
+        verify_page(found, *proven)
+    return found
+
+
+class LogDocuments:
+    """The verified log documents of one database: `keep` each, then `check` them against the events of the home."""
+
+    def __init__(self, database: str, report: Report) -> None:
         self._database = database
-        self._signers = signers
         self._report = report
         self._pages: dict[str, list[tuple[str, Page]]] = defaultdict(list)
         self._cosigned: dict[str, list[tuple[str, Cosigned]]] = defaultdict(list)
-        self.certificates: list[LogSigner] = []
 
-    def take(self, doc: Doc) -> None:
-        """Check what a document says of itself. Raises `CryptoError`, `ServerError`."""
-        content = canonical(parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=4))
-        if doc.id != LOG_PREFIX + sha256_id(content) or doc.rev != rev_of(content):
-            raise Refused("bad_id", f"its content is {LOG_PREFIX}{sha256_id(content)}, it is stored as {doc.rev}")
-        found = parse_log_document(doc.body)
-        owner = units.unit_of_database(self._database)
-        if owner is None or not units.is_within(owner, found.unit):
-            raise Refused("wrong_database", f"a log of {found.unit}")
-        signers = [self._signers(each) for each in found.keys]
+    def keep(self, doc_id: str, found: Page | Cosigned) -> None:
+        """Keep what a document said, which `verify_log_document` returned."""
         if isinstance(found, Cosigned):
-            verify_cosigned(found, *signers)
-            self._cosigned[found.origin].append((doc.id, found))
+            self._cosigned[found.origin].append((doc_id, found))
         else:
-            verify_page(found, *signers)
-            self._pages[found.origin].append((doc.id, found))
+            self._pages[found.origin].append((doc_id, found))
 
     def check(self, events: Sequence[bytes], *, home: str) -> None:
         """Check every page and cosignature against `events`, the sorted hashes of all events of the home of a unit."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto.certificates import parse_certificate
 from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_actor, verify_chain
@@ -16,6 +18,15 @@ from crypto.path import verify_ca
 from server.dossier.times import parse_time
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Roots, certificates and proven CRLs as DER: what another process needs to go on."""
+
+    roots: tuple[bytes, ...]
+    certificates: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+
+
 class Proofs:
     """The certificates and CRLs that came with some events. Take all of them first, then ask."""
 
@@ -24,7 +35,23 @@ class Proofs:
         self._leaves: dict[str, bytes] = {}
         self._authorities: dict[str, bytes] = {}
         self._crls = CrlSet()
+        self._proven_crls: list[bytes] = []
         self._cache = ChainCache()
+
+    @classmethod
+    def of(cls, known: Known) -> Proofs:
+        """Return the proofs another process had. CRLs are verified again, it costs a signature each."""
+        proofs = cls([parse_certificate(each) for each in known.roots])
+        for der in known.certificates:
+            proofs.take_certificate(der)
+        for der in known.crls:
+            proofs.verify_crl(der)
+        return proofs
+
+    def known(self) -> Known:
+        """Return what was taken so far, for `of`."""
+        roots = (root.public_bytes(Encoding.DER) for root in self.anchors.roots)
+        return Known(tuple(roots), (*self._authorities.values(), *self._leaves.values()), tuple(self._proven_crls))
 
     def take_certificate(self, der: bytes) -> str:
         """Take a certificate and return its thumbprint. Raises `CryptoError` if it is none."""
@@ -69,6 +96,7 @@ class Proofs:
         if not any(is_issued_by(crl, issuer) for issuer in issuers):
             raise Malformed(f"CRL number {crl.number} was signed by none of the CAs here")
         self._crls = self._crls.adding(crl)
+        self._proven_crls.append(der)
         return crl
 
     def verify_event(self, signed: SignedEvent) -> VerifiedSigner:

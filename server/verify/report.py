@@ -21,6 +21,12 @@ class Report:
         """Whether something was checked and all of it holds. Having looked at nothing proves nothing."""
         return not self.problems and sum(self.checked.values()) > 0
 
+    def add(self, other: Report) -> None:
+        """Count another report's findings with these."""
+        self.checked.update(other.checked)
+        self.problems += other.problems
+        self.notes += other.notes
+
     def lines(self) -> Iterator[str]:
         """Yield the report as lines for people; the last one is the verdict."""
         for kind, count in sorted(self.checked.items()):

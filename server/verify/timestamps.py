@@ -25,23 +25,27 @@ from server.timestamps.token import verify_token
 from server.verify.report import Report
 
 
+def verify_timestamp_document(doc: Doc) -> str:
+    """Return the id of a document that is what it says of itself. Raises `CryptoError`, `ServerError`."""
+    content = canonical(parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=3))
+    if doc.id != TIMESTAMP_PREFIX + sha256_id(content) or doc.rev != rev_of(content):
+        reason = f"its content is {TIMESTAMP_PREFIX}{sha256_id(content)}, it is stored as {doc.rev}"
+        raise Refused("bad_id", reason)
+    parse_timestamp(doc.body)
+    return doc.id
+
+
 class TimestampDocuments:
-    """The time-stamps of one database: `take` each, then `check` them by a policy."""
+    """The time-stamps of one database: `keep` each, then `check` them by a policy."""
 
     def __init__(self, database: Database, report: Report) -> None:
         self._database = database
         self._report = report
         self._ids: list[str] = []
 
-    def take(self, doc: Doc) -> None:
-        """Check what a document says of itself. Raises `CryptoError`, `ServerError`."""
-        content = canonical(parse(doc.body, max_bytes=MAX_BODY_BYTES, max_depth=3))
-        if doc.id != TIMESTAMP_PREFIX + sha256_id(content) or doc.rev != rev_of(content):
-            reason = f"its content is {TIMESTAMP_PREFIX}{sha256_id(content)}, it is stored as {doc.rev}"
-            raise Refused("bad_id", reason)
-        parse_timestamp(doc.body)
-        self._ids.append(doc.id)
-        self._report.checked["time-stamp documents"] += 1
+    def keep(self, doc_id: str) -> None:
+        """Keep the name of a document that `verify_timestamp_document` took."""
+        self._ids.append(doc_id)
 
     def check(self, authorities: Sequence[TimeAuthority]) -> None:
         """Verify every token under the authorities of the policy, and against the event it names."""
