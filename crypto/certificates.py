@@ -9,6 +9,7 @@
 | node        | P-256        | not a CA                                       | digitalSignature; serverAuth,          |
 |             |              |                                                | clientAuth, documentSigning            |
 | log         | Ed25519      | not a CA                                       | digitalSignature; logSigning alone     |
+| server      | P-256        | not a CA                                       | digitalSignature; serverAuth alone     |
 
 Every certificate has subject and authority key identifiers and a CRL distribution point: some validators ignore the
 CRLs they are given where it is missing. A new generation of a CA key gets a new name ("… G2"), never the old one.
@@ -17,8 +18,10 @@ Serials are arguments: 64 random bits or more, drawn by the caller.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -55,6 +58,7 @@ __all__ = [
     "build_crl",
     "build_leaf",
     "build_root",
+    "build_server",
     "certificate_to_pem",
     "dns_suffix_of",
     "fingerprint_of",
@@ -156,6 +160,36 @@ def build_leaf(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(sign=True, repudiation=kind == "person"), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+    )
+    return _sign(builder, _key_id(issuer.certificate), issuer.key)
+
+
+def build_server(
+    issuer: Issuer,
+    *,
+    public_key: PublicKey,
+    unit: str,
+    addresses: Sequence[IPv4Address | IPv6Address],
+    not_before: datetime,
+    not_after: datetime,
+    serial: int,
+) -> x509.Certificate:
+    """Return the certificate that the node of `unit` shows to TLS clients, named by the unit and by `addresses`.
+
+    It has no URN, so its key signs no document. No host name outside the tree can stand in it: the CA's constraint
+    permits DNS names of its branch alone, while addresses are not constrained (RFC 5280 §4.2.1.10). Raises `Malformed`
+    for a unit outside the issuer's branch.
+    """
+    dns = unit_dns(unit)
+    _check_branch(issuer, dns)
+    names = [x509.DNSName(dns), *(x509.IPAddress(address) for address in addresses)]
+    subject = _common_name(unit.upper())
+    builder = (
+        _builder(issuer.certificate.subject, subject, public_key, not_before, not_after, serial)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(sign=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
     return _sign(builder, _key_id(issuer.certificate), issuer.key)

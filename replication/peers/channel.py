@@ -292,7 +292,10 @@ def _connect(address: Address, timeout_s: float) -> socket.socket:
         plain.setblocking(False)
     except ssl.SSLError as exc:
         plain.close()
-        raise NotAPeer(f"{where} does not prove to be the peer: {exc.reason or exc}") from exc
+        why = (
+            getattr(exc, "verify_message", "") or exc.reason or exc
+        )  # "certificate has expired" says more than the code
+        raise NotAPeer(f"{where} does not prove to be the peer: {why}") from exc
     except OSError as exc:
         plain.close()
         raise LinkCut(f"{where} broke off while greeting: {_in_words(exc)}") from exc

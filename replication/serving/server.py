@@ -91,6 +91,11 @@ class Server:
         if is_glibc():
             Trimmer(self._stopping, lambda: self._server.requests.served).start()
 
+    def reload_certificate(self) -> None:
+        """Read the certificate and key files again; new connections get the new one. Raises `OSError`."""
+        if isinstance(self._server.ssl_adapter, LazyTls):
+            self._server.ssl_adapter.reload()
+
     def stop(self) -> None:
         """Take no more connections, let running requests and feeds end, close. Again is no fault."""
         self._stopping.set()

@@ -20,10 +20,14 @@ class LazyTls(Adapter):
         self.context: ssl.SSLContext = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_alpn_protocols(["http/1.1"])
-        self.context.load_cert_chain(certificate, key)
+        self.reload()
         if client_ca is not None:
             self.context.load_verify_locations(client_ca)
             self.context.verify_mode = ssl.CERT_OPTIONAL
+
+    def reload(self) -> None:
+        """Read certificate and key again; connections from now on are greeted with them. Raises `OSError`."""
+        self.context.load_cert_chain(self.certificate, self.private_key)
 
     def bind(self, sock: socket.socket) -> socket.socket:
         """Return the listening socket as it is."""

@@ -11,6 +11,7 @@ from server.dossier import units
 from server.errors import Refused
 from server.home import Engine, Home, Settings
 from server.node.clock import timestamp
+from server.node.tls import is_readable_on_the_way
 from server.pki.authority import found_root
 from server.pki.request import describe
 from server.pki.token import make_key, parse_token_uri
@@ -23,6 +24,11 @@ def register(commands: Commands) -> None:
     parser.add_argument("--unit", required=True, metavar="CODE", help="the unit's agency code, such as H41.12.03")
     parser.add_argument("--name", metavar="N", help="the unit's name as people read it")
     parser.add_argument("--parent", metavar="URL", help="the node above, such as http://10.0.0.1:8080")
+    parser.add_argument(
+        "--insecure-lan",
+        action="store_true",
+        help="allow a parent over plain http on another machine; see tram link add",
+    )
     parser.add_argument("--couchdb", metavar="URL", help="keep the databases on this CouchDB, not in DIR")
     parser.add_argument("--domain", default="", help="the one official host that receipts' QR codes open")
     parser.add_argument("--prefix", default="", help="what the names of this node's databases begin with there")
@@ -39,6 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     is_root = arguments.root or units.parent_of(unit) is None
     if is_root and arguments.parent:
         raise Refused("bad_home", f"{unit} would be a root, which has no parent; leave out --root or --parent")
+    if arguments.parent and is_readable_on_the_way(arguments.parent) and not arguments.insecure_lan:
+        raise Refused(
+            "bad_link",
+            f"{arguments.parent} is plain http to another machine: everybody on the way could read dossiers. Use https"
+            " (tram serve --tls over there), or say --insecure-lan for a network you trust",
+        )
     path: Path = arguments.home
     home = _unfinished(path, unit) if is_root else None
     if home is None:

@@ -10,7 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from server.cli.common import Commands, add_home, open_node, print_table
+from server.dossier import units
 from server.errors import Missing, Refused
+from server.home import read_bounded
 from server.node.allowance import (
     ClassRule,
     Kind,
@@ -21,8 +23,8 @@ from server.node.allowance import (
     parse_hours,
     parse_offset,
 )
-from server.node.links import Neighbour
-from server.node.tls import is_readable_on_the_way, parse_pin
+from server.node.links import MAX_CA_CHARS, Neighbour, Trust, default_trust
+from server.node.tls import build_ca_context, is_readable_on_the_way, parse_pin
 
 
 def register(commands: Commands) -> None:
@@ -38,6 +40,9 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--pin", metavar="SHA256", help="believe the TLS certificate with this thumbprint alone; tram link thumbprint"
     )
+    parser.add_argument("--unit", metavar="CODE", default="", help="the one unit whose node may answer over https")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="believe these authorities and the address's own name")
+    parser.add_argument("--public", action="store_true", help="believe what this system believes: a public host name")
     parser.add_argument(
         "--insecure-lan",
         action="store_true",
@@ -106,11 +111,31 @@ def _add(arguments: argparse.Namespace) -> int:
             f"{arguments.url} is plain http to another machine: everybody on the way could read dossiers. Use https"
             " (with --pin for a certificate of your own), or say --insecure-lan for a network you trust",
         )
-    pin = parse_pin(arguments.pin) if arguments.pin else ""
     with open_node(arguments.home) as node:
-        node.links.put(Neighbour(arguments.name, arguments.url, "child" if arguments.child else "parent", pin=pin))
+        node.links.put(_neighbour(arguments))
     print(f"link {arguments.name}: {arguments.url}")
     return 0
+
+
+def _neighbour(arguments: argparse.Namespace) -> Neighbour:
+    """Return the link of a command line. Raises `Refused` for more than one kind of trust, or a file that is none."""
+    if sum((bool(arguments.pin), bool(arguments.ca), arguments.public, bool(arguments.unit))) > 1:
+        raise Refused("bad_link", "say one of --unit, --pin, --ca and --public: each says whom alone to believe")
+    trust: Trust = "ca" if arguments.ca else "system" if arguments.public else default_trust(arguments.url)
+    if (arguments.ca or arguments.unit) and default_trust(arguments.url) != "tree":
+        raise Refused("bad_link", f"--ca and --unit need https, the address is {arguments.url}")
+    ca = read_bounded(arguments.ca, MAX_CA_CHARS).decode("ascii", "replace") if arguments.ca else ""
+    if ca:
+        build_ca_context(ca)
+    return Neighbour(
+        arguments.name,
+        arguments.url,
+        "child" if arguments.child else "parent",
+        pin=parse_pin(arguments.pin) if arguments.pin else "",
+        trust=trust,
+        unit=units.parse_unit_code(arguments.unit) if arguments.unit else "",
+        ca=ca,
+    )
 
 
 def _thumbprint(arguments: argparse.Namespace) -> int:

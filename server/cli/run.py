@@ -18,6 +18,7 @@ from server.cli.progress import ProgressLine, explain_line
 from server.errors import Refused
 from server.home import Home
 from server.node.assembly import Node
+from server.node.servertls import ServerTls, parse_address
 
 DEFAULT_PORT = 8080
 
@@ -32,6 +33,10 @@ def register(commands: Commands) -> None:
         "--certificate", type=Path, metavar="PEM", help="speak TLS with this certificate and its --key:"
     )
     parser.add_argument("--key", type=Path, metavar="PEM", help="browsers sign only on https or on this machine itself")
+    parser.add_argument("--tls", action="store_true", help="speak TLS with a certificate of the unit's own CA")
+    parser.add_argument(
+        "--name", action="append", default=[], metavar="IP", help="with --tls: an address browsers use; several times"
+    )
     parser.add_argument("--no-sync", action="store_true", help="do not replicate with neighbours")
     parser.set_defaults(run=_serve)
     parser = commands.add_parser("sync", help="replicate with the neighbours now, with progress")
@@ -53,6 +58,11 @@ def _serve(arguments: argparse.Namespace) -> int:
         signal.signal(number, end)
     if (arguments.certificate is None) != (arguments.key is None):
         raise Refused("bad_certificate", "TLS needs both --certificate and --key")
+    if arguments.tls and arguments.certificate:
+        raise Refused("bad_certificate", "--tls makes a certificate of its own; leave out --certificate and --key")
+    if arguments.name and not arguments.tls:
+        raise Refused("bad_name", "--name is for the certificate that --tls makes")
+    addresses = [parse_address(name) for name in arguments.name]
     node = Node(Home.open(arguments.home))
     try:
         url = node.start(
@@ -62,6 +72,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             sync=not arguments.no_sync,
             certificate=arguments.certificate,
             key=arguments.key,
+            tls=ServerTls(node.home, addresses, node.clock.now) if arguments.tls else None,
         )
         print(f"{node.unit} serves {url}", flush=True)
         ended.wait()

@@ -43,12 +43,13 @@ from server.metrics.counting import IntakeCounts
 from server.minefeed import MineFeed
 from server.node.clock import NodeClock, system_now
 from server.node.firsts import Firsts
-from server.node.links import PARENT, Links, Neighbour
+from server.node.links import PARENT, Links, Neighbour, default_trust
 from server.node.lock import take_lock
 from server.node.numbering import Numbering
 from server.node.pairing import Pairing
 from server.node.people import People
 from server.node.presence import Presence
+from server.node.servertls import ServerTls
 from server.node.signing import NodeSigner
 from server.node.sync import Sync
 from server.node.wanted import WantedFirst
@@ -236,12 +237,14 @@ class Node:
             companion=self.gossip,
             firsts=self.firsts,
             presence=self.presence,
+            roots=home.anchors(),
         )
         self.model.follower.listen(self.feed.notice)
         self.model.follower.listen(self.sync.notice)
         self.model.follower.listen(self.receipts.notice)
         self.model.follower.listen(self.papers.notice)
         self._server: Server | None = None
+        self._tls: ServerTls | None = None
         self._lock: int | None = None
         self._prepare()
 
@@ -254,12 +257,15 @@ class Node:
         sync: bool = True,
         certificate: Path | None = None,
         key: Path | None = None,
+        tls: ServerTls | None = None,
     ) -> str:
         """Serve `app` (`server.api.create_app` of this node), run everything, and return the address.
 
-        With `certificate` and `key` (PEM files, made for the name browsers use) it speaks TLS.
+        With `certificate` and `key` (PEM files, made for the name browsers use) it speaks TLS; with `tls` it does so
+        under a certificate of the unit's own CA.
 
-        Raises `NotReady` if another process serves this home, `OSError` if the port is taken.
+        Raises `Refused` for a certificate that cannot be issued, `NotReady` if another process serves this home,
+        `OSError` if the port is taken.
         """
         self._lock = take_lock(self.home.path)
         self.model.follower.start()
@@ -271,8 +277,14 @@ class Node:
             self.stamp_keeper.start()
         self.gossip.start()
         self.witness.tell()
+        if tls is not None:
+            tls.prepare()
+            certificate, key = tls.certificate, tls.key
         self._server = Server(app, host=host, port=port, certificate=certificate, key=key)
         self._server.start()
+        if tls is not None:
+            self._tls = tls
+            tls.follow(self._server.reload_certificate)
         if sync:
             self.sync.start()
         return self._server.url
@@ -282,6 +294,9 @@ class Node:
         if self._server is not None:
             self._server.stop()
             self._server = None
+        if self._tls is not None:
+            self._tls.stop()
+            self._tls = None
         self.sync.stop()
         self.crl_keeper.stop()
         self.gossip.stop()
@@ -314,7 +329,7 @@ class Node:
         parent = self.home.settings.parent
         known = self.links.was_removed(PARENT) or any(link.name == PARENT for link in self.links.all())
         if parent and not known:
-            self.links.put(Neighbour(PARENT, parent, "parent"))
+            self.links.put(Neighbour(PARENT, parent, "parent", trust=default_trust(parent)))
 
     def _stored(self, database: str) -> None:
         self.model.follower.notice(database)

@@ -20,10 +20,14 @@ CREATE TABLE IF NOT EXISTS links (
 CREATE TABLE IF NOT EXISTS link_rules (
     name TEXT PRIMARY KEY, rules TEXT NOT NULL, changed_at TEXT NOT NULL, changed_by TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS link_pins (name TEXT PRIMARY KEY, pin TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS link_trust (
+    name TEXT PRIMARY KEY, trust TEXT NOT NULL, unit TEXT NOT NULL, ca TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS links_removed (name TEXT PRIMARY KEY);
 """
 
 PARENT = "parent"
+Trust = Literal["system", "tree", "pin", "ca"]
+MAX_CA_CHARS = 64 * 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}", re.ASCII)
 
 
@@ -32,13 +36,18 @@ class Neighbour:
     """One link. To a "parent" this node pushes its subtree and pulls what ancestors added; from a "child" it pulls the
     child's subtree and pushes what it added itself.
 
-    `pin` is the thumbprint (SHA-256, hex) of the only TLS certificate believed there, "" for the system's own trust."""
+    Over https it believes, by `trust`: "system" what the system trusts; "tree" a certificate of this tree for `unit`,
+    or where that is "" for any unit above us (a parent) or below us (a child); "pin" the one certificate with the
+    thumbprint `pin` (SHA-256, hex); "ca" what the authorities in `ca` (PEM) vouch for, under the address's own name."""
 
     name: str
     url: str
     role: Literal["parent", "child"]
     paused: bool = False
     pin: str = ""
+    trust: Trust = "system"
+    unit: str = ""
+    ca: str = ""
 
 
 class Links:
@@ -53,7 +62,9 @@ class Links:
         return [
             _neighbour(row)
             for row in self._db.rows(
-                "SELECT links.*, coalesce(pin, '') AS pin FROM links LEFT JOIN link_pins USING (name) ORDER BY name"
+                "SELECT links.*, coalesce(pin, '') AS pin, coalesce(trust, iif(pin IS NULL, 'system', 'pin')) AS trust,"
+                " coalesce(unit, '') AS unit, coalesce(ca, '') AS ca"
+                " FROM links LEFT JOIN link_pins USING (name) LEFT JOIN link_trust USING (name) ORDER BY name"
             )
         ]
 
@@ -66,6 +77,8 @@ class Links:
             raise Refused("bad_link", f"a link's address looks like http://host:port, got {link.url!r}")
         if link.pin and parts.scheme != "https":
             raise Refused("bad_link", f"a pinned certificate needs https, the address is {link.url}")
+        if link.trust == "ca" and not link.ca:
+            raise Refused("bad_link", "name the authorities to believe")
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT INTO links (name, url, role, paused) VALUES (?, ?, ?, ?)"
@@ -76,6 +89,10 @@ class Links:
             connection.execute("DELETE FROM link_pins WHERE name = ?", (link.name,))
             if link.pin:
                 connection.execute("INSERT INTO link_pins VALUES (?, ?)", (link.name, link.pin))
+            trust = "pin" if link.pin else link.trust
+            connection.execute(
+                "INSERT OR REPLACE INTO link_trust VALUES (?, ?, ?, ?)", (link.name, trust, link.unit, link.ca)
+            )
 
     def get(self, name: str) -> Neighbour:
         """Return one link. Raises `Refused("no_link")` naming those there are."""
@@ -93,6 +110,7 @@ class Links:
             connection.execute("DELETE FROM links WHERE name = ?", (name,))
             connection.execute("DELETE FROM link_rules WHERE name = ?", (name,))
             connection.execute("DELETE FROM link_pins WHERE name = ?", (name,))
+            connection.execute("DELETE FROM link_trust WHERE name = ?", (name,))
             connection.execute("INSERT OR IGNORE INTO links_removed VALUES (?)", (name,))
 
     def was_removed(self, name: str) -> bool:
@@ -126,4 +144,18 @@ class Links:
 
 
 def _neighbour(row: sqlite3.Row) -> Neighbour:
-    return Neighbour(name=row["name"], url=row["url"], role=row["role"], paused=bool(row["paused"]), pin=row["pin"])
+    return Neighbour(
+        name=row["name"],
+        url=row["url"],
+        role=row["role"],
+        paused=bool(row["paused"]),
+        pin=row["pin"],
+        trust=row["trust"],
+        unit=row["unit"],
+        ca=row["ca"],
+    )
+
+
+def default_trust(url: str) -> Trust:
+    """Return whom a link believes unless somebody said otherwise: over https the tree's own certificates."""
+    return "tree" if urlsplit(url).scheme == "https" else "system"

@@ -80,6 +80,11 @@ class Pairing:
         self._ensure = ensure
         self._wanted = wanted
 
+    @property
+    def unit(self) -> str:
+        """The node's own unit."""
+        return self._unit
+
     def shared(self, unit: str) -> set[str]:
         """Return the databases held here of the branch shared with `unit`, which is the lower one's; not `registry`."""
         lower = unit if units.is_within(unit, self._unit) else self._unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cryptography import x509
 
@@ -13,6 +13,7 @@ from replication.errors import LinkError, StoreError
 from replication.peers import Traffic
 from replication.replicator import Figures, Progress
 from replication.store import Store
+from server.dossier import units
 from server.node.clock import NodeClock
 from server.node.firsts import First, Firsts
 from server.node.links import Links, Neighbour
@@ -24,7 +25,7 @@ from server.node.pairing import Pairing
 from server.node.presence import Presence
 from server.node.refusals import Refusals
 from server.node.signing import NodeSigner
-from server.node.tls import build_pinned_context
+from server.node.tls import build_ca_context, build_pinned_context, build_tree_context
 from server.node.wanted import WantedFirst
 from server.nodedb import NodeDb
 
@@ -49,10 +50,12 @@ class Sync:
         companion: Companion | None = None,
         firsts: Firsts,
         presence: Presence,
+        roots: Sequence[x509.Certificate],
     ) -> None:
         self._links = links
         self._firsts = firsts
         self._presence = presence
+        self._roots = roots
         self._order: list[First] = []
         self._pairing = pairing
         self._store = store
@@ -172,4 +175,23 @@ class Sync:
 
     def _tls(self, neighbour: Neighbour) -> ssl.SSLContext | None:
         """Return the TLS a neighbour must speak, None for the system's own trust."""
-        return build_pinned_context(neighbour.pin) if neighbour.pin else None
+        if neighbour.pin:
+            return build_pinned_context(neighbour.pin)
+        if neighbour.trust == "ca":
+            return build_ca_context(neighbour.ca)
+        if neighbour.trust != "tree":
+            return None
+        ours, unit = self._pairing.unit, neighbour.unit
+        if unit:
+            return build_tree_context(self._roots, is_expected=lambda shown: shown == unit, expected=unit)
+        if neighbour.role == "parent":
+            return build_tree_context(
+                self._roots,
+                is_expected=lambda shown: shown != ours and units.is_within(ours, shown),
+                expected=f"a unit above {ours}",
+            )
+        return build_tree_context(
+            self._roots,
+            is_expected=lambda shown: shown != ours and units.is_within(shown, ours),
+            expected=f"a unit below {ours}",
+        )

@@ -1,6 +1,7 @@
-"""TLS to a neighbour whose certificate is pinned: an office's own certificate, which no public authority has signed.
+"""TLS to a neighbour: who may stand at the other end (`server.node.links.Neighbour.trust`, decisions 0113 and 0115).
 
-The pin is the thumbprint of the certificate itself, told from one administrator to the other. It takes the place of
+In the tree's own TLS a neighbour shows a certificate of its unit's CA. It names the unit, so the address may be any.
+A pin is the thumbprint of the certificate itself, told from one administrator to the other. It takes the place of
 names and authorities: whoever shows that certificate and holds its key is the neighbour, nobody else is.
 """
 
@@ -10,12 +11,18 @@ import hmac
 import ipaddress
 import re
 import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from crypto import base64url
 from crypto.errors import CryptoError
+from crypto.names import parse_unit_dns
 from server.errors import Refused
 
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -57,6 +64,52 @@ def build_pinned_context(pin: str) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     context.sslsocket_class = PinnedSocket
     return context
+
+
+def build_tree_context(
+    roots: Sequence[x509.Certificate], *, is_expected: Callable[[str], bool], expected: str
+) -> ssl.SSLContext:
+    """Return a client's context in which a handshake succeeds with a certificate that leads to one of `roots` and names
+    a unit that `is_expected` says yes to, whatever the address. `expected` says in words who that is."""
+
+    class TreeSocket(ssl.SSLSocket):
+        def do_handshake(self, *arguments: Any, **options: Any) -> None:
+            super().do_handshake(*arguments, **options)
+            shown: Any = (self.getpeercert() or {}).get("subjectAltName", ())
+            names = [str(name) for kind, name in shown if kind == "DNS"]
+            if not any(is_expected(unit) for unit in _units_of(names)):
+                error = ssl.SSLCertVerificationError(f"its certificate is for {names[:3]}, expected is {expected}")
+                error.reason = str(error)  # OpenSSL sets it, and whoever tells the error reads it
+                raise error
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False  # the unit's name in the tree takes the place of the address
+    context.verify_mode = ssl.CERT_REQUIRED
+    for root in roots:
+        context.load_verify_locations(cadata=root.public_bytes(Encoding.DER))
+    context.sslsocket_class = TreeSocket
+    return context
+
+
+def build_ca_context(pem: str) -> ssl.SSLContext:
+    """Return a client's context that believes the authorities in a PEM text alone, under the address's own name.
+
+    Raises `Refused("bad_certificate")`.
+    """
+    try:
+        return ssl.create_default_context(cadata=pem)
+    except ssl.SSLError as exc:
+        raise Refused("bad_certificate", f"these are no certificates of authorities in PEM: {exc.reason}") from exc
+
+
+def _units_of(names: Sequence[str]) -> list[str]:
+    """Return the units among DNS names of a certificate."""
+    found = []
+    for name in names:
+        with suppress(CryptoError):  # the host name of something that is no node
+            found.append(parse_unit_dns(name))
+    return found
 
 
 def is_readable_on_the_way(url: str) -> bool:

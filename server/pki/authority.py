@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from crypto import keys
-from crypto.certificates import Issuer, build_ca, build_leaf, build_root, dns_suffix_of
+from crypto.certificates import Issuer, build_ca, build_leaf, build_root, build_server, dns_suffix_of
 from crypto.crl import Revocation, build_crl
 from crypto.errors import CryptoError
 from crypto.keys import PrivateKey, PublicKey
@@ -100,6 +102,20 @@ class Authority:
             unit=self.unit,
             not_before=now - BACKDATED,
             not_after=self._end(now, NODE_LIFE),
+            serial=x509.random_serial_number(),
+        )
+
+    def issue_server(
+        self, public_key: PublicKey, *, addresses: Sequence[IPv4Address | IPv6Address], now: datetime, life: timedelta
+    ) -> x509.Certificate:
+        """Return the certificate with which the unit's node speaks TLS."""
+        return build_server(
+            self._issuer,
+            public_key=public_key,
+            unit=self.unit,
+            addresses=addresses,
+            not_before=now - BACKDATED,
+            not_after=self._end(now, life),
             serial=x509.random_serial_number(),
         )
 
