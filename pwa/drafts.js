@@ -89,7 +89,11 @@ export function fieldFault(field, value, procedure) {
   const options = optionsOf(procedure, field);
   const fault = faultOf(field, value, options);
   if (!fault) return null;
-  const message = t(fault === "required" && options.length ? "fault.select" : `fault.${fault}`, { label: lower(both(field.label), fault === "required") });
+  const label = both(field.label);
+  // A question is answered and a sentence confirmed; "Choose where was the child born?" is no language.
+  const missing = label.endsWith("?") ? "fault.answer" : label.endsWith(".") ? "fault.confirm" : options.length ? "fault.select" : "fault.required";
+  const whole = missing === "fault.answer" || missing === "fault.confirm";
+  const message = fault === "required" ? t(missing, { label: whole ? label : lower(label, true) }) : t(`fault.${fault}`, { label });
   return { message, doubt: isDoubt(fault) };
 }
 

@@ -59,6 +59,8 @@ export const en = {
 
   "fault.required": "Enter {label}",
   "fault.select": "Choose {label}",
+  "fault.answer": "Answer “{label}”",
+  "fault.confirm": "Confirm: “{label}”",
   "fault.date": "{label} needs a day, a month and a year, for example 27 3 1987",
   "fault.date_impossible": "{label} is not in the calendar; check day and month",
   "fault.id_number": "{label} usually has 12 digits (or 9 on the old card)",

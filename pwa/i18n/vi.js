@@ -58,6 +58,8 @@ export const vi = {
 
   "fault.required": "Nhập {label}",
   "fault.select": "Chọn {label}",
+  "fault.answer": "Trả lời câu hỏi «{label}»",
+  "fault.confirm": "Xác nhận: «{label}»",
   "fault.date": "{label} phải đủ ngày, tháng, năm, ví dụ 27 3 1987",
   "fault.date_impossible": "{label} không có trong lịch, kiểm tra lại ngày và tháng",
   "fault.id_number": "{label} thường có 12 chữ số (hoặc 9 chữ số nếu là CMND cũ)",
