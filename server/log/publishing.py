@@ -1,13 +1,15 @@
 """Publishing the log: its leaves as pages in the unit's own database, from where they travel to every tier above.
 
-A page costs some 400 bytes beside its entries, so pages are cut at 256 leaves, or when the oldest unpublished leaf is
-half a day old; and on whole multiples of 32 leaves where that is possible, because then the edge is short.
+Until a page came, the units above know of an event's time what its author claims. So a page is cut when 32 leaves
+wait, when nothing was taken for an hour, or when the oldest leaf has waited for half a day; of many leaves at once, as
+after a day without power, 256 go into a page. It costs some 400 bytes beside its entries: docs/benchmarks.md has what
+that makes in a day. Pages end on whole multiples of 32 leaves where possible, because then the edge is short.
 """
 
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from replication.document import Doc
 from server.errors import Refused
@@ -21,7 +23,8 @@ from server.pki.credentials import CredentialCopier
 
 PAGE_LEAVES = 256
 ALIGNED = 32
-PUBLISH_AFTER = timedelta(hours=12)
+QUIET_FOR = timedelta(hours=1)
+PUBLISH_AFTER = timedelta(hours=12)  # where events trickle in, never an hour apart and too few to fill a page
 _AT_ONCE = 50
 
 
@@ -73,11 +76,13 @@ class Publisher:
             return full
         if everything or head.state == "frozen":
             return head.size
-        oldest = self._log.tree(head.generation).leaves(start, start + 1)[0].received
-        if self._clock.now() - datetime.fromtimestamp(oldest, self._clock.now().tzinfo) < PUBLISH_AFTER:
-            return start
         aligned = head.size - head.size % ALIGNED
-        return aligned if aligned > start else head.size
+        if aligned > start:
+            return aligned
+        tree, now = self._log.tree(head.generation), int(self._clock.now().timestamp())
+        [oldest], [newest] = tree.leaves(start, start + 1), tree.leaves(head.size - 1, head.size)
+        is_quiet = now - newest.received >= QUIET_FOR.total_seconds()
+        return head.size if is_quiet or now - oldest.received >= PUBLISH_AFTER.total_seconds() else start
 
     def _page(self, generation: int, start: int, end: int) -> Doc:
         tree, key = self._log.tree(generation), self._log.key
