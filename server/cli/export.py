@@ -11,7 +11,11 @@ from pathlib import Path
 from server.cli.common import Commands, add_home, open_node
 from server.cli.progress import ProgressLine, duration_text
 from server.export.folder import export_dossier
+from server.export.logproofs import LogProofs
+from server.export.proofs import ProofSource
 from server.home import parse_certificates, read_bounded
+from server.node.assembly import Node
+from server.timestamps.evidence import TimestampProofs
 from server.verify import Effort, verify_path
 
 _MAX_ROOT_BYTES = 64 * 1024
@@ -45,10 +49,16 @@ def register(commands: Commands) -> None:
 def _export(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         node.model.follower.catch_up()
-        written = export_dossier(node, arguments.dossier, arguments.out)
+        node.proofs.catch_up()
+        written = export_dossier(node, arguments.dossier, arguments.out, proof_sources(node))
     print(f"{arguments.out}: {written.events} events, {written.files} files, {written.certificates} certificates")
     print(f"check it anywhere with: tram verify {arguments.out}")
     return 0
+
+
+def proof_sources(node: Node) -> list[ProofSource]:
+    """Return whatever else this node has to prove events with."""
+    return [LogProofs(node), TimestampProofs(node.store, node.stamps)]
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from server.dossier.states import Text
-
 
 class ProofSource(Protocol):
-    """A kind of proof. `folder` is a name of small letters; `about` says, for people, what it is and how to check it,
-    with commands that need nothing of ours."""
+    """A kind of proof. `folder` is a name of small letters; `about` is a section of the README: for people, in
+    Vietnamese and English, what it is and how to check it, with commands that need nothing of ours."""
 
     @property
     def folder(self) -> str: ...
     @property
-    def about(self) -> Text: ...
+    def about(self) -> str: ...
     def files(self, database: str, event_id: str) -> Mapping[str, bytes]:
         """Return the files about an event, by their ending such as "tsr"; empty if there is none."""
         ...

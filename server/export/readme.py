@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 
-from server.dossier.states import Text
-
 _NAME = re.compile(r"^<!-- (\w+) -->\n", re.MULTILINE)
 
 
@@ -28,7 +26,7 @@ class Contents:
     dated: Sequence[str]
     checkable: Sequence[str]
     doubtful: Sequence[str]
-    proofs: Sequence[Text]
+    proofs: Sequence[str]
 
 
 def build_readme(contents: Contents) -> str:
@@ -43,8 +41,13 @@ def build_readme(contents: Contents) -> str:
     if contents.doubtful:
         parts.append(section["doubtful"].replace("@NUMBERS@", ", ".join(contents.doubtful)))
     parts.append(section["jose"])
-    parts += [f"\n{each.vi}\n\n{each.en}\n" for each in contents.proofs]
+    parts += contents.proofs
     return "".join(parts) + section["seal"]
+
+
+def section(name: str) -> str:
+    """Return a section of readme.md, Vietnamese and English, its commands included."""
+    return _sections()[name]
 
 
 def _sections() -> dict[str, str]:

@@ -17,6 +17,7 @@ from crypto.event import SignedEvent, parse_signed_event
 from server.dossier.event import Event, parse_event
 from server.errors import Refused, ServerError
 from server.home import parse_certificates, read_bounded
+from server.verify.exportproofs import check_export_proofs
 from server.verify.proofs import Proofs
 from server.verify.report import Report
 
@@ -40,6 +41,8 @@ def verify_export(path: Path, anchors: Sequence[x509.Certificate] | None = None)
     _check_streams(events, report)
     _check_files(path / "files", events, report)
     _check_copies(path, found, report)
+    by_number = {name.partition("-")[0]: signed for name, (signed, _) in found.items()}
+    check_export_proofs(path, by_number, _etsi(path / "events"), proofs, report)
     _check_sums(path, report)
     return report
 
@@ -68,6 +71,18 @@ def _parse_jws(data: bytes) -> tuple[SignedEvent, list[bytes]]:
     if signed.payload != payload:
         raise Refused("malformed", "the payload is not in canonical form (RFC 8785)")
     return signed, chain
+
+
+def _etsi(folder: Path) -> dict[str, list[str]]:
+    """Return the elements of `etsiU` of each JWS that can be read, by its number."""
+    found = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            fields = strictjson.parse(read_bounded(file, _MAX_JWS_BYTES), max_bytes=_MAX_JWS_BYTES, max_depth=6)
+            found[file.name.partition("-")[0]] = list(fields["header"].get("etsiU", []))
+        except _FAULTS:  # `_read_events` has named it
+            continue
+    return found
 
 
 def _verify_certificates(found: dict[str, tuple[SignedEvent, list[bytes]]], proofs: Proofs, report: Report) -> None:

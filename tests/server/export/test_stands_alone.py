@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from server.cli import main
+from server.cli.export import proof_sources
 from server.dossier.documents import crl_doc
 from server.errors import Clash
 from server.export.folder import export_dossier
@@ -50,7 +51,7 @@ def exported(filed, tmp_path):
     """The dossier's export, with a list of every CA above it."""
     office, stream = filed
     _lists(office.node)
-    export_dossier(office.node, stream, tmp_path / "out")
+    export_dossier(office.node, stream, tmp_path / "out", proof_sources(office.node))
     return tmp_path / "out"
 
 
@@ -69,7 +70,7 @@ def test_the_commands_of_the_readme_hold_with_openssl_alone(exported):
     """Every shell block of the README runs to its end: sums, names, signatures, paths, revocation."""
     blocks = _blocks(exported, "sh")
 
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         done = _run(exported, block)
         assert (done.returncode, done.stderr) == (0, ""), (block, done)
