@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup setup-js setup-browser setup-token demo smoke test bench lint format clean
+.PHONY: help setup setup-js setup-browser setup-token demo smoke test bench fuzz lint format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test: setup setup-js setup-browser setup-token ## every test; says what it could
 
 bench: setup setup-js ## the benchmarks, peers in the same run; ONLY=name runs one
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+fuzz: setup ## the parsers that meet foreign bytes, damaged samples for SECONDS=180
+	@$(BIN)/python -m tests.fuzz.test_parsers $(or $(SECONDS),180)
 
 lint: setup setup-js ## ruff, mypy --strict, tsc --checkJs
 	@$(BIN)/ruff check .

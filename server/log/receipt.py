@@ -93,7 +93,10 @@ def parse_receipt_url(url: str, domain: str) -> bytes:
 
     Raises `Refused("bad_origin")` for any other place, `CryptoError`.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:  # brackets that hold no IPv6 address
+        raise Refused("bad_origin", f"this code holds no address: {exc}") from exc
     if parts.scheme != "https" or parts.netloc != domain or parts.path != PATH or parts.query:
         raise Refused("bad_origin", f"this code opens {parts.netloc[:80]!a}, receipts here are on {domain}")
     return base64url.decode(parts.fragment)
