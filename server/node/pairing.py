@@ -15,6 +15,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from replication.document import DocId, Seq
@@ -46,19 +47,27 @@ class Wanted(Protocol):
 
 
 class NotedState(DatabaseState):
-    """Remembers in memory, too, up to where a database's documents are acknowledged over there."""
+    """Remembers in memory, too, up to where a database's documents are acknowledged over there.
 
-    def __init__(self, database: Database) -> None:
+    `ahead`: documents go by name while the feed stands still, so what lies behind the acknowledged place may be over
+    there already; the run after this one asks before it sends.
+    """
+
+    def __init__(self, database: Database, *, ahead: bool = False) -> None:
         super().__init__(database)
         self.since = Seq("0")
+        self._ahead = ahead
 
     def load(self, replication_id: str) -> Resume | None:
         resume = super().load(replication_id)
         self.since = resume.since if resume is not None else self.since
+        if self._ahead and resume is not None and resume.clean:
+            resume = replace(resume, clean=False)
+            super().save(replication_id, resume)
         return resume
 
     def save(self, replication_id: str, resume: Resume) -> None:
-        super().save(replication_id, resume)
+        super().save(replication_id, replace(resume, clean=resume.clean and not self._ahead))
         self.since = resume.since
 
 
@@ -79,6 +88,8 @@ class Pairing:
         self._intake = intake
         self._ensure = ensure
         self._wanted = wanted
+        # What was named while the feed stood still, by neighbour and database: the feed asks before it sends it again.
+        self._ahead: dict[tuple[str, str], set[DocId]] = {}
 
     @property
     def unit(self) -> str:
@@ -109,12 +120,12 @@ class Pairing:
 
     def _pair(self, name: str, way: str, there: Acquaintance, endpoint: Endpoint, previews_only: bool) -> Pair:
         database = self._ensure(name)
-        state = NotedState(database)
         is_files = name.startswith("f-")
         quiet = previews_only and is_files
+        state = NotedState(database, ahead=quiet)
         if way == "out":
             near = (_QuietLocal if quiet else LocalPeer)(database, self._store.uuid)
-            express = self._sending(database, state, quiet)
+            express = self._sending(database, state, quiet, self._ahead.setdefault((there.urn, name), set()))
             return Pair(near, HttpPeer(endpoint, name), state, _FILES_OUT if is_files else _EVENTS_OUT, express=express)
         guarded = GuardedDatabase(database, self._intake, Source("peer", there.urn))
         far = (_QuietFar if quiet else HttpPeer)(endpoint, name)
@@ -128,11 +139,21 @@ class Pairing:
             express=self._fetching(name, quiet) if is_files and units.is_within(there.unit, self._unit) else None,
         )
 
-    def _sending(self, database: Database, state: NotedState, quiet: bool) -> Callable[[], Sequence[DocId]] | None:
+    def _sending(
+        self, database: Database, state: NotedState, quiet: bool, ahead: set[DocId]
+    ) -> Callable[[], Sequence[DocId]] | None:
         wanted = self._wanted
         if wanted is None or units.unit_of_database(database.name) is None:
             return None
-        return lambda: _readable(lambda: wanted.to_send(database, state.since, previews_only=quiet))
+
+        def name() -> Sequence[DocId]:
+            ids = wanted.to_send(database, state.since, previews_only=quiet)
+            if quiet:
+                ahead.update(ids)
+                return ids
+            return [each for each in ids if each not in ahead]
+
+        return lambda: _readable(name)
 
     def _fetching(self, name: str, quiet: bool) -> Callable[[], Sequence[DocId]] | None:
         wanted = self._wanted

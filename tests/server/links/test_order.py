@@ -169,3 +169,27 @@ def test_what_is_missing_is_asked_of_the_node_below_and_not_of_the_one_above(off
         named[unit] = pair.express is not None
 
     assert named == {"H41.12.03": True, "H41": False}
+
+
+def test_a_preview_sent_while_photographs_were_held_is_not_sent_again(office, serve, helpers):
+    """When the rule goes, the photograph travels and the preview does not: the district is asked, not sent."""
+    node = office.node
+    district, url = serve(Home.open(node.home.path.parent / "h41-12"))
+    came: list[str] = []
+    admit = district.intake.admit
+
+    def counted(database, docs, **options):
+        came.extend(doc.id for doc in docs)
+        return admit(database, docs, **options)
+
+    district.intake.admit = counted
+    node.links.put(Neighbour("parent", url, "parent"))
+    node.links.set_rules("parent", LinkRules(files=ClassRule(daily=0)), by="test", at=datetime.now(UTC))
+    _, photo, preview = _file(office, 1)
+    node.sync.start()
+    helpers.wait_until(lambda: district.files.presence(node.unit, preview["manifest"]).complete, 20)
+
+    node.links.set_rules("parent", LinkRules(), by="test", at=datetime.now(UTC))
+    helpers.wait_until(lambda: district.files.presence(node.unit, photo["manifest"]).complete, 20)
+    assert came.count(preview["sha256"]) == 1
+    assert came.count(f"file:{preview['manifest']}") == 1
