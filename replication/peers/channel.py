@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from replication.dictionaries import Shelf
 from replication.errors import LinkCut, NotAPeer, TooLarge
+from replication.peers.patience import Patience
 from replication.peers.pending import Promise
 from replication.peers.wire import MAX_ANSWER_BYTES, NO_PART, Answer, AnswerParser, Part
 
@@ -95,8 +96,10 @@ class Channel:
         connect_timeout_s: float = 15.0,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         shelf: Shelf | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._check = check
+        self._patience = patience or Patience(0.0)
         self._parser = AnswerParser(max_answer_bytes, shelf)
         self._submitted_bytes = 0
         self._unsent: deque[tuple[memoryview, Traffic | None]] = deque()
@@ -221,7 +224,7 @@ class Channel:
             if account is not None:
                 account.bytes_out += sent
             self.unsent_bytes -= sent
-            self.last_progress = time.monotonic()
+            self._progress()
             if sent == len(piece):
                 self._unsent.popleft()
             else:
@@ -240,7 +243,7 @@ class Channel:
             if not data:
                 self._end()
                 return
-            self.last_progress = time.monotonic()
+            self._progress()
             for answer in self._parser.feed(data):
                 self._deliver(answer)
                 if self.closed:
@@ -248,11 +251,17 @@ class Channel:
             if not isinstance(self._socket, ssl.SSLSocket):
                 return
 
+    def _progress(self) -> None:
+        now = time.monotonic()
+        self._patience.heard(now - self.last_progress)
+        self.last_progress = now
+
     def _deliver(self, answer: Answer) -> None:
         if not self._waiting:
             raise NotAPeer("an answer came that nobody asked for")
         self._check(answer)
         waiting = self._waiting.popleft()
+        self._patience.answered()
         if waiting.account is not None:
             waiting.account.bytes_in += answer.wire_bytes
         now = time.monotonic()

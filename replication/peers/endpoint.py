@@ -17,6 +17,7 @@ from replication.peers import bodies
 from replication.peers.answers import check_peer
 from replication.peers.bodies import Body, Inquiry, Torn
 from replication.peers.channel import Address, Broken, Channel, Exchange, Traffic
+from replication.peers.patience import LEAST_S, Patience
 from replication.peers.pending import Pending, Rescued
 from replication.peers.wire import MAX_ANSWER_BYTES, build_request
 
@@ -31,10 +32,12 @@ MIN_GZIP_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class EndpointOptions:
-    """`stall_s`: with an answer due and no byte moving for so long, the link is dead."""
+    """`stall_s`: with an answer due and no byte moving for so long, the link is dead; on a line that is known after
+    `least_stall_s` already, unless it has been silent for longer before (`patience`)."""
 
     connect_timeout_s: float = 15.0
     stall_s: float = 20.0
+    least_stall_s: float = LEAST_S
     max_answer_bytes: int = MAX_ANSWER_BYTES
     gzip: bool = True
 
@@ -98,10 +101,11 @@ class Endpoint:
         self.features: frozenset[str] = frozenset()
         self._channel: Channel | None = None
         self._counted = (0, 0)
+        self._patience = Patience(self.options.stall_s, self.options.least_stall_s)
 
     def sibling(self, *, stall_s: float) -> Endpoint:
         """Return another endpoint for the same server that waits longer; it counts into the same traffic."""
-        options = EndpointOptions(self.options.connect_timeout_s, stall_s, self.options.max_answer_bytes, self.gzip)
+        options = replace(self.options, stall_s=stall_s, least_stall_s=stall_s, gzip=self.gzip)
         twin = Endpoint(
             self._url, headers=self._headers, tls=self._tls, options=options, traffic=self.traffic, shelf=self.shelf
         )
@@ -135,6 +139,7 @@ class Endpoint:
             connect_timeout_s=self.options.connect_timeout_s,
             max_answer_bytes=self.options.max_answer_bytes,
             shelf=self.shelf,
+            patience=self._patience,
         )
         self._counted = (0, 0)
         self.traffic.connections += 1
@@ -277,7 +282,8 @@ class Endpoint:
 
     def _notice_stall(self, channel: Channel) -> None:
         silent_s = time.monotonic() - channel.last_progress
-        if channel.outstanding and silent_s > self.options.stall_s:
+        if channel.outstanding and silent_s > self._patience.limit_s(self.rtt_s):
+            self._patience.lost()
             cut = LinkCut(f"no byte moved for {silent_s:.0f} s while an answer was due")
             channel.fail(cut)
             raise cut

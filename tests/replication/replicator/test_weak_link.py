@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 
 import requests
@@ -11,7 +12,7 @@ import requests
 from bench.link import Link as WeakLink
 from bench.link import Mode, Profile
 from replication.document import Attachment, Doc, DocId, Rev
-from replication.peers import HttpPeer, LocalPeer
+from replication.peers import Endpoint, EndpointOptions, HttpPeer, LocalPeer
 from replication.replicator import DatabaseState, JobState, Link, MemoryState, Pair, Progress
 from replication.sqlite import SqliteStore
 from replication.store import Database
@@ -181,6 +182,34 @@ def test_a_black_hole_is_noticed_and_left(
 
     assert link.figures().cuts == 1
     assert link.progress()[0].state is JobState.DONE
+
+
+def test_a_mute_line_is_left_after_the_time_its_silences_make_likely(
+    near: Database, near_peer: LocalPeer, our_server: str, events: Events
+) -> None:
+    """After some answers the run does not sit out the 20 seconds that hold for a line nobody knows."""
+    near.bulk_docs(events(200), new_edits=False)
+    to = "127.0.0.1", int(our_server.rpartition(":")[2])
+    started, cut_at, over_at = threading.Event(), 0.0, 0.0
+
+    def watch(progress: list[Progress]) -> None:
+        if progress[0].docs_written > 50:
+            started.set()
+
+    with WeakLink(to, Profile(up_bps=256_000, rtt_ms=20)) as weak:
+        far = HttpPeer(Endpoint(weak.url, options=EndpointOptions(least_stall_s=1.0)), "far")
+        link = Link([Pair(near_peer, far, DatabaseState(near))], on_progress=watch)
+        thread = run_for(link, 30)
+        assert started.wait(10)
+        cut_at = time.monotonic()
+        weak.cut(Mode.BLACKHOLE)
+        weak.restore()
+        thread.join()
+        over_at = time.monotonic()
+
+    assert link.figures().cuts == 1
+    assert link.progress()[0].state is JobState.DONE
+    assert over_at - cut_at < 15
 
 
 def test_flipped_bits_accuse_no_document(
