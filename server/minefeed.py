@@ -97,6 +97,13 @@ class MineFeed:
         with self._changed:
             self._changed.notify_all()
 
+    def forget(self, database: str, doc_ids: Iterable[str]) -> None:
+        """Take erased events out of everybody's feed."""
+        with self._db.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM mine WHERE database = ? AND doc_id = ?", [(database, each) for each in doc_ids]
+            )
+
     def wait(self, subject: str, after: int, timeout_s: float) -> bool:
         """Return True as soon as the subject's feed holds something after `after`, False after `timeout_s`."""
         until = time.monotonic() + timeout_s

@@ -25,6 +25,7 @@ _VACUUM_STEP = 2000  # pages
 
 
 def purge(conn: sqlite3.Connection, wanted: Mapping[DocId, Sequence[Rev]], tenure: Tenure) -> PurgeResult:
+    conn.execute("PRAGMA secure_delete = ON")  # what is purged is meant to be gone from the disk as well
     drafts = Drafts(conn, tenure)
     drafts.load(wanted)
     purged: dict[DocId, tuple[Rev, ...]] = {}
@@ -36,6 +37,7 @@ def purge(conn: sqlite3.Connection, wanted: Mapping[DocId, Sequence[Rev]], tenur
     drafts.flush()
     done = sum(1 for revs in purged.values() if revs)
     conn.execute("UPDATE state SET purge_seq = purge_seq + ?", (done,))
+    conn.execute("PRAGMA secure_delete = OFF")
     return PurgeResult(build_seq(drafts.state.purge_seq + done, read_state(conn).epoch), purged)
 
 

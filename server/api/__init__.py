@@ -17,6 +17,7 @@ from server.api.authorities import authorities_blueprint
 from server.api.bundles import bundles_blueprint
 from server.api.dossiers import dossiers_blueprint
 from server.api.enrolments import enrolments_blueprint
+from server.api.erasures import erasures_blueprint
 from server.api.errors import register_errors
 from server.api.events import events_blueprint
 from server.api.files import files_blueprint
@@ -55,6 +56,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
         dossiers_blueprint(node, speakers),
         events_blueprint(node, speakers),
         roles_blueprint(node, speakers),
+        erasures_blueprint(node, speakers),
         bundles_blueprint(node, speakers),
         session_blueprint(node, speakers, sessions),
     ):

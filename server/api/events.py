@@ -44,6 +44,8 @@ def events_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             node.people.settle(event.body["thumbprint"])
         if event.type.startswith("role.") and event.unit == node.unit:
             node.people.spread_roles()
+        if event.type == "erasure.confirmed":
+            node.erasing.notice({event.stream})
         return jsonify(ok=True, id=result.id, rev=result.rev), 201
 
     return blueprint

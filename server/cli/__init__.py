@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from crypto.errors import CryptoError
 from replication.errors import ReplicationError
-from server.cli import backup, bundle, ca, export, home, link, migrate, people, run, timestamp, trust, upkeep
+from server.cli import backup, bundle, ca, erase, export, home, link, migrate, people, run, timestamp, trust, upkeep
 from server.errors import ServerError
 
-GROUPS = (home, run, ca, people, link, bundle, export, upkeep, migrate, backup, trust, timestamp)
+GROUPS = (home, run, ca, people, link, bundle, export, upkeep, migrate, backup, trust, timestamp, erase)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -106,3 +106,8 @@ def _folder(name: str) -> list[Traversable]:
 
 def _json(item: Traversable) -> Any:
     return json.loads(item.read_text(encoding="utf-8"))
+
+
+def retention() -> Any:
+    """Return the retention rules that come with the program, as `server.dossier.retention` parses them."""
+    return _json(files(__name__) / "retention.json")

@@ -39,6 +39,7 @@ MAX_FILE_BYTES = 32 * 1024 * 1024  # an A4 scan takes 0.3 MB; a manifest of 1024
 MAX_FILES = 50
 MAX_PREVIEW_BYTES = 12 * 1024  # 3 s at 32 kbit/s; enough to read a heading and see what paper it is
 MAX_ENTRIES = 2 * MAX_FILES  # each paper with a preview
+MAX_ERASED_EVENTS, MAX_ERASED_FILES = 400, 300  # 37 KB of names; an event takes 48 KB
 _MAX_BYTES_TOTAL = MAX_FILES * (MAX_FILE_BYTES + MAX_PREVIEW_BYTES)
 
 content_id: Final = matching(CONTENT_ID, "a content id: sha256- and 43 base64url characters")
@@ -49,6 +50,7 @@ _name = line(200)
 _reason = text(4000)
 _note = text(4000, empty=True)
 _delivery = one_of("counter", "post", "online")
+_erased_count = whole(0, 1_000_000)
 _form = table(FIELD_ID, text(4000, empty=True), 300)
 
 # id_number and phone are kept as people give them: a missing digit is for the official to ask about, not a reason to
@@ -121,6 +123,21 @@ BODIES: Final[dict[str, Check]] = {
     "role.confirmed": members({"of": content_id, "subject": subject}),
     "role.revoked": members(
         {"subject": subject, "role": one_of("official", "leader", "helper", "admin"), "reason": _reason}
+    ),
+    # At the end of retention: what is to be erased, by which law and rule. docs/formats/event.md, "Erasure".
+    "erasure.proposed": members(
+        {
+            "dossier": matching(UUID7, "a dossier's stream, a lower-case UUIDv7"),
+            "basis": text(1000),
+            "rule": text(500),
+            "ended": time,
+            "events": listing(content_id, MAX_ERASED_EVENTS, least=1, unique=True),
+            "files": listing(content_id, MAX_ERASED_FILES, unique=True),
+        }
+    ),
+    "erasure.confirmed": members({"of": content_id}),
+    "erasure.done": members(
+        {"of": content_id, "events": _erased_count, "files": _erased_count, "chunks": _erased_count}
     ),
     "enrol.approved": members(
         {

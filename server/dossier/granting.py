@@ -25,6 +25,7 @@ from server.dossier.units import is_subject_urn, is_within, unit_of_node
 
 TWO_PERSONS_SINCE: Final = "2026-11-22T00:00:00Z"
 CONFIRMING: Final = ("leader", "admin")  # the roles whose holders propose and confirm
+ROLE_TYPES: Final = ("role.granted", "role.confirmed", "role.revoked")
 NEEDS_SECOND: Final = frozenset({"official", "leader", "admin"})
 FOREVER: Final = "9999-12-31T23:59:59Z"
 _CONFIRMATION: Final = 2

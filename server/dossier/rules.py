@@ -31,7 +31,7 @@ OFFICIAL_TYPES = frozenset(
     }
 )
 # What cannot be taken back by a later event: whoever holds the paper holds it.
-IRREVERSIBLE = frozenset({"dossier.resolved", "dossier.returned"})
+IRREVERSIBLE = frozenset({"dossier.resolved", "dossier.returned", "erasure.proposed", "erasure.confirmed"})
 SUPPLEMENTED = "dossier.supplemented"
 WITHDRAWN = "dossier.withdrawn"
 RECEIPT = "receipt.issued"

@@ -18,6 +18,7 @@ from server.dossier.event import document_id
 from server.errors import Refused
 from server.intake.certificates import CheckedCertificate, check_certificate_document, check_crl_document
 from server.intake.documents import Kind, check_immutable, check_name, kind_of
+from server.intake.erased import Erased
 from server.intake.events import MAX_BODY_BYTES, MAX_BODY_DEPTH, check_event_document
 from server.intake.files import check_chunk_document, check_manifest_document
 from server.intake.ledger import EventLog, NoLog
@@ -65,6 +66,7 @@ class Intake:
         admissions: Admissions,
         clock: NodeClock,
         log: EventLog | None = None,
+        erased: Erased | None = None,
         on_stored: Callable[[str], None] = lambda _: None,
         on_judged: Callable[[Sequence[WriteResult]], None] = lambda _: None,
     ) -> None:
@@ -75,6 +77,7 @@ class Intake:
         self._admissions = admissions
         self._clock = clock
         self._log: EventLog = log or NoLog()
+        self._erased = erased
         self._on_stored = on_stored
         self._on_judged = on_judged
 
@@ -90,6 +93,7 @@ class Intake:
         for i, doc in enumerate(docs):
             self._step(batch, i, doc, self._sort)
         self._settle_known(batch)
+        self._settle_erased(batch)
         self._admit_proofs(batch)
         for i, (_, doc) in list(batch.docs.items()):
             self._step(batch, i, doc, self._check)
@@ -100,6 +104,10 @@ class Intake:
         results = [batch.results[i] for i in range(len(docs))]
         self._on_judged(results)
         return results
+
+    def erased(self, database_name: str, doc_ids: Sequence[str]) -> set[str]:
+        """Return those of some documents that were erased here for good (`server.erasure`)."""
+        return self._erased.among(database_name, doc_ids) if self._erased is not None and doc_ids else set()
 
     # Stages, in the order of `admit`
 
@@ -128,6 +136,18 @@ class Intake:
                     logged.append(doc.id)
         if logged:
             self._log.ensure(batch.database.name, logged, self._clock.now())
+
+    def _settle_erased(self, batch: _Batch) -> None:
+        """Answer for what was erased here: a success, so that whoever brought it goes on, and nothing is stored."""
+        events = [doc.id for kind, doc in batch.docs.values() if kind == "event"]
+        erased = self.erased(batch.database.name, events)
+        for i, (_, doc) in list(batch.docs.items()):
+            if doc.id in erased:
+                self._step(batch, i, doc, _check_name_alone)
+            if doc.id in erased and i in batch.docs:
+                _LOG.info("erased: %s from %s is not stored again", doc.id, batch.source)
+                batch.results[i] = WriteResult(doc.id, doc.rev)
+                del batch.docs[i]
 
     def _admit_proofs(self, batch: _Batch) -> None:
         """Check and store certificates and CRLs, issuers before what they issued, however the batch orders them."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from replication.document import Doc, DocId, Rev
 from replication.errors import Forbidden
 from replication.passing import PassingDatabase
-from replication.store import Database, JsonObject, PurgeResult, WriteResult
+from replication.store import Database, JsonObject, PurgeResult, RevsDiff, WriteResult
 from server.intake.door import Intake
 from server.intake.source import Source
 
@@ -23,6 +23,12 @@ class GuardedDatabase(PassingDatabase):
     def bulk_docs(self, docs: Sequence[Doc], *, new_edits: bool = True) -> list[WriteResult]:
         """Admit the documents. `new_edits` makes no difference: every revision of ours is made of its content."""
         return self._intake.admit(self.name, docs, source=self._source)
+
+    def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> dict[DocId, RevsDiff]:
+        """What was erased here is not missing: nobody has to send it."""
+        diffs = self._inner.revs_diff(wanted)
+        erased = self._intake.erased(self.name, list(diffs))
+        return {doc_id: diff for doc_id, diff in diffs.items() if doc_id not in erased}
 
     def purge(self, wanted: Mapping[DocId, Sequence[Rev]]) -> PurgeResult:
         raise Forbidden("not_immutable: nothing is ever removed from here by a peer")

@@ -121,6 +121,16 @@ class Quarantine:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM quarantine WHERE id = ?", (held_id,))
 
+    def forget_stream(self, database: str, stream: str) -> None:
+        """Forget what was held of a stream: it was erased, and evidence of it is the same personal data."""
+        with self._db.transaction() as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(
+                "DELETE FROM quarantine WHERE database = ? AND doc_id >= ? AND doc_id < ?",
+                (database, f"{stream}:", f"{stream};"),
+            )
+            connection.execute("PRAGMA secure_delete = OFF")
+
     def _make_room(self, connection: sqlite3.Connection, source: str) -> None:
         held = connection.execute(
             "SELECT id, length(evidence) FROM quarantine WHERE source = ? ORDER BY id DESC", (source,)

@@ -35,6 +35,7 @@ from replication.store import ZERO, Database, GetRequest, Store
 from server.dossier import units
 from server.dossier.documents import LOG_PREFIX, TIMESTAMP_PREFIX
 from server.errors import ServerError
+from server.intake.erased import SCHEMA as ERASED_SCHEMA
 from server.intake.logs import log_signer
 from server.log.leaves import PREFIX_BYTES, Leaf
 from server.log.log import NodeLog
@@ -94,6 +95,7 @@ class Proofs:
         self._listeners: list[Listener] = []
         self.on_contradiction: Callable[[str, str, str, str], None] = lambda *_: None  # origin, known, shown, reason
         db.ensure(SCHEMA)
+        db.ensure(ERASED_SCHEMA)
 
     def listen(self, listener: Listener) -> None:
         """Call `listener(database, event ids)` whenever events were proven by a page, in the follower's thread."""
@@ -302,10 +304,14 @@ class Proofs:
         # Not these events then; the one that is meant may still come, and begin with the same bytes as another.
 
     def _candidates(self, prefix: bytes) -> list[bytes]:
-        """Return the events of this node whose hash begins with `prefix`."""
+        """Return the hashes with this prefix of events this node took, or of which it knows that they were erased."""
         above = (int.from_bytes(prefix) + 1).to_bytes(PREFIX_BYTES + 1)[1:]
         end = above if any(above) else b"\xff" * 33
-        rows = self._db.rows("SELECT event FROM log_leaves WHERE event >= ? AND event < ? LIMIT 16", (prefix, end))
+        rows = self._db.rows(
+            "SELECT event FROM log_leaves WHERE event >= ?1 AND event < ?2"
+            " UNION SELECT event FROM erased WHERE event >= ?1 AND event < ?2 LIMIT 16",
+            (prefix, end),
+        )
         return [bytes(row["event"]) for row in rows]
 
     def _note(self, database: str, doc_id: str, page: Page, leaves: Sequence[Leaf]) -> None:

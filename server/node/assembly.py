@@ -23,10 +23,13 @@ from replication.store import Store
 from server.access import NodeAccess
 from server.dossier import units
 from server.engine import open_store
+from server.erasure.executor import Erasing
+from server.erasure.orders import Orders
 from server.errors import ServerError
 from server.filestore import FileStore
 from server.home import Home
 from server.intake.door import Intake
+from server.intake.erased import Erased
 from server.intake.places import REGISTRY
 from server.intake.quarantine import Quarantine
 from server.intake.verdict import Admissions
@@ -96,6 +99,7 @@ class Node:
         self.directory = Directory(self.db, self.store, home.anchors())
         self.quarantine = Quarantine(self.db)
         self.admissions = Admissions(self.db)
+        self.erased = Erased(self.db)
         self.files = FileStore(self.store)
         self.model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
         self.log = NodeLog(self.db, self.store, open_log_key(home, self.clock.now()))
@@ -113,6 +117,7 @@ class Node:
             admissions=self.admissions,
             clock=self.clock,
             log=self.log,
+            erased=self.erased,
             on_stored=self._stored,
             on_judged=self.intake_counts.note,
         )
@@ -171,6 +176,21 @@ class Node:
         )
         self.feed = MineFeed(self.db, self.model)
         self.papers = Papers(home=home, db=self.db, files=self.files, model=self.model, clock=self.clock)
+        self.erasures = Orders(home=home, model=self.model, admissions=self.admissions, clock=self.clock)
+        self.erasing = Erasing(
+            db=self.db,
+            store=self.store,
+            model=self.model,
+            orders=self.erasures,
+            erased=self.erased,
+            quarantine=self.quarantine,
+            feed=self.feed,
+            papers=self.papers,
+            intake=self.intake,
+            copier=self.copier,
+            signer=self.signer,
+            clock=self.clock,
+        )
         self.receipts = Receipts(
             signer=self.signer,
             store=self.store,
@@ -243,6 +263,7 @@ class Node:
         self.model.follower.listen(self.sync.notice)
         self.model.follower.listen(self.receipts.notice)
         self.model.follower.listen(self.papers.notice)
+        self.model.follower.listen(self.erasing.notice)
         self._server: Server | None = None
         self._tls: ServerTls | None = None
         self._lock: int | None = None
@@ -271,6 +292,7 @@ class Node:
         self.model.follower.start()
         self.receipts.start()
         self.papers.start()
+        self.erasing.start()
         self.crl_keeper.start()
         self.log_keeper.start()
         if self.home.settings.tsa:
@@ -302,6 +324,7 @@ class Node:
         self.gossip.stop()
         self.stamp_keeper.stop()
         self.log_keeper.stop()
+        self.erasing.stop()
         self.papers.stop()
         self.receipts.stop()
         self.close()

@@ -73,6 +73,11 @@ class Papers:
         row = self._db.row("SELECT verdict FROM papers WHERE sha256 = ?", (file_sha256,))
         return parse_verdict(orjson.loads(row[0])) if row else None
 
+    def forget(self, files: Iterable[str]) -> None:
+        """Forget the verdicts on files (by their hashes) that were erased: they name who signed."""
+        with self._db.transaction() as connection:
+            connection.executemany("DELETE FROM papers WHERE sha256 = ?", [(each,) for each in files])
+
     def of(self, refs: Iterable[FileRef]) -> dict[str, PaperVerdict]:
         """Return the verdicts that are known on the PDFs among some files, by the file's hash."""
         found = {ref.sha256: self.known(ref.sha256) for ref in refs if ref.type == PDF}

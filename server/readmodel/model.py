@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from server.readmodel.eventpages import EventPages
 from server.readmodel.evidence import EvidenceReader, LogTimes
 from server.readmodel.filepages import FilePages
 from server.readmodel.follower import Follower
+from server.readmodel.forgetting import forget_events, forget_files
 from server.readmodel.grants import GrantsCache
 from server.readmodel.queries import DossierRow, EventVerdict, Queries
 from server.readmodel.tables import Tables
@@ -83,6 +84,20 @@ class ReadModel:
         if streams:
             with self._tables.writing() as connection:
                 self._pages.refold(connection, self._store.open(database), set(streams))
+
+    def forget(self, database: str, stream: str, doc_ids: Sequence[str]) -> tuple[str, ...]:
+        """Forget events of a dossier that were erased. Returns the hashes of files that no dossier here names now."""
+        files = {row[0] for row in self._tables.rows("SELECT sha256 FROM file_refs WHERE stream = ?", (stream,))}
+        with self._tables.writing() as connection:
+            if forget_events(connection, database, stream, doc_ids):
+                self._pages.refold(connection, self._store.open(database), {stream})
+        self._tables.overwrite()
+        return tuple(sorted(each for each in files if not self.queries.file_uses(each)))
+
+    def forget_files(self, database: str, manifests: Sequence[str]) -> None:
+        """Forget manifests that were erased from an `f-` database."""
+        with self._tables.writing() as connection:
+            forget_files(connection, database, manifests)
 
     def use_log(self, log: LogTimes) -> None:
         """Take proven times from a log from now on."""

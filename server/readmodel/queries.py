@@ -228,6 +228,11 @@ class Queries:
         )
         return tuple(FileUse(*row) for row in self._tables.rows(sql, (sha256,)))
 
+    def names_file(self, database: str, manifest: str, but_for: str) -> bool:
+        """Say whether a dossier other than the stream `but_for` names a manifest of an `f-` database."""
+        sql = "SELECT 1 FROM file_refs WHERE database = ? AND manifest = ? AND stream <> ? LIMIT 1"
+        return self._tables.row(sql, (database, manifest, but_for)) is not None
+
     def awaited_chunks(self, database: str, limit: int) -> tuple[str, ...]:
         """Return ids of chunks that files in this database (`f-…`) are waiting for, at most `limit`."""
         sql = "SELECT DISTINCT chunk FROM awaited WHERE database = ? ORDER BY manifest LIMIT ?"

@@ -148,6 +148,11 @@ class Tables:
         found = self.rows(sql, arguments)
         return found[0] if found else None
 
+    def overwrite(self) -> None:
+        """Move everything from the write-ahead log into the file, so that what was deleted is in neither."""
+        with self._write_lock:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         """Close all connections."""
         with self._write_lock:

@@ -16,7 +16,9 @@ from replication.errors import StoreError
 from replication.store import ChangeRow, Database, GetRequest, MissingRev
 from server.dossier import units
 from server.dossier.documents import CHUNK, FILE_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX
-from server.dossier.event import Event, document_id, parse_event
+from server.dossier.erasing import TYPES
+from server.dossier.event import Event, EventId, StoredEvent, document_id, parse_event
+from server.dossier.granting import ROLE_TYPES
 from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
 from server.errors import Refused, ServerError
 from server.log.pages import Cosigned, Page
@@ -50,6 +52,7 @@ class Found:
     logs: list[tuple[str, Page | Cosigned]] = field(default_factory=list)
     timestamps: list[str] = field(default_factory=list)
     policies: list[tuple[str, Event]] = field(default_factory=list)
+    orders: list[StoredEvent] = field(default_factory=list)  # role and erasure events
 
     def add(self, other: Found) -> None:
         """Add what another process found in its share."""
@@ -63,6 +66,7 @@ class Found:
         self.logs += other.logs
         self.timestamps += other.timestamps
         self.policies += other.policies
+        self.orders += other.orders
 
 
 class DocumentCheck:
@@ -140,6 +144,8 @@ class DocumentCheck:
         owner = units.unit_of_database(self._database.name)
         if owner is not None and not units.is_within(owner, event.unit):
             raise Refused("wrong_database", f"an event of {event.unit}")
+        if event.type in TYPES or event.type in ROLE_TYPES:
+            self.found.orders.append(StoredEvent(EventId(signed.id), event))
         if event.files:
             self.found.files[signed.id] = (doc.id, tuple(file.manifest for file in event.files))
         if event.type == "policy.trust":

@@ -12,10 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto.errors import CryptoError
+from crypto.hashing import parse_sha256_id
 from crypto.logcert import LogSigner
 from replication.errors import StoreError
 from replication.store import Store
 from server.dossier import units
+from server.dossier.erasing import settle_erasures
+from server.dossier.roles import fold_grants
 from server.dossier.times import parse_time
 from server.dossier.trustpolicy import parse_policy
 from server.engine import open_store
@@ -78,11 +81,27 @@ def _check_receipts(unit: str, checks: Mapping[str, DatabaseCheck], report: Repo
 def _check_logs(home: Home, checks: Mapping[str, DatabaseCheck], report: Report) -> None:
     """Every log of which there are pages here, and the log of this home, against all events of the home."""
     events = sorted({event for check in checks.values() for event in check.found.events})
+    erased = _erased(checks, report)
     for check in checks.values():
-        check.logs.check(events, home=home.unit)
+        check.logs.check(sorted({*events, *erased}), home=home.unit)
     own = checks.get(units.database_name(home.unit))
     if own is not None:
-        check_own_log(home.path, events, own.logs, _log_signer(home, own, report), report)
+        check_own_log(home.path, events, erased, own.logs, _log_signer(home, own, report), report)
+
+
+def _erased(checks: Mapping[str, DatabaseCheck], report: Report) -> set[bytes]:
+    """Return the hashes of the events that authentic, confirmed erasures name and that are gone. One that is still here
+    is a note: this node has not carried the erasure out, or a copy of the store came back."""
+    gone: set[bytes] = set()
+    for check in checks.values():
+        orders = settle_erasures(check.found.orders, fold_grants(check.found.orders))
+        named = {parse_sha256_id(event): each for each in orders if each.confirmed for event in each.events}
+        for erasure in {named[event].id: named[event] for event in named.keys() & check.found.events}.values():
+            report.notes.append(f"dossier {erasure.dossier} was ordered erased by {erasure.id} and is still here")
+        gone |= named.keys() - check.found.events
+    if gone:
+        report.checked["erased events"] += len(gone)
+    return gone
 
 
 def _check_timestamps(home: Home, checks: Mapping[str, DatabaseCheck]) -> None:

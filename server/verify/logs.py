@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import closing
 from itertools import islice, product
 from pathlib import Path
@@ -136,9 +136,15 @@ class LogDocuments:
 
 
 def check_own_log(
-    path: Path, events: Sequence[bytes], documents: LogDocuments | None, signer: LogSigner | None, report: Report
+    path: Path,
+    events: Sequence[bytes],
+    erased: Set[bytes],
+    documents: LogDocuments | None,
+    signer: LogSigner | None,
+    report: Report,
 ) -> None:
-    """Recompute the log in a home's `node.db` and compare it with the events here, its head and what was cosigned."""
+    """Recompute the log in a home's `node.db` and compare it with the events here, those that were `erased`, its
+    head and what was cosigned."""
     try:
         with closing(sqlite3.connect(f"{(path / 'node.db').resolve().as_uri()}?mode=ro", uri=True)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'logs'").fetchone():
@@ -146,7 +152,7 @@ def check_own_log(
             generations = connection.execute("SELECT generation, size, note FROM logs ORDER BY generation").fetchall()
             left = set(events)
             for generation, size, note in generations:
-                _check_generation(connection, generation, size, note, left, documents, signer, report)
+                _check_generation(connection, generation, size, note, left, erased, documents, signer, report)
             waiting = connection.execute("SELECT count(*) FROM log_intents").fetchone()[0]
     except sqlite3.DatabaseError as exc:
         report.problems.append(f"node.db: the log cannot be read: {exc}")
@@ -163,6 +169,7 @@ def _check_generation(
     size: int,
     note: str,
     left: set[bytes],
+    erased: Set[bytes],
     documents: LogDocuments | None,
     signer: LogSigner | None,
     report: Report,
@@ -174,7 +181,7 @@ def _check_generation(
     edge, vanished = Edge(0, []), 0
     sql = "SELECT event, received FROM log_leaves WHERE generation = ? ORDER BY number"
     for event, received in connection.execute(sql, (generation,)):
-        vanished += event not in left
+        vanished += event not in left and event not in erased
         left.discard(event)
         edge.add(Leaf(event, received).hash())
         if edge.size in wanted and edge.root() != wanted.pop(edge.size):

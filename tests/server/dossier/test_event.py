@@ -39,6 +39,7 @@ STREAMS = {
     "enrol": "unit.h41-12-03",
     "ca": "unit.h41-12-03",
     "log": "unit.h41-12-03",
+    "erasure": "unit.h41-12-03",
 }
 EXAMPLES: dict[str, dict[str, Any]] = {
     "dossier.submitted": {
@@ -68,6 +69,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "unit.key_published": {"recipient": "age1" + "q" * 58, "use": "node", "from": TIME},
     "role.granted": {"subject": CITIZEN, "name": "Lò Văn Páo", "role": "helper", "from": TIME, "until": TIME},
     "role.revoked": {"subject": CITIZEN, "role": "helper", "reason": "Thôi việc"},
+    "erasure.proposed": {
+        "dossier": STREAM,
+        "basis": "Quyết định 12/QĐ-UBND",
+        "rule": "20 năm",
+        "ended": TIME,
+        "events": [ID],
+        "files": [],
+    },
+    "erasure.confirmed": {"of": ID},
+    "erasure.done": {"of": ID, "events": 7, "files": 2, "chunks": 9},
     "policy.trust": {
         "from": TIME,
         "algorithms": [{"alg": "ES256", "from": TIME}, {"alg": "RS256", "from": TIME, "until": "2030-01-01T00:00:00Z"}],

@@ -1,0 +1,98 @@
+"""`tram erase`: dossiers whose retention is over, and their erasure by two voices.
+
+What is said here is the node's word, one voice; the other is a leader's, on the desk. It cannot be undone.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from server.api.erasures import say_confirmation, say_proposal
+from server.cli.common import Commands, add_home, open_node, print_table
+from server.dossier.erasing import Erasure
+from server.node.assembly import Node
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    sub = commands.add_parser("erase", help="end of retention: list, propose, confirm, status").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    parser = sub.add_parser("list", help="closed dossiers and until when they are kept")
+    add_home(parser)
+    parser.add_argument("--over", action="store_true", help="only those that a rule says may be erased now")
+    parser.set_defaults(run=_list)
+    parser = sub.add_parser("propose", help="propose to erase a dossier; a leader confirms it on the desk")
+    add_home(parser)
+    parser.add_argument("dossier", metavar="STREAM", help="the dossier's stream, as erase list shows it")
+    parser.add_argument("--basis", required=True, metavar="TEXT", help="the law and decision it is done by")
+    parser.add_argument("--rule", default="", metavar="TEXT", help="the retention rule, where none is known here")
+    parser.add_argument("--ended", default="", metavar="TIME", help="when retention ended, where no rule is known here")
+    parser.set_defaults(run=_propose)
+    parser = sub.add_parser("confirm", help="be the second voice for what a leader proposed on the desk")
+    add_home(parser)
+    parser.add_argument("erasure", metavar="EVENT", help="sha256-…, as erase status shows it")
+    parser.set_defaults(run=_confirm)
+    parser = sub.add_parser("status", help="erasures proposed, and which nodes have done them")
+    add_home(parser)
+    parser.set_defaults(run=_status)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up()
+        today = node.clock.now().date()
+        found = [kept for kept in node.erasures.closed() if kept.is_over(today) or not arguments.over]
+    rows = []
+    for kept in found:
+        until = kept.ends.isoformat() if kept.ends else ("for ever" if kept.rule else "unknown: say by which rule")
+        rows.append((kept.row.stream, kept.row.code, kept.row.procedure, kept.closed, until))
+    if not rows:
+        print("no closed dossier here may be erased")
+        return 0
+    print_table(("dossier", "code", "procedure", "closed", "kept until"), rows)
+    return 0
+
+
+def _propose(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up()
+        say_proposal(node, arguments.dossier, basis=arguments.basis, rule=arguments.rule, ended=arguments.ended)
+    print(f"proposed: {arguments.dossier} is erased once a leader confirms it on the desk")
+    return 0
+
+
+def _confirm(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up()
+        found = say_confirmation(node, arguments.erasure)
+        node.erasing.settle()
+        state = _state(node, node.erasures.get(found.id))
+    print(f"confirmed: {found.dossier}: {state}")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up()
+        found = [(each, _state(node, each)) for each in node.erasures.all()]
+    if not found:
+        print("no erasure was proposed")
+        return 0
+    print_table(
+        ("erasure", "unit", "dossier", "proposed", "state", "done at"),
+        [
+            (each.id, each.unit, each.dossier, each.proposed_at, state, ", ".join(done.node for done in each.done))
+            for each, state in found
+        ],
+    )
+    return 0
+
+
+def _state(node: Node, erasure: Erasure) -> str:
+    if not erasure.confirmed:
+        return "waits for a second person"
+    if node.erasing.is_done(erasure.id):
+        return "erased here"
+    doubt = node.erasures.doubt(erasure)
+    return f"waits: the signatures are in doubt ({doubt})" if doubt else "to be erased here"

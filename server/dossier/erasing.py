@@ -1,0 +1,138 @@
+"""What the erasure events of a unit amount to: which dossiers two persons ordered erased, and which nodes have done it.
+
+    erasure.proposed    by a leader of the owning unit or above, or a node there (its console): dossier, law, rule, ids
+    erasure.confirmed   by another voice of these; one of the two is a leader
+    erasure.done        by a node of the unit or above: what it erased, in numbers
+
+They stand in the unit's own stream, since the dossier's stream is what goes. A proposal names every event and every
+file manifest: nothing else is ever erased by it, and as all of it lies under the dossier's stream, no role, no
+certificate and no other dossier can be named. Like roles, the outcome is a function of the set of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from server.dossier.event import StoredEvent, document_id
+from server.dossier.granting import is_issued_by_node
+from server.dossier.proofs import NOTHING, Proofs
+from server.dossier.roles import Grants
+from server.dossier.times import format_time
+from server.dossier.units import is_subject_urn, is_within, unit_of_node
+
+TYPES: Final = ("erasure.proposed", "erasure.confirmed", "erasure.done")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A node's word that it has erased: its URN, when by its clock, and how many documents of each kind it held."""
+
+    node: str
+    at: str
+    events: int
+    files: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One proposal that may count. `confirmed` is the id of the second voice's event, "" while it waits for one."""
+
+    id: str
+    unit: str
+    dossier: str
+    basis: str
+    rule: str
+    ended: str
+    proposer: str
+    proposed_at: str
+    events: tuple[str, ...]
+    files: tuple[str, ...]
+    confirmed: str = ""
+    confirmer: str = ""
+    confirmed_at: str = ""
+    done: tuple[Done, ...] = ()
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The `_id`s of the events named."""
+        return tuple(document_id(self.dossier, event) for event in self.events)
+
+
+def settle_erasures(events: Iterable[StoredEvent], grants: Grants, proofs: Proofs = NOTHING) -> tuple[Erasure, ...]:
+    """Return the erasures that the events of a unit's database order or propose, by time of the proposal.
+
+    `grants` are of the same database. Rights are judged at the proven time, at the author's claim where nothing proves
+    one. Events of other types are passed over; proposals by somebody without the right are left out.
+    """
+    by_type: dict[str, list[StoredEvent]] = {name: [] for name in TYPES}
+    for stored in events:
+        if stored.event.type in by_type:
+            by_type[stored.event.type].append(stored)
+
+    def time_of(stored: StoredEvent) -> str:
+        proven = proofs.proven_at(stored.id)
+        return format_time(proven) if proven else stored.event.at
+
+    def voice(stored: StoredEvent) -> str:
+        event = stored.event
+        if is_subject_urn(event.actor):
+            return "leader" if grants.holds(event.actor, "leader", event.unit, time_of(stored)) else ""
+        return "node" if is_issued_by_node(event) else ""
+
+    seconds = sorted(by_type["erasure.confirmed"], key=lambda each: (time_of(each), each.id))
+    done = sorted(by_type["erasure.done"], key=lambda each: (each.event.at, each.id))
+    found = []
+    for stored in by_type["erasure.proposed"]:
+        first = voice(stored)
+        if first:
+            second = next((each for each in seconds if _seconds(stored, first, each, voice(each))), None)
+            found.append(_erasure(stored, time_of(stored), second, time_of(second) if second else "", done))
+    return tuple(sorted(found, key=lambda each: (each.proposed_at, each.id)))
+
+
+def _seconds(proposal: StoredEvent, first: str, second: StoredEvent, voice: str) -> bool:
+    """Say whether an event confirms a proposal: it names it, another makes it, and one of the two is a leader."""
+    return (
+        second.event.body["of"] == proposal.id
+        and second.event.unit == proposal.event.unit
+        and second.event.actor != proposal.event.actor
+        and voice != ""
+        and "leader" in (first, voice)
+    )
+
+
+def _erasure(
+    stored: StoredEvent, at: str, second: StoredEvent | None, second_at: str, done: Iterable[StoredEvent]
+) -> Erasure:
+    event, body = stored.event, stored.event.body
+    return Erasure(
+        stored.id,
+        event.unit,
+        body["dossier"],
+        body["basis"],
+        body["rule"],
+        body["ended"],
+        event.actor,
+        at,
+        tuple(body["events"]),
+        tuple(body["files"]),
+        second.id if second else "",
+        second.event.actor if second else "",
+        second_at,
+        _acknowledged(stored, done),
+    )
+
+
+def _acknowledged(proposal: StoredEvent, done: Iterable[StoredEvent]) -> tuple[Done, ...]:
+    """Return the first word of each node on the unit's path, by time."""
+    found: dict[str, Done] = {}
+    for stored in done:
+        event, author = stored.event, unit_of_node(stored.event.actor)
+        on_path = author is not None and is_within(event.unit, author) and event.unit == proposal.event.unit
+        if on_path and event.body["of"] == proposal.id:
+            counts = (int(event.body[name]) for name in ("events", "files", "chunks"))
+            found.setdefault(event.actor, Done(event.actor, event.at, *counts))
+    return tuple(found.values())
