@@ -11,6 +11,9 @@ So a node whose clock is slow, or that dates back, gains at most the time since 
 the unit that owns the database counts: its pages are in that database, so every tier computes the same from the same
 documents. The log of a unit above may know an event earlier, and the units below would never learn of it.
 
+A log that was shown to hold two events at one place proves nothing by cosignatures: they covered one of its histories,
+and the other would borrow their times. Its own word is left, and the alarm.
+
 A page names events by the beginning of their hashes. Every event this node holds has a leaf in its own log, which
 finds them; a page with an event that has not come yet waits for it, alone.
 """
@@ -49,9 +52,11 @@ _LOG = logging.getLogger(__name__)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS log_followed (database TEXT PRIMARY KEY, instance TEXT NOT NULL, seq TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS log_origins (number INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS log_proven (
+CREATE TABLE IF NOT EXISTS log_shown (
     event BLOB NOT NULL, log INTEGER NOT NULL, number INTEGER NOT NULL, received INTEGER NOT NULL,
-    PRIMARY KEY (event, log)) WITHOUT ROWID;
+    PRIMARY KEY (event, log, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS log_shown_place ON log_shown (log, number);
+CREATE TABLE IF NOT EXISTS log_forked (log INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS log_pages (
     database TEXT NOT NULL, doc_id TEXT NOT NULL, log INTEGER NOT NULL, start INTEGER NOT NULL, size INTEGER NOT NULL,
     state TEXT NOT NULL, PRIMARY KEY (database, doc_id)) WITHOUT ROWID;
@@ -147,7 +152,7 @@ class Proofs:
         """Return (origin, number, received) of the event's leaves in the log that counts for a database."""
         owner = units.unit_of_database(database)
         rows = self._db.rows(
-            "SELECT o.origin, p.number, p.received FROM log_proven p JOIN log_origins o ON o.number = p.log"
+            "SELECT o.origin, p.number, p.received FROM log_shown p JOIN log_origins o ON o.number = p.log"
             " WHERE p.event = ?",
             (event,),
         )
@@ -170,10 +175,30 @@ class Proofs:
             (number, number, origin),
         )
         assert row is not None  # aggregates always give a row
+        if self._is_forked(origin):  # nobody can tell which of its histories was cosigned: its own word is left
+            return ProvenTime(_utc(received), "log", origin, _utc(received))
         by_log = max(received, row["floor"] or 0)
         ceiling = row["ceiling"]
         at, by = (ceiling, "cosignature") if ceiling is not None and ceiling < by_log else (by_log, "log")
         return ProvenTime(_utc(at), by, origin, _utc(received))  # type: ignore[arg-type]  # the two words above
+
+    def _is_forked(self, origin: str) -> bool:
+        """Whether two leaves of a log are shown to stand at one place: it went on from an older copy, or it lies."""
+        sql = "SELECT 1 FROM log_forked f JOIN log_origins o ON o.number = f.log WHERE o.origin = ?"
+        if self._db.row(sql, (origin,)) is not None:
+            return True
+        head = next((h for h in self._log.heads() if origin == log_origin(self._log.unit, h.generation)), None)
+        return head is not None and self._contradicts_ours(origin, head.generation, head.size)
+
+    def _contradicts_ours(self, origin: str, generation: int, size: int) -> bool:
+        """Whether pages that are not of our tree came back to us, with other leaves where we have ours."""
+        rows = self._db.rows(
+            "SELECT p.event, p.number FROM log_shown p JOIN log_origins o ON o.number = p.log"
+            " WHERE o.origin = ? AND p.number < ?",
+            (origin, size),
+        )
+        tree = self._log.tree(generation)
+        return any(tree.leaves(row["number"], row["number"] + 1)[0].event != row["event"] for row in rows)
 
     # Following
 
@@ -318,14 +343,23 @@ class Proofs:
         with self._db.transaction() as connection:
             number = self._number(page.origin)
             connection.executemany(
-                "INSERT OR IGNORE INTO log_proven VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO log_shown VALUES (?, ?, ?, ?)",
                 [(leaf.event, number, page.start + i, leaf.received) for i, leaf in enumerate(leaves)],
+            )
+            connection.execute(
+                "INSERT OR IGNORE INTO log_forked"
+                " SELECT log FROM log_shown WHERE log = ? AND number >= ? AND number < ?"
+                " GROUP BY log, number HAVING count(*) > 1",
+                (number, page.start, page.checkpoint.size),
             )
             connection.execute(
                 "UPDATE log_pages SET state = 'proven' WHERE database = ? AND doc_id = ?", (database, doc_id)
             )
         self._check_cosigned(page.origin)
-        self._tell(database, [leaf.event for leaf in leaves])
+        self._tell(database, self._shown(number) if self._is_forked(page.origin) else [leaf.event for leaf in leaves])
+
+    def _shown(self, number: int) -> list[bytes]:
+        return [bytes(row["event"]) for row in self._db.rows("SELECT event FROM log_shown WHERE log = ?", (number,))]
 
     def _check_cosigned(self, origin: str) -> None:
         """Compare cosigned heads with the trees their pages make; one that differs is evidence, never a proof."""
@@ -377,9 +411,8 @@ class Proofs:
         found = []
         for i, entry in enumerate(page.entries):
             for event in self._candidates(entry.prefix):
-                sql = "SELECT number FROM log_proven WHERE event = ? AND log = ?"
-                row = self._db.row(sql, (event, number))
-                if row is not None and row["number"] == page.start + i:
+                sql = "SELECT 1 FROM log_shown WHERE event = ? AND log = ? AND number = ?"
+                if self._db.row(sql, (event, number, page.start + i)) is not None:
                     found.append(Leaf(event, entry.received))
         return found
 

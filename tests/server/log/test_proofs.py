@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from replication.document import Doc, DocId
 from replication.store import AllDocsQuery, GetRequest
 from server.dossier.documents import log_doc
+from server.home import Home
 from server.intake.source import Source
 from server.log.pages import Cosigned, Page, build_cosigned, parse_log_document
 from server.verify import verify_home
@@ -111,6 +114,28 @@ def test_a_leaf_cannot_be_older_than_a_cosigned_head_without_it(tiers: Any, take
 
     found = district.proofs.earliest(commune.database, event_id(dated_back[0]))
     assert (found.at, found.claimed) == (ahead, now[0])
+
+
+def test_a_second_history_cannot_borrow_the_cosignature_of_the_first(
+    tiers: Any, take: Any, make_node: Any, tmp_path: Path
+) -> None:
+    """A copy of the commune goes on by itself: what it takes a week later was not there when the head was cosigned."""
+    commune, district, now = tiers
+    take(commune, 2)
+    shutil.copytree(commune.home.path, tmp_path / "copy")
+    copy = make_node(Home.open(tmp_path / "copy"), now=lambda: now[0])
+    take(commune, 3)
+    commune.publisher.publish(everything=True)
+    cosign(commune, district, now[0] + timedelta(minutes=1))
+    carry(commune, district, commune.database)
+    now[0] += timedelta(days=7)
+    [late, *_] = take(copy, 3)
+    copy.publisher.publish(everything=True)
+    district.clock.accept_system()
+
+    carry(copy, district, copy.database)
+
+    assert district.proofs.earliest(copy.database, event_id(late)).at == now[0]
 
 
 def test_a_cosignature_that_covers_less_than_the_page_is_checked_inside_it(tiers: Any, take: Any) -> None:
