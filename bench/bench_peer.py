@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from urllib.parse import quote
 
 from bench.harness import Figure, Sink, bench, milliseconds, rate
 from bench.peers import HttpServer, couchdb, ours, pouchdb_leveldb
@@ -22,7 +23,10 @@ EVENT_BYTES = 1300
 EVENTS_PER_DOSSIER = 7
 FEED_DOCS = 100_000
 CURVE = (1_000, 10_000, 100_000, 1_000_000)
+CURVE_PEER_S = 400.0  # a peer is taken along the curve as far as this lets it
 WORDS = tuple("khai sinh chứng thực xã bản huyện tỉnh hồ sơ giấy tờ ngày tháng họ tên mẹ cha dân tộc".split(" "))  # noqa: SIM905
+
+Make = Callable[[int, random.Random], list[dict[str, object]]]
 
 _MADE = itertools.count()
 
@@ -80,11 +84,11 @@ def fresh(server: HttpServer) -> Iterator[str]:
         server.call("DELETE", f"/{name}")
 
 
-def fill(server: HttpServer, name: str, count: int, dice: random.Random) -> list[str]:
+def fill(server: HttpServer, name: str, count: int, dice: random.Random, make: Make = make_docs) -> list[str]:
     """Put `count` documents into a database and return their ids."""
     ids = []
     for start in range(0, count, 1000):
-        docs = make_docs(min(1000, count - start), dice)
+        docs = make(min(1000, count - start), dice)
         server.json("POST", f"/{name}/_bulk_docs", {"new_edits": False, "docs": docs})
         ids += [str(doc["_id"]) for doc in docs]
     return ids
@@ -245,17 +249,43 @@ def _post_next(server: HttpServer, path: str, bodies: Iterator[bytes]) -> bytes:
 @bench("curve")
 def curve(sink: Sink) -> None:
     """`_bulk_docs` of 100 and a `_changes` page of 100 at the end, as the database grows to a million documents."""
-    with ours() as tram, fresh(tram) as name:
-        held = 0
+    for ids, make in (("", make_docs), ("_random_ids", make_scattered_docs)):
+        with servers(sink) as present:
+            measured = {server.name: _measure_curve(server, make) for server in present}
+        ours_here = measured.pop("tram")
+        for size, (wrote, read) in ours_here.items():
+            peers = {name: points[size] for name, points in measured.items() if size in points}
+            sink.add(
+                Figure(
+                    f"curve_bulk_docs_100{ids}", wrote, "docs/s", size, {name: each[0] for name, each in peers.items()}
+                )
+            )
+            sink.add(
+                Figure(f"curve_changes_tail{ids}", read, "ms", size, {name: each[1] for name, each in peers.items()})
+            )
+
+
+def make_scattered_docs(count: int, dice: random.Random) -> list[dict[str, object]]:
+    """Return documents as `make_docs` does, under ids that begin with their hash, as chunks' do."""
+    return [{**doc, "_id": f"sha256-{secrets.token_urlsafe(32)}"} for doc in make_docs(count, dice)]
+
+
+def _measure_curve(server: HttpServer, make: Make) -> dict[int, tuple[float, float]]:
+    """Return (docs/s written, ms for a page of changes) by size; a peer that needs too long stops earlier."""
+    points: dict[int, tuple[float, float]] = {}
+    began, held = time.monotonic(), 0
+    with fresh(server) as name:
         for size in CURVE:
+            if server.name != "tram" and points and (time.monotonic() - began) * size / held > CURVE_PEER_S:
+                break
             dice = random.Random(size)
-            fill(tram, name, size - held, dice)
-            bodies = iter([json.dumps({"new_edits": False, "docs": make_docs(100, dice)}).encode() for _ in range(30)])
-            wrote = milliseconds(partial(_post_next, tram, f"/{name}/_bulk_docs", bodies), rounds=30)
-            info = tram.json("GET", f"/{name}/_changes?limit=100&descending=true")
+            fill(server, name, size - held, dice, make)
+            bodies = iter([json.dumps({"new_edits": False, "docs": make(100, dice)}).encode() for _ in range(30)])
+            wrote = milliseconds(partial(_post_next, server, f"/{name}/_bulk_docs", bodies), rounds=30)
+            info = server.json("GET", f"/{name}/_changes?limit=100&descending=true")
             assert isinstance(info, dict)
-            page = f"/{name}/_changes?since={info['results'][-1]['seq']}&limit=100"
-            read = milliseconds(partial(tram.call, "GET", page), rounds=30)
+            page = f"/{name}/_changes?since={quote(str(info['results'][-1]['seq']))}&limit=100"
+            read = milliseconds(partial(server.call, "GET", page), rounds=30)
             held = size + 3000
-            sink.add(Figure("curve_bulk_docs_100", 100 / (wrote / 1000), "docs/s", size))
-            sink.add(Figure("curve_changes_tail", read, "ms", size))
+            points[size] = (100 / (wrote / 1000), read)
+    return points
