@@ -34,7 +34,15 @@ story = _beside("test_story")
 
 def picture_of(page: Page) -> bytes:
     """Return a picture of the QR code on the page, as a camera in front of the screen would take it."""
-    return page.locator(".qr").screenshot(caret="initial")
+    page.locator(".qr").wait_for()
+    # Where the code stands on the page: the page may draw it anew, the same, whenever it has tried the line again.
+    place = page.evaluate(
+        """() => {
+          const box = document.querySelector(".qr").getBoundingClientRect();
+          return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height };
+        }"""
+    )
+    return page.screenshot(caret="initial", full_page=True, clip=place)
 
 
 def text_in(picture: bytes) -> str:
