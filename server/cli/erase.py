@@ -1,6 +1,6 @@
 """`tram erase`: dossiers whose retention is over, and their erasure by two voices.
 
-What is said here is the node's word, one voice; the other is a leader's, on the desk. It cannot be undone.
+What is said here is the node's word, one voice; the other is a leader's, who signs the draft of `POST /api/erasures/drafts`. It cannot be undone.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def register(commands: Commands) -> None:
     add_home(parser)
     parser.add_argument("--over", action="store_true", help="only those that a rule says may be erased now")
     parser.set_defaults(run=_list)
-    parser = sub.add_parser("propose", help="propose to erase a dossier; a leader confirms it on the desk")
+    parser = sub.add_parser("propose", help="propose to erase a dossier; a leader's signature confirms it")
     add_home(parser)
     parser.add_argument("dossier", metavar="STREAM", help="the dossier's stream, as erase list shows it")
     parser.add_argument("--basis", required=True, metavar="TEXT", help="the law and decision it is done by")
     parser.add_argument("--rule", default="", metavar="TEXT", help="the retention rule, where none is known here")
     parser.add_argument("--ended", default="", metavar="TIME", help="when retention ended, where no rule is known here")
     parser.set_defaults(run=_propose)
-    parser = sub.add_parser("confirm", help="be the second voice for what a leader proposed on the desk")
+    parser = sub.add_parser("confirm", help="be the second voice for what a leader proposed")
     add_home(parser)
     parser.add_argument("erasure", metavar="EVENT", help="sha256-…, as erase status shows it")
     parser.set_defaults(run=_confirm)
@@ -58,7 +58,7 @@ def _propose(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         node.model.follower.catch_up()
         say_proposal(node, arguments.dossier, basis=arguments.basis, rule=arguments.rule, ended=arguments.ended)
-    print(f"proposed: {arguments.dossier} is erased once a leader confirms it on the desk")
+    print(f"proposed: {arguments.dossier} is erased once a leader signs the draft of POST /api/erasures/drafts")
     return 0
 
 
