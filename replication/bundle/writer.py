@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from replication.bundle.acknowledgement import Acknowledgement
 from replication.bundle.age import Sealer
@@ -56,6 +56,14 @@ class Plan:
     acknowledgement: Acknowledgement | None
 
 
+class _Digest(Protocol):
+    """What `hashlib` gives; its own type has no public name."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
 @dataclass(slots=True)
 class _Part:
     """A part at work."""
@@ -63,13 +71,13 @@ class _Part:
     number: int
     path: Path
     file: BinaryIO
-    digest: object = field(default_factory=sha256)
+    digest: _Digest = field(default_factory=sha256)
     size: int = 0
     frames: list[FrameEntry] = field(default_factory=list)
 
     def write(self, data: bytes) -> None:
         self.file.write(data)
-        self.digest.update(data)  # type: ignore[attr-defined]  # hashlib's type has no public name
+        self.digest.update(data)
         self.size += len(data)
 
     def closing_bytes(self) -> int:
@@ -230,7 +238,7 @@ class BundleWriter:
             part.path.replace(final)
             sync_folder(self._folder)
         self._part = None
-        self._done.append(PartFile(final, part.size, part.digest.hexdigest()))  # type: ignore[attr-defined]
+        self._done.append(PartFile(final, part.size, part.digest.hexdigest()))
         verify_copy(self._done[-1])
 
     def _remove(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from replication.document import DocId, Rev
@@ -44,8 +45,7 @@ def purge(conn: sqlite3.Connection, wanted: Mapping[DocId, Sequence[Rev]], tenur
 def compact(connections: Connections, tenure: Tenure) -> None:
     after = 0
     while after >= 0:
-        start = after
-        after = connections.write(lambda conn, start=start: _compact_some(conn, start, tenure))  # type: ignore[misc]
+        after = connections.write(partial(_compact_some, after=after, tenure=tenure))
     while connections.exclusively(_vacuum_some):
         pass
     connections.exclusively(lambda conn: conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
