@@ -1,6 +1,7 @@
 """`tram erase`: dossiers whose retention is over, and their erasure by two voices.
 
-What is said here is the node's word, one voice; the other is a leader's, who signs the draft of `POST /api/erasures/drafts`. It cannot be undone.
+What is said here is the node's word, one voice; the other is a leader's, who signs the draft of
+`POST /api/erasures/drafts`. It cannot be undone.
 """
 
 from __future__ import annotations
