@@ -33,6 +33,7 @@ from server.log.log import NodeLog
 from server.log.pages import build_cosigned
 from server.log.witness import Answer, Offer, Witness, parse_proof
 from server.nodedb import NodeDb
+from server.pki.documents import certificate_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -218,16 +219,28 @@ class Gossip:
         return [(row["witness"], row["stopped"]) for row in rows]
 
     def take_cosigned(self, unit: str, origin: str, offer: Offer, answer: Answer) -> None:
-        """Store a cosignature of our head; the intake checks it, and keeps it until the witness's certificate comes."""
+        """Store a cosignature of our head, once the intake has checked it.
+
+        At a first meeting the answer may overtake the witness's certificate: then nobody here can check it yet, and the
+        document itself comes by the same road, behind the certificate.
+        """
         text, _, _ = offer.note.rpartition("\n\n")
         if not answer.cosigned.startswith(text + "\n\n"):
             raise Refused("contradiction", f"{unit} cosigned another text than the head it was offered")
-        doc = build_cosigned(log=offer.key, witness=answer.key, note=answer.cosigned)
-        source = Source("peer", units.node_urn(unit))
-        [result] = self._intake.admit(units.database_name(self._log.unit), [doc], source=source)
-        if result.error is not None and not result.error.reason.startswith("unknown_certificate"):
-            raise Refused("bad_signature", f"the cosignature of {unit}: {result.error.reason}")
+        database = units.database_name(self._log.unit)
+        if self._holds_certificate(database, answer.key):
+            doc = build_cosigned(log=offer.key, witness=answer.key, note=answer.cosigned)
+            [result] = self._intake.admit(database, [doc], source=Source("peer", units.node_urn(unit)))
+            if result.error is not None:
+                raise Refused("bad_signature", f"the cosignature of {unit}: {result.error.reason}")
         self._remember(unit, origin, parse_checkpoint(text + "\n").size, "")
+
+    def _holds_certificate(self, database: str, fingerprint: str) -> bool:
+        try:
+            self._store.open(database).get(certificate_id(fingerprint))
+        except NotFound:
+            return False
+        return True
 
     def _seq_of(self, database: str) -> str:
         try:

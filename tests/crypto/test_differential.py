@@ -100,7 +100,7 @@ def build(tiers: int, defect: str, serial: int) -> Chain:
             signer,
             name=f"{unit} CA",
             public_key=key.public_key(),
-            unit="H41.12.99" if defect == "outside its branch" and depth == tiers - 1 else unit,
+            unit=f"{UNITS[depth - 1]}.99" if defect == "outside its branch" and depth == tiers - 1 else unit,
             path_length=0 if defect == "path too long" and spoilt else None,
             serial=serial + depth,
             **_times(defect == "expired ca" and spoilt),
