@@ -59,7 +59,7 @@ def cosigned(node: Any, name: str = "") -> int:
 
 
 def test_a_head_that_grew_is_cosigned_and_the_cosignature_comes_back(pair: Any, take: Any) -> None:
-    """Persisted at the parent, stored on both sides once it can be checked, asked for only when there is something new."""
+    """Persisted at the parent, stored on both sides once it can be checked, asked for only when it is new."""
     commune, district = pair
     caller = Direct("H41.12.03", district)
     take(commune, 3)
