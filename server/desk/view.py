@@ -15,6 +15,7 @@ from server.api.statements import on_behalf_text
 from server.desk.translate import Translator, bytes_text, time_text
 from server.dossier import states
 from server.dossier.dossier import Conflict, Dossier, DossierFile, Entry
+from server.dossier.notices import build_notice
 from server.dossier.states import MOVE_OF, Text
 from server.papers.verdict import PaperVerdict
 
@@ -96,6 +97,7 @@ def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) 
         "facts": _facts(dossier, t, now),
         "files": [_file(file, known, t) for file in dossier.files],
         "form": known.answers,
+        "news": build_notice(dossier),
         "timeline": [_step(entry, known, t) for entry in dossier.timeline],
         "held": [_held(entry, known, t) for entry in dossier.held],
         "conflicts": [_conflict(conflict, dossier, known, t) for conflict in dossier.open_conflicts],

@@ -3,6 +3,7 @@
 //   <form data-sign="dossier.accepted" data-stream="…">   its fields become the draft's fields; a file field is sent first
 //   <dialog id="sign-dialog">                             shows the statement; nothing is signed before "Ký"
 //   <button data-print>
+//   <button data-copy="id" data-done="…">                 copies the text of #id, and says so in the status beside it
 
 import { fetchApproval, fetchDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
@@ -103,7 +104,24 @@ document.addEventListener("click", (event) => {
   if (!(event.target instanceof Element)) return;
   if (event.target.closest("[data-print]")) window.print();
   if (event.target.closest("[data-leave]")) void leave();
+  const copied = event.target.closest("[data-copy]");
+  if (copied instanceof HTMLElement) void copy(copied);
 });
+
+/**
+ * The clipboard is there on https and loopback only; elsewhere the text is selected, ready to be copied by hand.
+ * @param {HTMLElement} button
+ */
+async function copy(button) {
+  const source = part(button.dataset.copy ?? "");
+  if (!navigator.clipboard) {
+    getSelection()?.selectAllChildren(source);
+    return;
+  }
+  await navigator.clipboard.writeText(source.textContent ?? "");
+  const said = button.parentElement?.querySelector("[role=status]");
+  if (said) said.textContent = button.dataset.done ?? "";
+}
 
 async function leave() {
   await fetch("/api/session", { method: "DELETE" });
