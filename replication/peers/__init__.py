@@ -6,10 +6,11 @@ Answers are bounded and checked before they are believed: HTML or a redirect is 
 
 from replication.peers.answers import Busy
 from replication.peers.channel import Traffic
-from replication.peers.endpoint import Endpoint, EndpointOptions, split_database_url
+from replication.peers.endpoint import Endpoint, EndpointOptions
 from replication.peers.http import HttpPeer
 from replication.peers.local import LocalPeer
 from replication.peers.peer import NO_SEQ, FeedAnswer, Outgoing, Peer, ReadAnswer, Refusal, Summary, WriteAnswer
+from replication.peers.urls import split_database_url
 
 __all__ = [
     "NO_SEQ",

@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import unquote, urlsplit
 
 from replication import dictionaries
 from replication.dictionaries import Dictionary, Shelf
@@ -16,9 +15,11 @@ from replication.errors import BadRequest, LinkCut
 from replication.peers import bodies
 from replication.peers.answers import check_peer
 from replication.peers.bodies import Body, Inquiry, Torn
-from replication.peers.channel import Address, Broken, Channel, Exchange, Traffic
+from replication.peers.channel import Broken, Channel, Exchange, Traffic
+from replication.peers.dialling import Address
 from replication.peers.patience import LEAST_S, Patience
 from replication.peers.pending import Pending, Rescued
+from replication.peers.urls import build_basic, parse_server_url
 from replication.peers.wire import MAX_ANSWER_BYTES, build_request
 
 HeaderSource = Callable[[], Mapping[str, str]]
@@ -40,23 +41,6 @@ class EndpointOptions:
     least_stall_s: float = LEAST_S
     max_answer_bytes: int = MAX_ANSWER_BYTES
     gzip: bool = True
-
-
-def parse_server_url(url: str) -> tuple[str, int, bool, str, str | None, str | None]:
-    """Return (host, port, is TLS, path, user, password) of an http(s) URL. Raises `ValueError` with what to write."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no address of a peer; write http(s)://user:password@host:port/db")
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    user = unquote(parts.username) if parts.username is not None else None
-    password = unquote(parts.password) if parts.password is not None else None
-    return parts.hostname, port, secure, parts.path.rstrip("/"), user, password
-
-
-def build_basic(user: str, password: str) -> dict[str, str]:
-    """Return the Authorization header of RFC 7617."""
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")}
 
 
 class Endpoint:
@@ -301,19 +285,3 @@ class Endpoint:
             self._tls_session = self._channel.tls_session
             self._channel = None
             self._take_inquiry()
-
-
-@dataclass(frozen=True, slots=True)
-class SplitUrl:
-    """A database URL as (server URL with credentials, database name)."""
-
-    server: str
-    database: str
-
-
-def split_database_url(url: str) -> SplitUrl:
-    """Return server and database of `http(s)://…/db`; "%2F" in the last part is a "/" in the name."""
-    server, _slash, name = url.rstrip("/").rpartition("/")
-    if "://" not in server or server.endswith(":/") or not name:
-        raise ValueError(f"{url!r} names no database; write http(s)://user:password@host:port/db")
-    return SplitUrl(server, unquote(name))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import orjson
 
 from replication.attached import ENCODED_FEATURE
-from replication.document import Doc, DocId, Rev, Seq, parse_rev
+from replication.document import Doc, DocId, Rev, Seq
 from replication.errors import BadContentType, BadRequest, LinkCut, NotAPeer, NotFound
 from replication.peers.answers import Busy, Unreadable, parse_json
 from replication.peers.bodies import Body
@@ -22,18 +22,26 @@ from replication.peers.encoded import (
     Joined,
     build_put,
     has_encoded,
-    is_inexact,
     parse_put,
     parse_whole,
 )
 from replication.peers.endpoint import SYNC_FEATURE, Endpoint
 from replication.peers.halves import Half, Halves, Mended, parse_torn
-from replication.peers.peer import NO_SEQ, FeedAnswer, JsonObject, Outgoing, ReadAnswer, Refusal, Summary, WriteAnswer
+from replication.peers.peer import FeedAnswer, JsonObject, Outgoing, ReadAnswer, Summary, WriteAnswer
 from replication.peers.pending import Done, Mapped, Pending, Promise, Rescued, T
 from replication.peers.salvage import split_rows
+from replication.peers.shapes import (
+    build_get,
+    is_new,
+    parse_brought,
+    parse_bulk_get,
+    parse_changes,
+    parse_refusals,
+    parse_revs_diff,
+    parse_summary,
+)
 from replication.peers.wire import Part, build_path
-from replication.store import ChangeRow, ChangesPage, GetRequest, MissingRev, RevsDiff
-from replication.wire import parse_document
+from replication.store import GetRequest, RevsDiff
 
 # CouchDB cuts longer waits to 60 s; routers forget idle connections a little later.
 LONGPOLL_S = 50
@@ -44,8 +52,6 @@ EARLY_ROWS = 20  # below this a page of the feed without documents is not worth 
 SEQ_INTERVAL = 4
 MANY_ROWS = 32  # fewer in a stretch means that they are large: a file chunk lost costs more than all the seqs
 CONFLICT = 409
-# Row errors that say something about the peer's day, not about the document.
-TRANSIENT_WORDS = frozenset({"service_unavailable", "insufficient_storage", "timeout", "internal_server_error"})
 
 
 class HttpPeer:
@@ -87,7 +93,7 @@ class HttpPeer:
         return self._endpoint.identity
 
     def summary(self) -> Pending[Summary]:
-        return self._call("GET", self._path, _parse_summary)
+        return self._call("GET", self._path, parse_summary)
 
     def create(self) -> Pending[None]:
         return self._call("PUT", self._path, lambda _value: None)
@@ -115,14 +121,14 @@ class HttpPeer:
 
     def _parse_feed(self, exchange: Exchange) -> FeedAnswer:
         value = self._parse(exchange)
-        return FeedAnswer(_parse_changes(value), _parse_brought(value["results"]), exchange.answer.wire_bytes)
+        return FeedAnswer(parse_changes(value), parse_brought(value["results"]), exchange.answer.wire_bytes)
 
     def _rescue_feed(self, torn: Broken) -> FeedAnswer:
         """Return the rows that came before the line broke, up to the last that says where the feed goes on; of a row
         torn in the middle of its attachment the half is kept, and its rest asked for when the document is."""
         rows, rest = split_rows(torn.part.body)
         found = parse_torn(rest)
-        if found is not None and _is_new(found[0]):
+        if found is not None and is_new(found[0]):
             row, half = found
             rows.append({**row, "doc": None})
             self._halves.keep(half)
@@ -131,8 +137,8 @@ class HttpPeer:
             rows.pop()
         if not rows:
             raise torn
-        page = _parse_changes({"results": rows, "last_seq": rows[-1]["seq"], "pending": 1})
-        return FeedAnswer(page, _parse_brought(rows), _useful(torn.part, rest), torn=True)
+        page = parse_changes({"results": rows, "last_seq": rows[-1]["seq"], "pending": 1})
+        return FeedAnswer(page, parse_brought(rows), _useful(torn.part, rest), torn=True)
 
     def _rescue_read(self, requests: Sequence[GetRequest], torn: Broken) -> ReadAnswer:
         """Return the results that came before the line broke; of the one that is torn the half is kept."""
@@ -143,17 +149,17 @@ class HttpPeer:
         rows = rows[: len(requests)]
         if not rows:
             raise torn
-        return ReadAnswer(_parse_bulk_get(requests[: len(rows)], {"results": rows}), _useful(torn.part, rest))
+        return ReadAnswer(parse_bulk_get(requests[: len(rows)], {"results": rows}), _useful(torn.part, rest))
 
     def revs_diff(self, wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
         body = orjson.dumps({doc_id: list(revs) for doc_id, revs in wanted.items()})
-        return self._call("POST", f"{self._path}/_revs_diff", _parse_revs_diff, body)
+        return self._call("POST", f"{self._path}/_revs_diff", parse_revs_diff, body)
 
     def bulk_get(self, requests: Sequence[GetRequest]) -> Pending[ReadAnswer]:
         half = self._halves.get(requests[0].id, requests[0].rev)
         if half is not None and not requests[0].atts_since:
             return self._fetch_rest(half)
-        body = orjson.dumps({"docs": [_build_get(request) for request in requests]})
+        body = orjson.dumps({"docs": [build_get(request) for request in requests]})
         target = f"{self._path}/_bulk_get?revs=true&latest=true&attachments=true{self._encoding_query()}"
         exchange = self._exchange("POST", target, body, large=True)
         read = Rescued(
@@ -180,7 +186,7 @@ class HttpPeer:
 
     def _parse_read(self, requests: Sequence[GetRequest], exchange: Exchange) -> ReadAnswer:
         try:
-            return ReadAnswer(_parse_bulk_get(requests, self._parse(exchange)), exchange.answer.wire_bytes)
+            return ReadAnswer(parse_bulk_get(requests, self._parse(exchange)), exchange.answer.wire_bytes)
         except Unreadable as exc:
             # One document nobody can read spoils the text of the answer: asked for alone, it spoils nothing else.
             raise BadRequest(str(exc)) from exc
@@ -213,7 +219,7 @@ class HttpPeer:
     def _parse_write(self, docs: Sequence[Outgoing], exchange: Exchange, at: int) -> WriteAnswer:
         if at and exchange.answer.status == CONFLICT:
             raise Busy("the server does not hold the beginning any more; sending it whole", 0.0)
-        return WriteAnswer(_parse_rows(docs, self._parse(exchange)), at + exchange.request_bytes, at)
+        return WriteAnswer(parse_refusals(docs, self._parse(exchange)), at + exchange.request_bytes, at)
 
     def get_local(self, local_id: str) -> Pending[JsonObject | None]:
         exchange = self._exchange("GET", f"{self._path}/_local/{quote(local_id, safe='')}")
@@ -242,7 +248,7 @@ class HttpPeer:
             until = time.monotonic() + wait_s + LONGPOLL_GRACE_S
             while not answer.done and not stop.is_set() and time.monotonic() < until:
                 waiter.pump(WAIT_SLICE_S)
-            return answer.done and bool(_parse_changes(parse_json(answer.result().answer)).rows)
+            return answer.done and bool(parse_changes(parse_json(answer.result().answer)).rows)
         finally:
             waiter.close()
 
@@ -278,130 +284,6 @@ def _broken(error: LinkCut) -> Promise[Any]:
     return promise
 
 
-def _is_new(row: Any) -> bool:
-    """Is this the row of a document with one leaf of the first generation, which came along with it?"""
-    changes, doc = row.get("changes"), row.get("doc")
-    if row.get("seq") is None or not isinstance(changes, list) or len(changes) != 1 or not isinstance(doc, dict):
-        return False
-    rev = doc.get("_rev")
-    return (row.get("id"), changes[0]) == (doc.get("_id"), {"rev": rev}) and str(rev).startswith("1-")
-
-
 def _useful(part: Part, lost: str) -> int:
     """Return the bytes on the wire of what was kept, all but the text `lost` at its end."""
     return part.wire_bytes - part.wire_bytes * len(lost.encode()) // max(1, len(part.body))
-
-
-def _parse_summary(value: Any) -> Summary:
-    try:
-        count = int(value["doc_count"]) + int(value.get("doc_del_count", 0))
-        return Summary(count, Seq(str(value["update_seq"])))
-    except (TypeError, KeyError, ValueError, AttributeError) as exc:
-        raise NotAPeer("the answer does not describe a database") from exc
-
-
-def _parse_changes(value: Any) -> ChangesPage:
-    try:
-        rows = tuple(_parse_change(row) for row in value["results"])
-        pending = value.get("pending")
-        return ChangesPage(rows, Seq(str(value["last_seq"])), pending if isinstance(pending, int) else len(rows))
-    except (TypeError, KeyError, AttributeError, BadRequest) as exc:
-        raise NotAPeer("the answer is no feed of changes") from exc
-
-
-def _parse_change(row: Any) -> ChangeRow:
-    seq = row.get("seq")
-    leaves = tuple(Rev(change["rev"]) for change in row["changes"])
-    for leaf in leaves:
-        parse_rev(leaf)
-    doc_id = row["id"]
-    if not isinstance(doc_id, str) or not leaves:
-        raise NotAPeer("a row of the feed of changes names no document")
-    return ChangeRow(NO_SEQ if seq is None else Seq(str(seq)), DocId(doc_id), leaves, row.get("deleted") is True)
-
-
-def _parse_brought(rows: Sequence[Any]) -> dict[tuple[DocId, Rev], Doc]:
-    """Return the documents that came with rows of a feed: those that need no history beyond their own revision.
-
-    What cannot be read is left out; asked for by itself, it is named to whoever waits for it.
-    """
-    brought = {}
-    for row in rows:
-        value, leaves = row.get("doc"), row["changes"]
-        if not isinstance(value, dict) or len(leaves) != 1 or row.get("deleted") is True:
-            continue
-        try:
-            doc = parse_document(value, new_edits=False)
-        except BadRequest:
-            continue
-        known = doc.generation == 1 and (doc.id, doc.rev) == (row["id"], leaves[0]["rev"])
-        if known and not is_inexact(doc):
-            brought[doc.id, Rev(leaves[0]["rev"])] = doc
-    return brought
-
-
-def _parse_revs_diff(value: Any) -> dict[DocId, RevsDiff]:
-    try:
-        return {
-            DocId(doc_id): RevsDiff(
-                tuple(Rev(rev) for rev in entry["missing"]),
-                tuple(Rev(rev) for rev in entry.get("possible_ancestors") or ()),
-            )
-            for doc_id, entry in value.items()
-            if entry.get("missing")
-        }
-    except (TypeError, KeyError, AttributeError) as exc:
-        raise NotAPeer("the answer is no _revs_diff") from exc
-
-
-def _build_get(request: GetRequest) -> JsonObject:
-    row: JsonObject = {"id": request.id}
-    if request.rev is not None:
-        row["rev"] = request.rev
-    if request.atts_since:
-        row["atts_since"] = list(request.atts_since)
-    return row
-
-
-def _parse_bulk_get(requests: Sequence[GetRequest], value: Any) -> list[list[Doc | MissingRev]]:
-    """CouchDB answers in the order of the request, one result each; anything else cannot be trusted."""
-    try:
-        results = value["results"]
-        if [result["id"] for result in results] != [request.id for request in requests]:
-            raise NotAPeer("the _bulk_get answers other documents than were asked for")
-        return [
-            [_parse_got(request, row) for row in result["docs"]]
-            for request, result in zip(requests, results, strict=True)
-        ]
-    except (TypeError, KeyError, AttributeError, BadRequest) as exc:
-        raise NotAPeer("the answer is no _bulk_get") from exc
-
-
-def _parse_got(request: GetRequest, row: Any) -> Doc | MissingRev:
-    if "ok" in row:
-        try:
-            doc = parse_document(row["ok"], new_edits=False)
-        except BadRequest as exc:  # one unreadable document must not hold up the others
-            return MissingRev(request.id, request.rev, f"unreadable: {exc.reason}")
-        if doc.id != request.id:
-            raise NotAPeer("the _bulk_get answers a document under another's name")
-        return doc
-    return MissingRev(request.id, request.rev, str(row["error"].get("error", "missing")))
-
-
-def _parse_rows(docs: Sequence[Outgoing], value: Any) -> tuple[Refusal, ...]:
-    """CouchDB lists failures only; rows that say ok, as older servers send, are passed over."""
-    if not isinstance(value, list):
-        raise NotAPeer("the answer is no _bulk_docs")
-    revs = {out.doc.id: out.doc.rev for out in docs}
-    refusals = []
-    for row in value:
-        if not isinstance(row, dict):
-            raise NotAPeer("the answer is no _bulk_docs")
-        if "error" not in row:
-            continue
-        doc_id, word = DocId(str(row.get("id"))), str(row["error"])
-        rev = row.get("rev")
-        known = Rev(rev) if isinstance(rev, str) and rev else revs.get(doc_id)
-        refusals.append(Refusal(doc_id, known, word, str(row.get("reason", "")), word in TRANSIENT_WORDS))
-    return tuple(refusals)

@@ -1,0 +1,70 @@
+"""A socket to a peer, greeted with TLS where it is wanted, and tuned for lines that die without a word."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+
+from replication.errors import LinkCut, NotAPeer
+
+# Unsent bytes the kernel may hold. With megabytes there, progress, priority and goodput would be fiction.
+NOTSENT_LOWAT = 8 * 1024
+KEEPALIVE_IDLE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a peer listens. `tls` None is plain TCP."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    session: ssl.SSLSession | None = None  # of an earlier connection: the handshake is then without certificates
+
+
+def dial(address: Address, timeout_s: float) -> socket.socket:
+    """Return a connected, non-blocking socket. Raises `LinkCut`, or `NotAPeer` when TLS finds a stranger."""
+    where = f"{address.host}:{address.port}"
+    try:
+        plain = socket.create_connection((address.host, address.port), timeout=timeout_s)
+    except OSError as exc:
+        raise LinkCut(f"cannot reach {where}: {in_words(exc)}") from exc
+    try:
+        _tune(plain)
+        if address.tls is not None:
+            plain = address.tls.wrap_socket(plain, server_hostname=address.host, session=address.session)
+        plain.setblocking(False)
+    except ssl.SSLError as exc:
+        plain.close()
+        why = (
+            getattr(exc, "verify_message", "") or exc.reason or exc
+        )  # "certificate has expired" says more than the code
+        raise NotAPeer(f"{where} does not prove to be the peer: {why}") from exc
+    except OSError as exc:
+        plain.close()
+        raise LinkCut(f"{where} broke off while greeting: {in_words(exc)}") from exc
+    return plain
+
+
+def _tune(plain: socket.socket) -> None:
+    """Small buffers, quick notice of a dead link. Options a platform lacks are left out."""
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {
+        "TCP_NOTSENT_LOWAT": NOTSENT_LOWAT,
+        "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 4,
+        "TCP_USER_TIMEOUT": 30_000,  # milliseconds; `Endpoint` gives up sooner, this is for idle connections
+    }
+    # Linux and macOS know 25; Python names the option from 3.12 on.
+    fallback = {"TCP_NOTSENT_LOWAT": 25} if hasattr(socket, "TCP_USER_TIMEOUT") else {}
+    for name, value in wanted.items():
+        option = getattr(socket, name, fallback.get(name))
+        if option is not None:
+            plain.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def in_words(exc: OSError) -> str:
+    return exc.strerror or str(exc) or type(exc).__name__

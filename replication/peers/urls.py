@@ -1,0 +1,40 @@
+"""Addresses of peers as people write them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+
+def parse_server_url(url: str) -> tuple[str, int, bool, str, str | None, str | None]:
+    """Return (host, port, is TLS, path, user, password) of an http(s) URL. Raises `ValueError` with what to write."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is no address of a peer; write http(s)://user:password@host:port/db")
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    user = unquote(parts.username) if parts.username is not None else None
+    password = unquote(parts.password) if parts.password is not None else None
+    return parts.hostname, port, secure, parts.path.rstrip("/"), user, password
+
+
+def build_basic(user: str, password: str) -> dict[str, str]:
+    """Return the Authorization header of RFC 7617."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")}
+
+
+@dataclass(frozen=True, slots=True)
+class SplitUrl:
+    """A database URL as (server URL with credentials, database name)."""
+
+    server: str
+    database: str
+
+
+def split_database_url(url: str) -> SplitUrl:
+    """Return server and database of `http(s)://…/db`; "%2F" in the last part is a "/" in the name."""
+    server, _slash, name = url.rstrip("/").rpartition("/")
+    if "://" not in server or server.endswith(":/") or not name:
+        raise ValueError(f"{url!r} names no database; write http(s)://user:password@host:port/db")
+    return SplitUrl(server, unquote(name))
