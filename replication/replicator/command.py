@@ -16,8 +16,8 @@ from pathlib import Path
 from replication.errors import ReplicationError
 from replication.peers import Endpoint, HttpPeer, LocalPeer, Peer, split_database_url
 from replication.replicator.figures import Figures
-from replication.replicator.job import Pair
 from replication.replicator.link import Link
+from replication.replicator.pair import Pair
 from replication.replicator.state import CheckpointState, DatabaseState, MemoryState
 from replication.sqlite import SqliteStore
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from replication.peers import Refusal
+from replication.replicator.batching import Rate
 
 # Enough to see what is wrong; a database of nothing but refused documents must not fill memory.
 MAX_REFUSALS_KEPT = 1000
@@ -38,6 +40,7 @@ class Tally:
 
     `docs` counts the documents seen in the feed, `docs_written` revisions acknowledged as durable, `resent_docs`
     revisions sent more than once, `wire_out` and `wire_in` the bytes of data requests and answers that arrived.
+    `last_success` is the Unix time of the last acknowledgement, None before the first.
     """
 
     docs: int = 0
@@ -49,6 +52,12 @@ class Tally:
     wire_out: int = 0
     wire_in: int = 0
     refusals: list[Refusal] = field(default_factory=list)
+    last_success: float | None = None
+
+    def written(self) -> None:
+        """Count a revision whose acknowledgement has just come."""
+        self.docs_written += 1
+        self.last_success = time.time()
 
     def arrived(self, wire_bytes: int) -> None:
         """Count a revision that is there, though the answer that said so was lost."""
@@ -99,3 +108,39 @@ class Figures:
     seconds: float
     refused: int = 0
     refusals: tuple[Refusal, ...] = ()
+
+
+def build_progress(
+    label: str,
+    state: JobState,
+    tally: Tally,
+    *,
+    queued_docs: int,
+    queued_bytes: int | None,
+    rate: Rate | None,
+    last_error: str | None,
+    held_s: float | None,
+) -> Progress:
+    """Return the progress of a pair; `rate` is its line's in the direction of the documents, None without a line."""
+    return Progress(
+        label=label,
+        state=state,
+        queued_docs=queued_docs,
+        docs_written=tally.docs_written,
+        refused=tally.refused,
+        bytes_out=tally.wire_out,
+        bytes_in=tally.wire_in,
+        rate_bps=int(rate.value * 8) if rate is not None and rate.measured else 0,
+        last_success=tally.last_success,
+        last_error=last_error,
+        queued_bytes=queued_bytes,
+        eta_s=_time_left(state, queued_bytes, rate),
+        held_s=held_s,
+    )
+
+
+def _time_left(state: JobState, size: int | None, rate: Rate | None) -> float | None:
+    if size == 0:
+        return 0.0
+    moving = state in (JobState.STARTING, JobState.SENDING) and rate is not None and rate.measured
+    return size / rate.value if moving and size is not None and rate is not None else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:  # `job` asks the gate, so it cannot be needed to define it
-    from replication.replicator.job import Pair
+from replication.replicator.pair import Pair
 
 
 class Gate(Protocol):

@@ -16,26 +16,23 @@ import time
 from collections.abc import Callable, Sequence
 
 from replication.errors import LinkError
-from replication.peers import Endpoint, Refusal
+from replication.peers import Endpoint
 from replication.peers.bodies import FEATURE as BODIES_FEATURE
 from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 from replication.replicator.figures import Figures, Progress
 from replication.replicator.gate import Gate
-from replication.replicator.job import Job, Pair, Turn
-from replication.replicator.vouching import Vouching
+from replication.replicator.job import Job, Turn
+from replication.replicator.pair import Pair
+from replication.replicator.quiet import Quiet
+from replication.replicator.telling import ProgressCallback, RefusalCallback, Telling
 from replication.replicator.watcher import ServerWatcher, Watcher
 from replication.replicator.wire import Wire, explain
 
 # 1 in 8: an eighth of the line is enough to see photos move, and costs events 14 %.
 FLOOR_EVERY = 8
 MAX_NAP_S = 1.0
-PROGRESS_EVERY_S = 0.5
-
-# Told each refused revision once, with the pair it was to go through, in the thread of the run: there it may be kept.
-RefusalCallback = Callable[[Pair, Refusal], None]
-ProgressCallback = Callable[[list[Progress]], None]
 
 
 class Link:
@@ -53,28 +50,22 @@ class Link:
     ) -> None:
         if not pairs:
             raise ValueError("a link needs at least one pair")
-        self._on_progress = on_progress
-        self._on_refusal = on_refusal
         self._gate = gate
         self._woken = False
-        self._refusals_told = [0] * len(pairs)
         self._backoff = Backoff(random)
         self._wires: dict[int, Wire] = {}
         self._jobs = [Job(pair, self._wires_of(pair), random) for pair in pairs]
         pulls = [job.pair.source.endpoint for job in self._jobs]
         for job in self._jobs:
-            job.is_alone = sum(endpoint is job.pair.source.endpoint for endpoint in pulls) == 1
-        self._vouchings = {key: self._vouching(wire) for key, wire in self._wires.items()}
-        self._noted_activity: int | None = None
+            job.stand(alone=sum(endpoint is job.pair.source.endpoint for endpoint in pulls) == 1)
         self._data_turns = 0
         self._cuts = 0
-        self._told_at = 0.0
         self._answered = 0
         self._heard = False
         self._was_cut = False
         self._seconds = 0.0
-        self._told_traffic = [(0, 0)] * len(pairs)
-        self._progress = [job.progress(time.monotonic()) for job in self._jobs]
+        self._quiet = Quiet(self._jobs)
+        self._telling = Telling(self._jobs, on_progress, on_refusal, gate)
         self._alarm = Alarm()
 
     def _wires_of(self, pair: Pair) -> tuple[Wire | None, Wire | None]:
@@ -85,15 +76,11 @@ class Link:
             return None
         return self._wires.setdefault(id(endpoint), Wire(endpoint, LinkMeter(time.monotonic())))
 
-    def _vouching(self, wire: Wire) -> Vouching:
-        states = [job.pair.state for job in self._jobs if wire.endpoint in job.endpoints]
-        return Vouching(wire.endpoint, states[0])
-
     # Called from any thread
 
     def progress(self) -> list[Progress]:
         """Return how each pair stood a moment ago, in the order the pairs were given."""
-        return self._progress
+        return self._telling.progress
 
     def wake(self) -> None:
         """End the run's current wait: there is news, the gate may have opened, other documents are wanted first, or
@@ -158,41 +145,8 @@ class Link:
         if continuous or not all(job.is_settled or job.fatal is not None for job in self._jobs):
             return False
         # Taking the note of a quiet moment may take a round trip; a run that is over waits for it, once.
-        noted = self._noted_activity == self._activity() or not self._wires
+        noted = self._quiet.is_noted or not self._wires
         return noted or any(job.fatal is not None for job in self._jobs)
-
-    def _activity(self) -> int:
-        return sum(job.activity for job in self._jobs)
-
-    def _take_note(self) -> bool:
-        """With all quiet, note how far the servers' databases are. Tell whether something was asked or noted."""
-        if self._noted_activity == self._activity() or not all(job.is_settled for job in self._jobs):
-            return False
-        reached = {job.pair.label: job.reached for job in self._jobs}
-        closed = [each.close(reached) for each in self._vouchings.values()]  # each is asked, none waits for another
-        if not all(closed):
-            return False
-        self._noted_activity = self._activity()
-        return True
-
-    def _open(self) -> bool:
-        """Ask each server once about all its databases. Tell whether something was asked or answered."""
-        for key, vouching in self._vouchings.items():
-            if not vouching.is_open and vouching.turn():
-                if vouching.is_open:
-                    self._vouch(self._wires[key].endpoint, vouching)
-                return True
-        return False
-
-    def _vouch(self, endpoint: Endpoint, vouching: Vouching) -> None:
-        jobs = [job for job in self._jobs if endpoint in job.endpoints]
-        for job in jobs:
-            job.vouch(vouching.seq(self._far(job, endpoint)), vouching.reached(job.pair.label))
-        if jobs and all(vouching.seq(self._far(job, endpoint)) is not None for job in jobs):
-            self._noted_activity = 0  # the note we have is as good as a new one
-
-    def _far(self, job: Job, endpoint: Endpoint) -> str:
-        return (job.pair.source if job.pair.source.endpoint is endpoint else job.pair.target).name
 
     def _raise_fatal(self, continuous: bool) -> None:
         for job in self._jobs:
@@ -207,15 +161,15 @@ class Link:
         for wire in self._wires.values():
             wire.endpoint.close()
         self._alarm.close()
-        self._tell(force=True)
+        self._telling.tell(force=True)
 
     def _round(self, stop: threading.Event) -> None:
         try:
             self._connect()
             moved = self._turn()
-            self._tell()
+            self._telling.tell()
             self._pump(0.0 if moved else self._nap_s())
-            self._tell_gate()
+            self._telling.tell_gate()
         except LinkError as exc:
             self._cut(exc, stop)
 
@@ -241,10 +195,10 @@ class Link:
             self._woken = False
             for job in self._jobs:
                 job.wake()
-        if self._open():
+        if self._quiet.open():
             return True
         for job in self._order():
-            if any(not self._vouchings[id(endpoint)].is_open for endpoint in job.endpoints):
+            if not self._quiet.may_open(job):
                 continue
             turn = self._turn_of(job, now)
             if turn is Turn.DATA:
@@ -252,7 +206,7 @@ class Link:
                 job.last_turn = self._data_turns
             if turn is not Turn.NOTHING:
                 return True
-        return self._take_note()
+        return self._quiet.take_note()
 
     def _turn_of(self, job: Job, now: float) -> Turn:
         if self._gate is not None and now >= job.held_until:
@@ -306,50 +260,17 @@ class Link:
                 # What was read is kept, and what was sent of a body where the server keeps it.
                 wire.meter.cut(now, lost_batch=bool(wire.writes) and BODIES_FEATURE not in wire.endpoint.features)
             wire.endpoint.close()
-        self._tell_gate()
-        for vouching in self._vouchings.values():
-            vouching.restart()
-        if all(job.is_settled for job in self._jobs):
-            self._noted_activity = self._activity()  # all is over there; the note is not worth another connection
+        self._telling.tell_gate()
+        self._quiet.cut()
         self._cuts += 1 if self._heard else 0  # a line that was never up was not cut
         self._heard = False
         self._was_cut = True
         for job in self._jobs:
             job.cut(explain(error))
             job.take_back(now)
-        self._tell(force=True)
+        self._telling.tell(force=True)
         if not stop.is_set():
             self._alarm.wait(wait_s)
-
-    def _tell(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if not force and now - self._told_at < PROGRESS_EVERY_S:
-            return
-        self._told_at = now
-        self._tell_refusals()
-        self._progress = [job.progress(now) for job in self._jobs]
-        if self._on_progress is not None:
-            self._on_progress(self._progress)
-
-    def _tell_gate(self) -> None:
-        """Tell the gate what has travelled since the last time."""
-        if self._gate is None:
-            return
-        for index, job in enumerate(self._jobs):
-            out, into = job.traffic.bytes_out, job.traffic.bytes_in
-            told_out, told_in = self._told_traffic[index]
-            if (out, into) != (told_out, told_in):
-                self._told_traffic[index] = out, into
-                self._gate.carried(job.pair, out - told_out, into - told_in)
-
-    def _tell_refusals(self) -> None:
-        """Hand on what was refused since the last time."""
-        for index, job in enumerate(self._jobs):
-            told, refusals = self._refusals_told[index], job.tally.refusals
-            self._refusals_told[index] = len(refusals)
-            if self._on_refusal is not None:
-                for refusal in refusals[told:]:
-                    self._on_refusal(job.pair, refusal)
 
 
 def replicate(

@@ -11,7 +11,6 @@ from typing import Protocol
 from replication.errors import (
     LinkError,
     MissingStub,
-    NotAPeer,
     NotFound,
     StorageFull,
     StoreError,
@@ -209,7 +208,7 @@ class Sender:
                 self._again.append(batch)  # not all of it was sent, so none of it is there
             else:
                 self._outcomes.uncertain(batch.parcels)
-            self._heed(exc, now)
+            self._pace.heed(exc, now)
         except (Unavailable, Unauthorized, NotFound, StorageFull) as exc:
             # It is the peer's state, not these documents.
             self._again.append(batch)
@@ -226,11 +225,6 @@ class Sender:
         plain = sum(parcel.out.size for parcel in batch.parcels)
         for parcel in batch.parcels:
             parcel.wire_bytes = whole * parcel.out.size // plain
-
-    def _heed(self, error: LinkError, now: float) -> None:
-        """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
-        if isinstance(error, NotAPeer):
-            self._pace.fault(error, now)
 
     def _measure(self, sent: _Sent, answer: WriteAnswer, now: float) -> None:
         self._tally.wire_out += answer.wire_bytes if self._wire is not None else 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic
 
-from replication.errors import ReplicationError, StoreError
+from replication.errors import LinkError, NotAPeer, ReplicationError, StoreError
 from replication.peers import Busy, Endpoint
-from replication.peers.pending import Pending, T
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 
@@ -36,17 +35,14 @@ class Wire:
         """Is there room to ask for more?"""
         return self.reads < self._window(self.meter.down.value, self.meter.down_batch_bytes(now))
 
+    def read(self, wire_bytes: int, begun: float) -> None:
+        """Note that an answer of so many bytes, asked for at `begun`, came whole."""
+        self.meter.down.observe(wire_bytes, begun, time.monotonic())
+        self.meter.acknowledged()
+
     def _window(self, rate: float, batch_bytes: float) -> int:
         held_by_line = rate * self.endpoint.rtt_s / batch_bytes
         return min(MAX_IN_FLIGHT, MIN_IN_FLIGHT + int(held_by_line))
-
-
-@dataclass(slots=True, eq=False)
-class Flight(Generic[T]):
-    """A call under way, what it carries, and when it began (monotonic seconds)."""
-
-    pending: Pending[T]
-    begun: float
 
 
 class Pace:
@@ -62,6 +58,11 @@ class Pace:
         wait_s = error.retry_after_s if isinstance(error, Busy) else self._backoff.next_s()
         self.not_before = max(self.not_before, now + wait_s)
         self.last_error = explain(error)
+
+    def heed(self, error: LinkError, now: float) -> None:
+        """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
+        if isinstance(error, NotAPeer):
+            self.fault(error, now)
 
     def success(self) -> None:
         self._backoff.reset()
