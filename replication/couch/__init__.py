@@ -9,7 +9,8 @@
     reading     `_bulk_get` and what is asked through it
     writing     `_bulk_docs`: a document that fails fails alone
     local       `_local` documents
-    maintenance `_compact`, `_purge`, limits, security
+    maintenance `_purge`, limits, security
+    compaction  compaction, shard by shard, until it has ended
     feed        `_changes`
     database    `CouchDatabase`, the parts put together
     identity    the uuid that peers key their checkpoints on

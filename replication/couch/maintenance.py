@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from replication.couch.compaction import Compaction
 from replication.couch.link import Link
 from replication.document import DocId, Rev, Seq
-from replication.errors import BadRequest, Unavailable
+from replication.errors import BadRequest
 from replication.store import DatabaseInfo, JsonObject, PurgeResult
 
 # CouchDB's max_document_id_number; the revisions of 100 documents stay far below max_revisions_number.
 PURGE_IDS = 100
-COMPACT_S = 3600.0
-COMPACT_POLL_S = 0.1
-COMPACT_BEGIN_S = 1.0  # CouchDB passes the order on to its shards and answers before they have begun
 
 # What CouchDB 3 gives a new database: nobody but its admins. It is our `{}`.
 CLOSED: JsonObject = {"members": {"roles": ["_admin"]}, "admins": {"roles": ["_admin"]}}
@@ -57,19 +53,9 @@ class Maintenance:
         return PurgeResult(self.info().purge_seq, purged)
 
     def compact(self) -> None:
-        """Compact, and return when CouchDB is done. Raises `Unavailable` when it is not within an hour."""
-        before = self.info().disk_size
-        self._link.json("POST", (self._database, "_compact"), {})
-        begun = time.monotonic()
-        was_running = False
-        pause = threading.Event()  # CouchDB tells nobody when it is done: it must be asked
-        while (spent := time.monotonic() - begun) < COMPACT_S:
-            info = self.info()
-            if not info.compact_running and (was_running or info.disk_size != before or spent > COMPACT_BEGIN_S):
-                return
-            was_running = was_running or info.compact_running
-            pause.wait(COMPACT_POLL_S)
-        raise Unavailable(f"CouchDB still compacts {self._database} after {COMPACT_S:.0f} s: look at its log")
+        """Compact, and return when every copy of every shard is done. Raises `Unavailable` when one cannot be."""
+        self.info()  # CouchDB's map of shards says "missing" or "deleted" of a database that is gone
+        Compaction(self._link, self._database).run()
 
     def revs_limit(self) -> int:
         """Return the limit."""

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -320,3 +321,53 @@ def test_bulk_calls_make_few_requests(db: CouchDatabase, monkeypatch: pytest.Mon
     db.bulk_docs(docs, new_edits=False)
     db.bulk_get([GetRequest(doc.id, doc.rev) for doc in docs], attachments=True)
     assert sent == ["_bulk_docs", "_bulk_get", "_bulk_get"]
+
+
+def test_compaction_has_ended_on_every_shard_when_the_call_returns(store: CouchStore, raw: Link, prefix: str) -> None:
+    """CouchDB answers an order before it has begun; here old bodies are gone from every file when `compact` returns."""
+    raw.json("PUT", (f"{prefix}many",), params={"q": 8})
+    db = store.open("many")
+    first = db.bulk_docs([Doc(DocId(f"d{n}"), body=build_noise()) for n in range(160)])
+    before = db.info().disk_size
+    for round_ in range(3):
+        edits = [Doc(DocId(f"d{n}"), result.rev, body=b'{"n":%d}' % round_) for n, result in enumerate(first)]
+        first = db.bulk_docs(edits)
+
+        db.compact()
+
+        shards = list(read_shards(raw, f"{prefix}many"))
+        assert len(shards) == 8
+        assert all(shard["compacted_seq"] == shard["update_seq"] for shard in shards)
+        assert not any(shard["compact_running"] for shard in shards)
+        assert sum(shard["sizes"]["file"] for shard in shards) < before / 4
+
+
+def build_noise() -> bytes:
+    """Return a body that no compression shortens to nothing."""
+    return b'{"t":"%s"}' % secrets.token_hex(10_000).encode()
+
+
+def read_shards(raw: Link, database: str) -> Iterator[dict[str, Any]]:
+    """Yield what each shard's file tells of itself."""
+    shard_map = raw.json("GET", ("_node", "_local", "_dbs", database))
+    suffix = bytes(shard_map["shard_suffix"]).decode()
+    for span in shard_map["by_range"]:
+        yield raw.json("GET", ("_node", "_local", f"shards/{span}/{database}{suffix}"))
+
+
+def test_a_compaction_that_runs_already_is_waited_for(store: CouchStore, raw: Link, prefix: str) -> None:
+    """It may have passed by what became old behind it, so another follows; many callers at once all return."""
+    db = store.create("db")
+    revs = db.bulk_docs([Doc(DocId(f"d{n}"), body=build_noise()) for n in range(100)])
+    db.bulk_docs([Doc(DocId(f"d{n}"), result.rev, body=b"{}") for n, result in enumerate(revs)])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: db.compact(), range(4)))
+    assert all(shard["compacted_seq"] == shard["update_seq"] for shard in read_shards(raw, f"{prefix}db"))
+
+
+def test_compacting_a_database_that_is_gone_says_so(store: CouchStore, raw: Link, prefix: str) -> None:
+    """As every other call does, not in the words of CouchDB's map of shards."""
+    db = store.create("gone")
+    raw.json("DELETE", (f"{prefix}gone",))
+    with pytest.raises(NotFound, match="Database does not exist"):
+        db.compact()
