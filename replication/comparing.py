@@ -6,7 +6,7 @@ bodies are compared as JSON values, and attachments by digest, or by their decod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from replication.attached import decode_attachment
 from replication.document import Attachment, Doc, DocId, Rev, Seq
@@ -114,11 +114,19 @@ def _differ(target: Database, doc_id: DocId, rev: Rev, what: str) -> NotEqual:
     )
 
 
-def find_unknown(database: Database, other: Database) -> DocId | None:
-    """Return a document of `database` of which `other` does not know every leaf, None if there is none."""
+def find_unknown(
+    database: Database, other: Database, *, excused: Callable[[Sequence[DocId]], Container[DocId]] = lambda ids: ()
+) -> DocId | None:
+    """Return a document of `database` of which `other` does not know every leaf, None if there is none.
+
+    `excused` is asked about those that `other` lacks, and names the ones it need not have.
+    """
     for rows, _ in read_pages(database):
-        for doc_id in other.revs_diff({row.id: row.leaves for row in rows}):
-            return doc_id
+        unknown = list(other.revs_diff({row.id: row.leaves for row in rows}))
+        known = excused(unknown) if unknown else ()
+        for doc_id in unknown:
+            if doc_id not in known:
+                return doc_id
     return None
 
 

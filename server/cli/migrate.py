@@ -11,8 +11,10 @@ import argparse
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from replication.comparing import find_unknown
@@ -22,9 +24,11 @@ from replication.migrate import Figures, Progress, migrate
 from replication.store import Store
 from server.cli.common import Commands, add_home, open_node
 from server.engine import open_engine
+from server.erasure.traces import Traces
 from server.errors import Refused
 from server.home import Engine, Home
 from server.node.lock import locked
+from server.nodedb import NodeDb
 from server.readmodel.tables import drop
 from server.verify import verify_store
 
@@ -158,11 +162,7 @@ def _forget(home: Home) -> int:
         kept = set(present.names())
         ours = [name for name in before.names() if name in kept]
         others = [name for name in before.names() if name not in kept]
-        for name in ours:
-            if (unknown := find_unknown(before.open(name), present.open(name))) is not None:
-                raise Refused(
-                    "not_moved", f"{unknown} in the old {name} is not in the present store: nothing was removed"
-                )
+        _refuse_loss(home, before, present, ours)
         for name in ours:
             _delete(before, name)
         if isinstance(before, CouchStore) and not others:
@@ -175,6 +175,18 @@ def _forget(home: Home) -> int:
     for name in others:
         print(f"left alone, for the present store has no such database: {name}")
     return 0
+
+
+def _refuse_loss(home: Home, before: Store, present: Store, names: Sequence[str]) -> None:
+    """Raise `Refused("not_moved")` if an old database holds what the present one does not know and was not erased."""
+    with closing(NodeDb(home.path / "node.db")) as db:
+        traces = Traces(db)
+        for name in names:
+            excused = partial(traces.among, name)
+            if (unknown := find_unknown(before.open(name), present.open(name), excused=excused)) is not None:
+                raise Refused(
+                    "not_moved", f"{unknown} in the old {name} is not in the present store: nothing was removed"
+                )
 
 
 def _delete(store: Store, name: str) -> None:
