@@ -29,10 +29,17 @@ def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         value = _load(raw)
     except (ValueError, RecursionError):  # orjson's and json's own errors are ValueErrors
         raise BadRequest("invalid UTF-8 JSON") from None
-    # Counting brackets is a sure upper bound of the depth and costs nothing; only a suspicious text is walked.
-    if raw.count(b"{") + raw.count(b"[") > max_depth and is_deeper(value, max_depth):
+    if may_be_deeper(raw, max_depth) and is_deeper(value, max_depth):
         raise BadRequest(f"invalid UTF-8 JSON: nested deeper than {max_depth} levels")
     return value
+
+
+def may_be_deeper(raw: bytes, limit: int) -> bool:
+    """Return whether a JSON text has the brackets to nest more than `limit` levels deep: then it is worth a walk.
+
+    Each level takes two bytes, and counting the brackets that open is a sure upper bound.
+    """
+    return len(raw) > 2 * limit and raw.count(b"{") + raw.count(b"[") > limit
 
 
 def _load(raw: bytes) -> Any:

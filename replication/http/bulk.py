@@ -16,7 +16,7 @@ from replication.http import local
 from replication.http.answers import answer, answer_bytes
 from replication.http.exchange import Exchange
 from replication.http.query import parse_revs
-from replication.jsontext import dump_json, is_deeper, parse_json
+from replication.jsontext import dump_json, is_deeper, may_be_deeper, parse_json
 from replication.store import Database, WriteResult
 from replication.wire import parse_document
 
@@ -58,7 +58,7 @@ def _parse_batch(x: Exchange) -> tuple[list[Any], bool]:
 
 def _parse_entry(value: object, new_edits: bool, max_depth: int) -> Doc:
     doc = parse_document(value, new_edits=new_edits)
-    if doc.body.count(b"{") + doc.body.count(b"[") > max_depth and is_deeper(value, max_depth):
+    if may_be_deeper(doc.body, max_depth) and is_deeper(value, max_depth):
         raise BadRequest(f"invalid UTF-8 JSON: document {doc.id!r} is nested deeper than {max_depth} levels")
     return doc if doc.id else replace(doc, id=DocId(secrets.token_hex(16)))
 
