@@ -17,7 +17,7 @@ from functools import partial
 from urllib.parse import quote
 
 from bench.harness import Figure, Sink, bench, milliseconds, rate
-from bench.peers import HttpServer, couchdb, ours, pouchdb_leveldb
+from bench.peers import NAMED, HttpServer, named, ours, pouchdb_leveldb
 
 EVENT_BYTES = 1300
 EVENTS_PER_DOSSIER = 7
@@ -67,10 +67,12 @@ def make_docs(count: int, dice: random.Random) -> list[dict[str, object]]:
 @contextlib.contextmanager
 def servers(sink: Sink) -> Iterator[list[HttpServer]]:
     """Give our server and those peers that are here."""
-    with ours() as tram, couchdb() as couch:
-        if couch is None:
-            sink.note("CouchDB not measured: TRAM_COUCHDB_URL names none")
-        yield [tram] + ([couch] if couch else [])
+    with ours() as tram:
+        present = named()
+        for name, variable in NAMED.items():
+            if name not in (server.name for server in present):
+                sink.note(f"{name} not measured: {variable} names none")
+        yield [tram, *present]
 
 
 @contextlib.contextmanager
@@ -230,7 +232,7 @@ def footprint(sink: Sink) -> None:
                 server.call("GET", f"/{name}/_changes?style=all_docs")
                 loaded[server.name] = server.memory_bytes() / 1e6
                 server.call("POST", f"/{name}/_compact", b"")
-                while server.json("GET", f"/{name}")["compact_running"]:  # type: ignore[index]  # an object, by protocol
+                while server.info(name).get("compact_running"):
                     time.sleep(0.2)  # the protocol offers nothing to wait on
                 disk[server.name] = server.disk_bytes(name) / FEED_DOCS
     for label, unit, values in (

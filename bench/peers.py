@@ -1,4 +1,4 @@
-"""The servers a benchmark talks to: ours, CouchDB where one is named, PouchDB on LevelDB where npm gave it.
+"""The servers a benchmark talks to: ours, CouchDB and pouchdb-server where named, PouchDB on LevelDB where npm gave it.
 
 All are driven over HTTP by the same client on one kept-alive connection, except PouchDB's LevelDB adapter, which has no
 server of its own and runs the same work inside Node.
@@ -21,9 +21,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
+NAMED = {"couchdb": "TRAM_COUCHDB_URL", "pouchdb_server": "TRAM_POUCHDB_SERVER_URL"}
 
 
 @dataclass(slots=True)
@@ -75,9 +77,14 @@ class HttpServer:
 
     def disk_bytes(self, database: str) -> int:
         """Return the size the server gives for a database's file."""
+        info = self.info(database)
+        return int(info["sizes"]["file"] if "sizes" in info else info["disk_size"])
+
+    def info(self, database: str) -> dict[str, Any]:
+        """Return what `GET /db` tells."""
         info = self.json("GET", f"/{database}")
         assert isinstance(info, dict)
-        return int(info["sizes"]["file"])
+        return info
 
 
 @contextlib.contextmanager
@@ -98,15 +105,19 @@ def ours() -> Iterator[HttpServer]:
             process.wait(20)
 
 
+def named() -> list[HttpServer]:
+    """Return the servers that variables name, in the order of `NAMED`."""
+    return [
+        HttpServer(name, url.rstrip("/"), _listeners(urlsplit(url).port or 5984))
+        for name, variable in NAMED.items()
+        if (url := os.environ.get(variable))
+    ]
+
+
 @contextlib.contextmanager
 def couchdb() -> Iterator[HttpServer | None]:
     """Give the CouchDB that TRAM_COUCHDB_URL names, None where it names none."""
-    url = os.environ.get("TRAM_COUCHDB_URL")
-    if not url:
-        yield None
-        return
-    port = urlsplit(url).port or 5984
-    yield HttpServer("couchdb", url.rstrip("/"), _listeners(port))
+    yield next((server for server in named() if server.name == "couchdb"), None)
 
 
 def pouchdb_leveldb(work: str, *, n: int, size: int) -> float | None:
