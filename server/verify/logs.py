@@ -19,6 +19,7 @@ from contextlib import closing
 from itertools import islice, product
 from pathlib import Path
 
+from crypto import base64url
 from crypto.errors import CryptoError
 from crypto.hashing import rev_of, sha256_id
 from crypto.jcs import canonical
@@ -36,6 +37,7 @@ from server.log.tree import Edge
 from server.verify.report import Report
 
 _MAX_GUESSES = 256
+_NAMED = 3  # of the events that are gone, in a report
 Signers = Callable[[str], LogSigner]
 
 
@@ -178,16 +180,19 @@ def _check_generation(
     checkpoint = parse_checkpoint(note.rpartition("\n\n")[0] + "\n")
     cosigned = documents.cosigned(checkpoint.origin) if documents is not None else []
     wanted = {each.checkpoint.size: each.checkpoint.root for each in cosigned}
-    edge, vanished = Edge(0, []), 0
+    edge, vanished = Edge(0, []), list[bytes]()
     sql = "SELECT event, received FROM log_leaves WHERE generation = ? ORDER BY number"
     for event, received in connection.execute(sql, (generation,)):
-        vanished += event not in left and event not in erased
+        if event not in left and event not in erased:
+            vanished.append(event)
         left.discard(event)
         edge.add(Leaf(event, received).hash())
         if edge.size in wanted and edge.root() != wanted.pop(edge.size):
             report.problems.append(f"{checkpoint.origin}: at {edge.size} leaves it is not what the unit above cosigned")
     if vanished:
-        report.problems.append(f"{checkpoint.origin}: {vanished} events it took are not here any more")
+        report.problems.append(
+            f"{checkpoint.origin}: {len(vanished)} events it took are not here any more: {_some(vanished)}"
+        )
     if edge.size != size or checkpoint.size != size or edge.root() != checkpoint.root:
         report.problems.append(f"{checkpoint.origin}: its {edge.size} leaves do not make the head it signed")
     beyond = [each for each in wanted if each > size]
@@ -204,6 +209,12 @@ def _check_generation(
         report.problems.append(f"{checkpoint.origin}: its head: {exc}")
         return
     report.checked["log leaves"] += edge.size
+
+
+def _some(events: Sequence[bytes]) -> str:
+    """Return the ids of the first events, for a person to look for."""
+    named = ", ".join("sha256-" + base64url.encode(each) for each in events[:_NAMED])
+    return named + (", …" if len(events) > _NAMED else "")
 
 
 def _newest(connection: sqlite3.Connection) -> int:

@@ -255,6 +255,16 @@ def citizen(commune: Station, key_pool: Any) -> Person:
     return commune.enrol(key_pool)
 
 
+def enrol(node: Any, url: str, key: Any, role: str = "") -> Client:
+    """Somebody enrolled at a running node, with a role if one is named."""
+    person = issue_person(Authority.open(node.home), key)
+    node.copier.ensure_certificate(node.database, person.certificate)
+    if role:
+        node.people.grant(person.urn, f"Cán bộ {person.subject_id[:4]}", role)
+    node.model.follower.catch_up(node.database)
+    return Client(url, node.signer.urn, person)
+
+
 @pytest.fixture
 def helpers() -> Any:
     """The functions and constants of this file, for tests in folders below (which cannot import it)."""
@@ -266,6 +276,7 @@ def helpers() -> Any:
         certificate_doc = staticmethod(certificate_doc)
         file_reference = staticmethod(file_reference)
         wait_until = staticmethod(wait_until)
+        enrol = staticmethod(enrol)
         Client = Client
 
     return Helpers
@@ -285,6 +296,31 @@ def make_node() -> Iterator[Callable[..., Any]]:
     yield make
     for node in made:
         node.stop()
+
+
+@pytest.fixture(scope="module")
+def tiers(tmp_path_factory: Any, home_templates: Callable[..., Path]) -> Iterator[dict[str, tuple[Any, str]]]:
+    """Three running nodes, each linked to the one above, the links at work: (node, address) by unit, the province
+    first. Starting them costs seconds, so one set serves the tests of a file."""
+    from server.api import create_app
+    from server.node.assembly import Node
+    from server.node.links import Neighbour
+
+    folder = tmp_path_factory.mktemp("tiers")
+    codes = (PROVINCE, DISTRICT, COMMUNE)
+    shutil.copytree(home_templates(*codes), folder, dirs_exist_ok=True)
+    running: dict[str, tuple[Any, str]] = {}
+    try:
+        for unit in codes:
+            node = Node(Home.open(folder / units.dashed(unit)))
+            running[unit] = (node, node.start(create_app(node), sync=True).rstrip("/"))
+            above = unit.rpartition(".")[0]
+            if above:
+                node.links.put(Neighbour("parent", running[above][1], "parent"))
+        yield running
+    finally:
+        for node, _ in reversed(running.values()):
+            node.stop()
 
 
 @pytest.fixture
@@ -369,12 +405,7 @@ class Office:
 
     def enrol(self, key: Any, role: str = "") -> Client:
         """Somebody enrolled here, with a role if one is named."""
-        person = issue_person(Authority.open(self.node.home), key)
-        self.node.copier.ensure_certificate(self.node.database, person.certificate)
-        if role:
-            self.node.people.grant(person.urn, f"Cán bộ {person.subject_id[:4]}", role)
-        self.node.model.follower.catch_up(self.node.database)
-        return Client(self.url, self.node.signer.urn, person)
+        return enrol(self.node, self.url, key, role)
 
     def record(self, *clients: Client) -> None:
         """Put the approvals of people's certificates on record, as enrolling at the counter does."""

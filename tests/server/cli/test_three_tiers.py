@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
-from server.node.links import Neighbour
-
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300
-
-
-@pytest.fixture
-def tiers(make_homes, serve):
-    """Three running nodes, each linked to the one above, the links at work."""
-    homes = make_homes()
-    running = {}
-    for unit in ("H41", "H41.12", "H41.12.03"):
-        node, url = serve(homes[unit], sync=True)
-        above = unit.rpartition(".")[0]
-        if above:
-            node.links.put(Neighbour("parent", running[above][1], "parent"))
-        running[unit] = (node, url)
-    return running
-
-
-def _enrol(node, url, helpers, key, role=""):
-    from server.pki.authority import Authority
-
-    person = helpers.issue_person(Authority.open(node.home), key)
-    node.copier.ensure_certificate(node.database, person.certificate)
-    if role:
-        node.people.grant(person.urn, "Cán bộ", role)
-    return helpers.Client(url, node.signer.urn, person)
 
 
 def test_a_dossier_reaches_the_province_whole_and_an_answer_comes_back(tiers, key_pool, helpers):
     """Event, receipt and files travel up; a comment from the district travels down and counts there too."""
     (province, _), (district, district_url), (commune, commune_url) = tiers.values()
-    citizen = _enrol(commune, commune_url, helpers, key_pool())
-    official = _enrol(district, district_url, helpers, key_pool(), "official")
+    citizen = helpers.enrol(commune, commune_url, key_pool())
+    official = helpers.enrol(district, district_url, key_pool(), "official")
     reference = citizen.put_file(JPEG)
     event = helpers.submission(commune.unit, citizen.person, files=[reference])
     assert citizen.post("/api/events", citizen.person.envelope(event)).status_code == 201

@@ -10,37 +10,12 @@ from replication.errors import NotFound
 from replication.store import AllDocsQuery
 from server.cli import main
 from server.dossier.documents import FILE_PREFIX
-from server.node.links import Neighbour
 from server.verify import verify_path
 
 SHARED = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 150  # two chunks
 OWN = b"\xff\xd8\xff\xe0" + bytes(range(255, -1, -1)) * 150
 NAME = "Vàng Thị Mỷ Tuyệt Mật"
 EVENTS, FILES = "u-h41-12-03", "f-h41-12-03"
-
-
-@pytest.fixture
-def tiers(make_homes, serve):
-    """Three running nodes, each linked to the one above, the links at work."""
-    homes = make_homes()
-    running = {}
-    for unit in ("H41", "H41.12", "H41.12.03"):
-        node, url = serve(homes[unit], sync=True)
-        above = unit.rpartition(".")[0]
-        if above:
-            node.links.put(Neighbour("parent", running[above][1], "parent"))
-        running[unit] = (node, url)
-    return running
-
-
-def enrol(node, url, helpers, key, role=""):
-    from server.pki.authority import Authority
-
-    person = helpers.issue_person(Authority.open(node.home), key)
-    node.copier.ensure_certificate(node.database, person.certificate)
-    if role:
-        node.people.grant(person.urn, "Cán bộ", role)
-    return helpers.Client(url, node.signer.urn, person)
 
 
 def post(client, answer):
@@ -95,8 +70,8 @@ def test_two_persons_erase_a_dossier_on_every_tier_and_the_shared_scan_stays(tie
     nodes = [node for node, _ in tiers.values()]
     province, _, commune = nodes
     url = tiers["H41.12.03"][1]
-    citizen, official = enrol(commune, url, helpers, key_pool()), enrol(commune, url, helpers, key_pool(), "official")
-    leader = enrol(commune, url, helpers, key_pool(), "leader")
+    citizen, official = helpers.enrol(commune, url, key_pool()), helpers.enrol(commune, url, key_pool(), "official")
+    leader = helpers.enrol(commune, url, key_pool(), "leader")
     going = file(citizen, helpers, commune.unit, SHARED, OWN, name=NAME)
     staying = file(citizen, helpers, commune.unit, SHARED)
     stream, kept = going["event"]["stream"], staying["event"]["stream"]
