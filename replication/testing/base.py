@@ -15,6 +15,7 @@ from replication.store import Database, Store
 Capability = Literal[
     "purge",  # removes leaves without a trace
     "compact",  # drops old bodies before `compact` returns
+    "overwrite",  # what is purged is overwritten on the disk, not only given back to it
     "ordered_feed",  # one order of changes for the whole database, not one per shard
     "empty_security",  # a new database has the security object {}
     "offset",  # all_docs counts the rows before a range
@@ -37,6 +38,10 @@ class Contract:
 
     def check(self, db: Database) -> None:
         """Look, after each test, at what only this engine knows of its database. A subclass may; this does nothing."""
+
+    def raw(self, db: Database) -> bytes:
+        """Return what the database's files hold now. For engines that declare "overwrite"."""
+        raise NotImplementedError
 
     def need(self, capability: Capability) -> None:
         """Skip a test about something the engine says it cannot do."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from replication.document import DocId, Rev, parse_rev
@@ -37,6 +39,23 @@ class UpkeepContract(Contract):
         assert read_body(db.get(A)) == {"n": 2}
         assert db.revs_diff({A: [Rev("2-b"), Rev("1-a")]})[A].missing == ("2-b",)
         assert [row.id for row in db.changes(before).rows] == ["a"]
+
+    def test_what_was_purged_is_not_on_the_disk_after_compaction(self, db: Database) -> None:
+        """Neither its body nor its attachment, byte for byte; what stays is untouched. An engine that only gives the
+        space back declares it, and its disk has to be encrypted."""
+        going, staying = secrets.token_bytes(3000), secrets.token_bytes(3000)
+        put(db, build_doc("a", "1-a", said=going.hex(), atts={"f": build_attachment(going)}))
+        put(db, build_doc("b", "1-b", n=1, atts={"f": build_attachment(staying)}))
+        db.purge({A: [Rev("1-a")]})
+        db.compact()
+        with pytest.raises(NotFound):
+            db.attachment(A, "f")
+        assert db.attachment(DocId("b"), "f").data == staying
+        self.need("overwrite")
+        raw = self.raw(db)
+        assert staying[1000:1064] in raw
+        for gone in (going[1000:1064], going[1000:1064].hex().encode()):
+            assert gone not in raw
 
     def test_only_leaves_are_purged(self, db: Database) -> None:
         """Inner nodes, unknown revisions and unknown documents are named with nothing."""

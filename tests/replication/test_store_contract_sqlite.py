@@ -21,6 +21,11 @@ class TestSqliteStore(StoreContract):
         yield store
         store.close()
 
+    def raw(self, db: Database) -> bytes:
+        """The file and what lies beside it."""
+        assert isinstance(db, SqliteDatabase)
+        return b"".join(path.read_bytes() for path in sorted(db.path.parent.glob(f"{db.path.name}*")))
+
     def check(self, db: Database) -> None:
         """The file is sound, and its counters agree with its rows."""
         assert isinstance(db, SqliteDatabase)
