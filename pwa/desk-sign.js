@@ -42,6 +42,12 @@ export async function fetchRoleDraft(type, fields) {
   return api.postRoleDraft(type, fields);
 }
 
+/** @param {string} type "erasure.proposed" or "erasure.confirmed" @param {Record<string, any>} fields @returns {Promise<Draft>} the erasure event that would be signed. Throws what lib/api.js throws. */
+export async function fetchErasureDraft(type, fields) {
+  const { api } = await official();
+  return api.postErasureDraft(type, fields);
+}
+
 /**
  * Sign and send one event of an official. Call it only from a confirmation that has shown what is signed.
  * @param {string} stream @param {string} type such as "dossier.accepted" @param {Record<string, any>} fields

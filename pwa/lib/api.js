@@ -129,6 +129,16 @@ export class NodeApi {
     return this.json("POST", "/api/roles/drafts", { body: { type, fields } });
   }
 
+  /** @returns {Promise<{erasures: any[]}>} the person's own dossiers that were erased: by whom, on what basis */
+  fetchMyErasures() {
+    return this.json("GET", "/api/erasures/mine", {});
+  }
+
+  /** @param {string} type "erasure.proposed" or "erasure.confirmed" @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
+  postErasureDraft(type, fields) {
+    return this.json("POST", "/api/erasures/drafts", { body: { type, fields } });
+  }
+
   /** @param {string} stream @param {string} type @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
   postDraft(stream, type, fields) {
     return this.json("POST", `/api/dossiers/${encodeURIComponent(stream)}/drafts`, { body: { type, fields } });

@@ -23,6 +23,7 @@ from server.desk import lists, view
 from server.desk.answers import build_answers
 from server.desk.bundles import add_usb_pages
 from server.desk.counter import add_counter_pages
+from server.desk.erasures import Names, add_erasure_pages
 from server.desk.faults import add_fault_pages
 from server.desk.linkpages import add_link_pages, build_first
 from server.desk.roles import build_roles
@@ -71,6 +72,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
                 "here": page == "roles",
                 "count": len(node.people.pending()),
             },
+            {"href": "/desk/erasures", "label": visit.t("menu.erasures"), "here": page == "erasures", "count": 0},
             {"href": "/desk/links", "label": visit.t("menu.links"), "here": page == "links", "count": 0},
             {"href": "/desk/usb", "label": visit.t("menu.usb"), "here": page == "usb", "count": 0},
         ]
@@ -182,6 +184,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
 
     add_link_pages(desk, node, visit, show, lambda: bool(htmx and not htmx.boosted))
     add_usb_pages(desk, node, visit, show, lambda: bool(htmx and not htmx.boosted))
+    add_erasure_pages(desk, node, visit, show, lambda: bool(htmx and not htmx.boosted), lambda t: _names(node, t))
 
     @desk.get("/login")
     def login() -> str:
@@ -271,6 +274,14 @@ def _name_of(node: Node, actor: str, t: Translator) -> str:
         return node.model.queries.name_of(actor) or t("person.unknown", id=actor[-6:])
     described = node.model.units().describe(unit, format_time(node.clock.now()))
     return described.name if described else unit
+
+
+def _names(node: Node, t: Translator) -> Names:
+    return Names(
+        lambda actor: _name_of(node, actor, t),
+        lambda unit: _name_of(node, units.node_urn(unit), t),
+        lambda code: _procedure_name(node, code, t),
+    )
 
 
 def _procedure_name(node: Node, code: str, t: Translator) -> str:

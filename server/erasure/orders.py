@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
-from crypto import strictjson
-from crypto.errors import CryptoError
 from replication.errors import NotFound
-from server import data
 from server.dossier import units
 from server.dossier.body import MAX_ERASED_EVENTS, MAX_ERASED_FILES
 from server.dossier.erasing import TYPES, Erasure, settle_erasures
-from server.dossier.retention import Rule, find_rule, parse_rules
-from server.dossier.states import REFUSED, RETURNED, STOPPED, WITHDRAWN
 from server.dossier.times import format_time, parse_time
+from server.erasure.keeping import CLOSED, Keeping, Kept
 from server.errors import Clash, Missing, Refused
-from server.home import Home, read_bounded
+from server.home import Home
 from server.intake.verdict import Admissions
 from server.node.clock import NodeClock
-from server.readmodel.documents import read_events
+from server.readmodel.documents import HeldEvent, read_events
 from server.readmodel.model import ReadModel
-from server.readmodel.queries import MOST_ROWS, DossierFilter, DossierRow
-
-CLOSED: Final = (REFUSED, WITHDRAWN, STOPPED, RETURNED)
-RULES_FILE: Final = "retention.json"
-_MAX_RULES_BYTES: Final = 512 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A closed dossier. `rule` None: no rule knows how long it is kept. `ends` None: for ever, or not known."""
-
-    row: DossierRow
-    closed: date
-    rule: Rule | None
-    ends: date | None
-
-    def is_over(self, today: date) -> bool:
-        """Say whether a rule says that its time is over."""
-        return self.ends is not None and self.ends <= today
 
 
 class Orders:
@@ -53,6 +28,7 @@ class Orders:
         self._model = model
         self._admissions = admissions
         self._clock = clock
+        self.keeping = Keeping(home, model)
 
     # Erasures
 
@@ -87,6 +63,13 @@ class Orders:
             raise Missing("Không có đề nghị tiêu hủy nào với mã này / no erasure was proposed under this id")
         return found
 
+    def evidence(self, erasure: Erasure) -> list[HeldEvent]:
+        """Return the two events that order an erasure, as they are held here."""
+        database, stream = units.database_name(erasure.unit), units.unit_stream(erasure.unit)
+        return read_events(
+            self._model.open(database), [f"{stream}:{event}" for event in (erasure.id, erasure.confirmed) if event]
+        )
+
     def doubt(self, erasure: Erasure) -> str:
         """Return why this node cannot be sure of a confirmed erasure's signatures, "" if it can: "revoked", "expired",
         "not_yet_valid" or "crl_stale". What cannot be taken back waits until it can."""
@@ -99,33 +82,13 @@ class Orders:
 
     # Retention
 
-    def rules(self) -> tuple[Rule, ...]:
-        """Return the retention rules: the home's own file if there is one, else those of the program. Raises
-        `Refused`."""
-        path = self._home.path / RULES_FILE
-        return read_rules(path) if path.exists() else parse_rules(data.retention())
+    def proposed(self) -> list[str]:
+        """Return the dossiers of this unit whose erasure is proposed, confirmed or done."""
+        return sorted({each.dossier for each in self.of(units.database_name(self._home.unit))})
 
     def closed(self) -> Iterator[Kept]:
         """Yield this unit's closed dossiers for which no erasure is proposed, those known longest over first."""
-        proposed = {each.dossier for each in self.of(units.database_name(self._home.unit))}
-        rules = self.rules()
-        found = [self._kept(row, rules) for row in self._closed_rows() if row.stream not in proposed]
-        yield from sorted(found, key=lambda kept: (kept.ends is None, kept.ends or kept.closed, kept.row.stream))
-
-    def _closed_rows(self) -> Iterator[DossierRow]:
-        offset = 0
-        while True:
-            wanted = DossierFilter(unit=self._home.unit, statuses=CLOSED)
-            page = self._model.queries.dossiers(wanted, limit=MOST_ROWS, offset=offset)
-            yield from (row for row in page.rows if row.unit == self._home.unit)
-            offset += MOST_ROWS
-            if offset >= page.total:
-                return
-
-    def _kept(self, row: DossierRow, rules: tuple[Rule, ...]) -> Kept:
-        closed = parse_time(row.updated_at).date()
-        rule = find_rule(rules, row.procedure, closed)
-        return Kept(row, closed, rule, rule.ends(closed) if rule else None)
+        yield from self.keeping.all(self._clock.now().date(), self.proposed())
 
     def proposal(self, stream: str, *, basis: str, rule: str = "", ended: str = "") -> dict[str, Any]:
         """Return the body of the `erasure.proposed` for a dossier of this unit: every event and file it has here.
@@ -142,7 +105,7 @@ class Orders:
         database = units.database_name(self._home.unit)
         if any(each.dossier == stream for each in self.of(database)):
             raise Clash("Hồ sơ này đã có đề nghị tiêu hủy / the erasure of this dossier was proposed already")
-        kept = self._kept(story.row, self.rules())
+        kept = self.keeping.judge(story.row)
         ended, rule = self._period(kept, ended, rule)
         manifests = {file.manifest for held in story.events for file in held.stored.event.files}
         if len(story.events) > MAX_ERASED_EVENTS or len(manifests) > MAX_ERASED_FILES:
@@ -182,12 +145,3 @@ class Orders:
         if parse_time(ended) > now:
             raise Clash("Thời hạn lưu trữ chưa hết / its retention has not ended yet")
         return ended, rule
-
-
-def read_rules(path: Path) -> tuple[Rule, ...]:
-    """Return the retention rules in a file. Raises `Refused` naming it."""
-    try:
-        value = strictjson.parse(read_bounded(path, _MAX_RULES_BYTES), max_bytes=_MAX_RULES_BYTES, max_depth=8)
-    except CryptoError as exc:
-        raise Refused("schema", f"{path}: {exc}") from exc
-    return parse_rules(value)

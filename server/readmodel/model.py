@@ -17,6 +17,7 @@ from server.filestore import FileStore
 from server.intake.places import REGISTRY
 from server.intake.verdict import Admissions
 from server.readmodel.catalogue import Catalogue, read_catalogue
+from server.readmodel.closings import Closings
 from server.readmodel.documents import HeldEvent, read_events
 from server.readmodel.eventpages import EventPages
 from server.readmodel.evidence import EvidenceReader, LogTimes
@@ -51,6 +52,7 @@ class ReadModel:
         self._catalogue: Catalogue | None = None
         self.queries = Queries(self._tables)
         self.waiting = Waiting(self._tables)
+        self.closings = Closings(self._tables)
         self._evidence = EvidenceReader(self._tables, admissions)
         self._pages = events = EventPages(self._tables, self._grants, admissions, self._evidence)
         self.follower = Follower(store, self._tables, events, FilePages(files))

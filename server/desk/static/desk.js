@@ -5,7 +5,7 @@
 //   <button data-print>
 //   <button data-copy="id" data-done="…">                 copies the text of #id, and says so in the status beside it
 
-import { fetchApproval, fetchDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
+import { fetchApproval, fetchDraft, fetchErasureDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
 import "/desk/static/markup.js";
 import "/desk/static/polling.js";
@@ -37,7 +37,7 @@ async function fieldsOf(form) {
       if (value.size) fields.files = [await sendResultFile(value, input.dataset.part)];
     } else if (name === "items") {
       fields.items = value.split("\n").map((line) => line.trim()).filter(Boolean);
-    } else if (["due", "from", "until"].includes(name)) {
+    } else if (["due", "ended", "from", "until"].includes(name)) {
       if (value) fields[name] = new Date(value).toISOString().replace(/\.\d+Z$/, "Z");
     } else if (value.trim()) {
       fields[name] = value.trim().normalize("NFC");
@@ -62,8 +62,9 @@ function confirmed(statement, doubts) {
 }
 
 /** @param {HTMLFormElement} form @param {Record<string, any>} fields @returns {Promise<import("/desk-sign.js").Draft>} */
-function draftOf({ dataset: { sign: type = "", stream = "", thumbprint = "", role } }, fields) {
+function draftOf({ dataset: { sign: type = "", stream = "", thumbprint = "", role, erasure } }, fields) {
   if (thumbprint) return fetchApproval(thumbprint);
+  if (erasure !== undefined) return fetchErasureDraft(type, fields);
   return role === undefined ? fetchDraft(stream, type, fields) : fetchRoleDraft(type, fields);
 }
 
