@@ -24,7 +24,7 @@ export const readStories = () => setting("stories", {});
 export async function refreshStories(api) {
   const stories = await readStories();
   const counts = new Map();
-  for (const { event } of await allEvents()) counts.set(event.stream, (counts.get(event.stream) ?? 0) + 1);
+  for (const { event } of await allEvents()) if (!event.stream.startsWith("unit.")) counts.set(event.stream, (counts.get(event.stream) ?? 0) + 1);
   for (const [stream, count] of counts) {
     if (stories[stream]?.count === count) continue;
     stories[stream] = await fetchStory(api, stream, count);

@@ -5,6 +5,7 @@ import { outcomeOf, runOutbox, isOpen } from "./lib/outbox.js";
 import { Trust, verifyReceipt } from "./lib/trust.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
 import { pollEnrolment } from "./enrol.js";
+import { dropErased } from "./erasures.js";
 import { ORIGIN, citizenToken, nodeApi, refreshNode, renewTokens, state, tellAll } from "./state.js";
 import { refreshStories } from "./stories.js";
 import { saveSetting } from "./store/db.js";
@@ -85,7 +86,10 @@ async function pass() {
   if (!state.identity) return "done";
   const parts = await outboxParts();
   const outcome = await runOutbox(parts);
-  if (outcome === "done") await refreshStories(parts.api);
+  if (outcome === "done") {
+    await dropErased(parts.api, currentTrust());
+    await refreshStories(parts.api);
+  }
   tellAll("events");
   return outcome;
 }

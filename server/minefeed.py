@@ -97,12 +97,35 @@ class MineFeed:
         with self._changed:
             self._changed.notify_all()
 
-    def forget(self, database: str, doc_ids: Iterable[str]) -> None:
-        """Take erased events out of everybody's feed."""
-        with self._db.transaction() as connection:
-            connection.executemany(
-                "DELETE FROM mine WHERE database = ? AND doc_id = ?", [(database, each) for each in doc_ids]
+    def forget(self, database: str, doc_ids: Iterable[str], instead: Iterable[HeldEvent] = ()) -> None:
+        """Take erased events out of everybody's feed. Whoever saw any of them sees `instead` from now on, with the
+        certificates of those who signed that: the order, by which a phone drops what it has. All of it or nothing."""
+        gone = list(doc_ids)
+        told = [
+            (each, rev)
+            for held in instead
+            for each, rev in (
+                (certificate_id(held.fingerprint), certificate_rev(held.fingerprint)),
+                (held.doc_id, held.rev),
             )
+        ]
+        with self._db.transaction() as connection:
+            sql = "SELECT subject FROM mine WHERE database = ? AND doc_id = ?"
+            subjects = {row[0] for each in gone for row in connection.execute(sql, (database, each))}
+            connection.executemany(
+                "DELETE FROM mine WHERE database = ? AND doc_id = ?", [(database, each) for each in gone]
+            )
+            connection.executemany(
+                "INSERT INTO mine (subject, doc_id, rev, database) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(subject, each, rev, database) for subject in sorted(subjects) for each, rev in told],
+            )
+        with self._changed:
+            self._changed.notify_all()
+
+    def sees(self, subject: str, doc_id: str) -> bool:
+        """Say whether a document is in somebody's feed."""
+        sql = "SELECT 1 FROM mine WHERE subject = ? AND doc_id = ?"
+        return self._db.row(sql, (subject, doc_id)) is not None
 
     def wait(self, subject: str, after: int, timeout_s: float) -> bool:
         """Return True as soon as the subject's feed holds something after `after`, False after `timeout_s`."""

@@ -35,6 +35,20 @@ export async function findCertificate(db, x5t) {
 }
 
 /**
+ * Copy everything but some streams from one PouchDB database into an empty one. PouchDB cannot purge in a browser, and a deleted
+ * document leaves its bytes behind until who knows when; a database that is destroyed does not.
+ * @param {Database} source @param {Database} target @param {Set<string>} streams
+ */
+export async function copyWithout(source, target, streams) {
+  const { rows } = await source.allDocs({ include_docs: true });
+  const docs = rows.map((/** @type {any} */ row) => row.doc).filter((/** @type {any} */ doc) => !streams.has(doc.event?.stream));
+  for (let i = 0; i < docs.length; i += BATCH) {
+    const failed = await target.bulkDocs(docs.slice(i, i + BATCH), { new_edits: false });
+    if (failed.length) throw new Error(`a document was not copied: ${failed[0].message}`);
+  }
+}
+
+/**
  * @param {Database} db @param {string} origin @param {() => Promise<string>} token
  * @returns {{push: () => Promise<Map<string, {error: string, reason: string}>>, pull: () => Promise<void>}} one-shot replications;
  *   they throw what lib/api.js throws

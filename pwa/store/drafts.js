@@ -177,7 +177,7 @@ export async function freeReceived() {
 }
 
 /** Delete chunks that no file and no open entry names. One transaction, so a file being added is never robbed. */
-async function sweepChunks() {
+export async function sweepChunks() {
   await transact(["files", "outbox", "chunks"], "readwrite", async ({ files, outbox, chunks }) => {
     const stored = /** @type {StoredFile[]} */ (await done(files.getAll()));
     const entries = /** @type {Entry[]} */ (await done(outbox.getAll())).filter((entry) => !isSettled(entry));

@@ -3,20 +3,37 @@
 // PouchDB is 43 KB gzipped and loaded only when it is first needed, after the first screen.
 
 import * as mine from "../lib/mine.js";
+import { setting } from "./db.js";
 
 /** @typedef {import("../lib/event.js").EventDocument} EventDocument */
 
 // A classic script that leaves `globalThis.PouchDB`; as a module it is fetched once and falls under script-src 'self'.
 const POUCHDB = "../vendor/pouchdb.min.js";
 
-/** @type {Promise<any> | null} */
+/** @type {{name: string, db: Promise<any>} | null} */
 let opened = null;
 
-/** @returns {Promise<any>} the open PouchDB database */
-export function openMine() {
-  opened ??= import(POUCHDB).then(() => new /** @type {any} */ (globalThis).PouchDB("mine", { revs_limit: 1 }));
-  return opened;
+/** @param {string} name @returns {Promise<any>} */
+const open = (name) => import(POUCHDB).then(() => new /** @type {any} */ (globalThis).PouchDB(name, { revs_limit: 1 }));
+
+/** @returns {Promise<any>} the open PouchDB database. It gets another name whenever dossiers are erased, in any tab. */
+export async function openMine() {
+  const name = await setting("mine", "mine");
+  if (!opened || opened.name !== name) opened = { name, db: open(name) };
+  return opened.db;
 }
+
+/** @param {Set<string>} streams @returns {Promise<{old: string, fresh: string}>} names of the present database and of a new one that holds all but these */
+export async function copyMine(streams) {
+  const old = await setting("mine", "mine");
+  const fresh = `mine-${Number(old.split("-")[1] ?? 1) + 1}`;
+  await (await open(fresh)).destroy(); // half a copy, from a run that was cut short
+  await mine.copyWithout(await openMine(), await open(fresh), streams);
+  return { old, fresh };
+}
+
+/** @param {string} name */
+export const destroyDatabase = async (name) => (await open(name)).destroy();
 
 /** @returns {Promise<EventDocument[]>} everything this phone holds */
 export const allEvents = async () => mine.eventsOf(await openMine());
@@ -35,6 +52,8 @@ export const replicationWith = async (origin, token) => mine.replicationWith(awa
 
 /** Delete the database for good. */
 export async function destroyMine() {
+  const left = await setting("mine-left", "");
+  if (left) await destroyDatabase(left);
   await (await openMine()).destroy();
   opened = null;
 }

@@ -15,6 +15,7 @@ import { h } from "../ui/dom.js";
 import { sayFault, sayRefusal } from "../ui/faults.js";
 import { backLink, button, heading, linkButton, notice, progressBar, summaryList, tag } from "../ui/parts.js";
 import { toast } from "../ui/shell.js";
+import { erasedPage } from "./erased.js";
 
 /** @typedef {import("../dossiers.js").Loaded} Loaded */
 /** @typedef {import("../lib/outbox.js").Entry} Entry */
@@ -22,7 +23,7 @@ import { toast } from "../ui/shell.js";
 /** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function dossierPage([stream]) {
   const loaded = await loadDossier(stream);
-  if (!loaded) return { ...notFound(), refreshOn: ["events"] };
+  if (!loaded) return (await erasedPage(stream)) ?? { ...notFound(), refreshOn: ["events"] };
   const { dossier, entries } = loaded;
   const title = dossierName(loaded);
   const travelling = entries.filter((entry) => !isSettled(entry));

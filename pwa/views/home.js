@@ -21,11 +21,13 @@ export async function home() {
   draw(dossierSummaries(entries, [], names, stories));
   // The outbox is here at once; what the node told us needs PouchDB, which is loaded after the first screen.
   allEvents().then((events) => draw(dossierSummaries(entries, events, names, stories)), (cause) => console.error("events not readable", cause));
+  const erased = h("div", null);
+  import("./erased.js").then(async ({ erasedList }) => fill(erased, await erasedList()), (cause) => console.error("erasures not readable", cause));
   const content = h("div", null,
     heading(t("home.title")),
     registration(),
     h("p", null, linkButton(t("home.new"), "#/procedures", "button--big")),
-    draftList(drafts, names), signed);
+    draftList(drafts, names), signed, erased);
   return { title: t("home.title"), content, refreshOn: ["outbox", "events", "key", "draft", "link", "catalogue"] };
 }
 

@@ -1,4 +1,5 @@
-"""`/api/erasures`: dossiers whose retention is over, the erasures proposed, drafts of the events that order them."""
+"""`/api/erasures`: the erasures proposed, who has done them, whose own dossier went, drafts of the events that order
+them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from server.api.speaker import Speaker, Speakers
 from server.dossier.erasing import Erasure
 from server.dossier.states import Text
 from server.dossier.times import format_time
-from server.dossier.units import is_subject_urn
+from server.dossier.units import is_subject_urn, unit_of_node, unit_stream
 from server.errors import Clash, NotAllowed, Refused
 from server.node.assembly import Node
 
@@ -27,6 +28,13 @@ def erasures_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         speakers.official()
         node.model.follower.catch_up(node.database)
         return jsonify(erasures=[erasure_value(node, each) for each in node.erasures.all()])
+
+    @blueprint.get("/erasures/mine")
+    def mine() -> Response:
+        speaker = speakers.current()
+        return jsonify(
+            erasures=[told_value(node, each) for each in node.erasures.all() if _is_told(node, speaker, each)]
+        )
 
     @blueprint.post("/erasures/drafts")
     def draft() -> Response:
@@ -44,6 +52,25 @@ def erasure_value(node: Node, erasure: Erasure) -> dict[str, Any]:
         "done_here": node.erasing.is_done(erasure.id),
         "doubt": node.erasures.doubt(erasure) if erasure.confirmed else "",
     }
+
+
+def told_value(node: Node, erasure: Erasure) -> dict[str, Any]:
+    """Return what somebody whose dossier was erased is told: by whom and on what basis, with names."""
+    found = {name: getattr(erasure, name) for name in ("id", "dossier", "basis", "rule", "ended", "confirmed_at")}
+    return found | {"proposer": _name(node, erasure.proposer), "confirmer": _name(node, erasure.confirmer)}
+
+
+def _is_told(node: Node, speaker: Speaker, erasure: Erasure) -> bool:
+    return bool(erasure.confirmed) and node.feed.sees(speaker.urn, f"{unit_stream(erasure.unit)}:{erasure.id}")
+
+
+def _name(node: Node, actor: str) -> str:
+    """Return a person's name, or what a node's unit is called; "" for somebody nobody here knows by name."""
+    unit = unit_of_node(actor)
+    if unit is None:
+        return node.model.queries.name_of(actor)
+    described = node.model.units().describe(unit, format_time(node.clock.now()))
+    return described.name if described else unit
 
 
 def draft_erasure_event(node: Node, speaker: Speaker, type: str, fields: dict[str, Any]) -> Draft:

@@ -2,7 +2,8 @@
 
     1  the door is closed to the events                 durable in node.db before anything goes
     2  chunks no other file needs, then manifests no other dossier names, then the events leave the store
-    3  read model, people's feeds, verdicts on papers, quarantine forget them; the store gives the pages back
+    3  read model, people's feeds, verdicts on papers, quarantine forget them (the feeds show the order instead, so
+       that phones drop their copies); the store gives the pages back
     4  the node says `erasure.done`
 
 A crash in between leaves the step undone, and all of it is done again: each part finds what is still there. Ids, hashes
@@ -168,7 +169,7 @@ class Erasing:
         events = self._store.open(name)
         self._count(erasure.id, "events", purge_documents(events, erasure.documents))
         sha256s = self._model.forget(name, erasure.dossier, erasure.documents)
-        self._feed.forget(name, erasure.documents)
+        self._feed.forget(name, erasure.documents, self._orders.evidence(erasure))
         self._papers.forget(sha256s)
         self._quarantine.forget_stream(name, erasure.dossier)
         events.compact()

@@ -1,0 +1,206 @@
+"""The end of retention as people see it: two leaders at two desks, a citizen's phone, a tier that is off."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from deploy.scenario.scans import sample_scans
+from server.home import Home
+from server.node.links import Neighbour
+from tests.browser.conftest import PHONE, shoot
+from tests.browser.sample import approve_waiting, stock_registry
+from tests.browser.test_pages import AXE, DESK, Reader
+from tests.server.conftest import ca_keys, home_templates, key_pool, make_homes, make_node, office, serve, wait_until
+
+__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
+
+FIRST, SECOND, CITIZEN = "Lường Văn Thành", "Hà Thị Duyên", "Lò Thị Mẫu"
+SECRET = "Bản Tuyệt Mật"  # stands in the form alone: whoever finds it has found the dossier
+
+# A dossier with a photograph, made and signed by the phone's own modules, without walking through the form's pages.
+FILE = """async ([procedure, secret, bytes]) => {
+  const [{ addFile, commitSigned }, { signDocument }, { uuid7 }, state, { syncNow }] = await Promise.all(
+    ["/store/drafts.js", "/lib/identity.js", "/lib/uuid7.js", "/state.js", "/sync.js"].map((name) => import(name)));
+  const { identity, node } = state.state;
+  const stream = uuid7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+  const draft = { id: "d1", stream };
+  const what = { part: "giay-chung-sinh", name: "giay.jpg", type: "image/jpeg" };
+  const file = await addFile(draft, { ...what, bytes: new Uint8Array(bytes) });
+  const files = [{ ...what, sha256: file.manifest.sha256, manifest: file.manifestId, size: file.size }];
+  const form = { noi_sinh: secret };
+  const body = { procedure, channel: "online", applicant: { name: secret }, form, delivery: "counter" };
+  const event = { stream, type: "dossier.submitted", unit: node.unit, prev: [], body, files };
+  const doc = await signDocument(event, identity, state.nodeNowMs());
+  await commitSigned(null, doc, [file]);
+  state.tellAll("outbox");
+  await syncNow();
+  return stream;
+}"""
+# Everything the browser keeps for this page, as one text.
+KEPT = """async () => {
+  const found = [];
+  const result = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+  const short = (_, value) => (value instanceof Uint8Array ? `bytes ${value.length}` : value);
+  for (const { name } of await indexedDB.databases()) {
+    const db = await result(indexedDB.open(name));
+    for (const store of db.objectStoreNames) {
+      const rows = await result(db.transaction(store).objectStore(store).getAll());
+      found.push([name, store, JSON.stringify(rows, short)]);
+    }
+    db.close();
+  }
+  for (const name of await caches.keys()) {
+    for (const request of await (await caches.open(name)).keys()) found.push([name, "cache", request.url]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+def test_two_leaders_erase_a_dossier_and_the_phone_drops_it(chromium: Browser, office: Any, serve: Any) -> None:
+    """Proposed at one desk, confirmed at another, done at two of three nodes and said so; the phone keeps hashes."""
+    stock_registry(office)
+    readers = [first, second, phone] = [Reader(chromium, office.url) for _ in range(3)]
+    try:
+        stream = _file_from_phone(phone, office)
+        refused = office.act(office.official, stream, "dossier.refused", reason="Không thuộc thẩm quyền")
+        assert refused.status_code == 201, refused.text
+        _make_leaders(office, first.page, second.page)
+
+        first.open("/desk/erasures", "erasures-nothing-over")
+        expect(first.page.get_by_text("Không có hồ sơ nào hết thời hạn lưu trữ.")).to_be_visible()
+        _propose(first, stream)
+        second.open("/desk/erasures?of=unknown", "erasures-to-confirm")
+        _confirm(second)
+        [erasure] = office.node.erasures.all()
+        wait_until(lambda: office.node.erasing.is_done(erasure.id))
+
+        _watch_the_nodes(first, office, serve, erasure)
+        _look_at_phone(phone, stream, erasure)
+        assert [fault for reader in readers for fault in reader.faults] == []
+    finally:
+        for reader in readers:
+            reader.context.close()
+
+
+def _file_from_phone(phone: Reader, office: Any) -> str:
+    page = phone.page
+    page.set_viewport_size(PHONE)
+    phone.expected = "status of 404"  # a replicator asks for its checkpoint before there is one
+    page.goto("/#/register")
+    page.get_by_label("Họ, chữ đệm và tên").fill(CITIZEN)
+    page.get_by_role("button", name="Tạo khóa và gửi đăng ký").click()
+    page.locator(".bigcode").wait_for()
+    approve_waiting(office, CITIZEN)
+    expect(page.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible(timeout=20_000)
+    stream = str(page.evaluate(FILE, ["1.001193", SECRET, list(sample_scans()[0].jpeg[:70_000])]))
+    wait_until(lambda: office.node.model.queries.dossier(stream).received)
+    page.goto("/#/")
+    page.evaluate("import('/sync.js').then(({ syncNow }) => syncNow())")
+    expect(page.get_by_text("Xã đã nhận", exact=True)).to_be_visible(timeout=20_000)
+    assert SECRET in json.dumps(page.evaluate(KEPT), ensure_ascii=False)
+    return stream
+
+
+def _make_leaders(office: Any, first: Page, second: Page) -> None:
+    """The server names the first leader, and proposes the second, whom the first confirms in the browser."""
+    people = office.node.people
+    (one, code_one), (two, code_two) = (people.invite(name, "official") for name in (FIRST, SECOND))
+    people.grant(two, SECOND, "official")
+    people.grant(one, FIRST, "leader")
+    people.grant(two, SECOND, "leader")
+    for page, name, code in ((first, FIRST, code_one), (second, SECOND, code_two)):
+        page.goto("/desk/login")
+        page.get_by_label("Họ và tên").fill(name)
+        page.get_by_label("Mã kích hoạt").fill(code)
+        page.get_by_role("button", name="Tạo khóa và đăng nhập").click()
+        expect(page.get_by_role("heading", name="Hồ sơ", level=1)).to_be_visible()
+    first.goto("/desk/roles")
+    first.get_by_role("button", name="Xác nhận và ký").click()
+    first.get_by_role("button", name="Ký", exact=True).click()
+    expect(first.get_by_text("Không có đề nghị nào đang chờ.")).to_be_visible()
+
+
+def _propose(desk: Reader, stream: str) -> None:
+    page = desk.page
+    page.get_by_role("link", name="Chưa rõ thời hạn").click()
+    row = page.locator("tr", has=page.locator(f'a[href="/desk/dossiers/{stream}"]'))
+    row.get_by_text("Đề nghị tiêu hủy").click()
+    row.get_by_label("Quy định về thời hạn lưu trữ").fill("Bảng thời hạn thử nghiệm, mục 3: 1 năm")
+    row.get_by_label("Ngày hết thời hạn").fill("2026-01-01")
+    row.get_by_label("Căn cứ tiêu hủy").fill("Quyết định số 12/QĐ-UBND ngày 02/01/2026")
+    desk.look("erasures-propose")
+    row.get_by_role("button", name="Xem và ký đề nghị").click()
+    expect(page.locator("#sign-statement")).to_contain_text("không thể hoàn tác")
+    shoot(page, "erasures-sign")
+    page.get_by_role("button", name="Ký", exact=True).click()
+    expect(page.get_by_text("Anh/chị đã đề nghị nên một người khác phải xác nhận.")).to_be_visible()
+    desk.look("erasures-proposed")
+
+
+def _confirm(desk: Reader) -> None:
+    page = desk.page
+    page.get_by_role("button", name="Xác nhận tiêu hủy và ký").click()
+    expect(page.locator("#sign-dialog")).to_be_hidden()  # the box has to be ticked first
+    page.get_by_label("Tôi đã kiểm tra hồ sơ").check()
+    page.get_by_role("button", name="Xác nhận tiêu hủy và ký").click()
+    expect(page.locator("#sign-statement")).to_contain_text("tiêu hủy vĩnh viễn")
+    page.get_by_role("button", name="Ký", exact=True).click()
+    expect(page.locator("#notice")).to_contain_text("Tôi xác nhận tiêu hủy vĩnh viễn")
+
+
+def _watch_the_nodes(desk: Reader, office: Any, serve: Any, erasure: Any) -> None:
+    """The commune has done it; then the district, once it is linked; the province stays off."""
+    node = office.node
+    desk.open("/desk/erasures", "erasures-one-of-three")
+    expect(desk.page.get_by_text("Đã xóa ở 1/3 nút")).to_be_visible()
+    expect(desk.page.get_by_text("có thể đang tắt hoặc mất mạng")).to_be_visible()
+    district, url = serve(Home.open(node.home.path.parent / "h41-12"))
+    node.links.put(Neighbour("parent", url, "parent"))
+    node.sync.start()
+    urns = {node.signer.urn, district.signer.urn}
+    wait_until(lambda: {done.node for done in node.erasures.get(erasure.id).done} == urns, 30)
+    desk.open("/desk/erasures", "erasures-two-of-three")
+    expect(desk.page.get_by_text("Đã xóa ở 2/3 nút")).to_be_visible()
+    desk.open(f"/desk/erasures/{erasure.id}", "erasure-record")
+    for said in (FIRST, SECOND, "Quyết định số 12/QĐ-UBND"):
+        expect(desk.page.get_by_text(said).first).to_be_visible()
+    desk.page.emulate_media(media="print")
+    expect(desk.page.locator(".menu")).to_be_hidden()
+    expect(desk.page.get_by_role("button", name="In")).to_be_hidden()
+    shoot(desk.page, "erasure-record-print")
+    desk.page.emulate_media(media="screen")
+
+
+def _look_at_phone(phone: Reader, stream: str, erasure: Any) -> None:
+    page = phone.page
+    page.evaluate("import('/sync.js').then(({ syncNow }) => syncNow())")
+    card = page.locator(".card", has_text="Đã tiêu hủy")
+    expect(card).to_be_visible(timeout=20_000)
+    for said in (FIRST, SECOND, "Quyết định số 12/QĐ-UBND"):
+        expect(card).to_contain_text(said)
+    phone.look("phone-erased-list", sizes=(PHONE, DESK))
+    kept = page.evaluate(KEPT)
+    text = json.dumps(kept, ensure_ascii=False)
+    assert SECRET not in text
+    assert "1.001193" not in [row for name, store, row in kept if store == "outbox"]
+    assert [row for name, store, row in kept if store in ("chunks", "files", "outbox", "drafts")] == ["[]"] * 4
+    assert "/api/" not in "".join(row for _, store, row in kept if store == "cache")
+    assert [name for name, *_ in kept if name == "_pouch_mine"] == []
+    assert erasure.id in text
+    page.set_viewport_size(PHONE)
+    card.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Hồ sơ đã được tiêu hủy")).to_be_visible()
+    expect(page.get_by_text("sha256-").first).to_be_visible()
+    expect(page.get_by_text("không có", exact=True)).to_have_count(0)  # the receipt's hash is kept, too
+    phone.look("phone-erased", sizes=(PHONE, DESK))
+    page.reload()
+    expect(page.get_by_role("heading", name="Hồ sơ đã được tiêu hủy")).to_be_visible()
+    page.goto(f"/#/dossiers/{stream}/receipt")
+    expect(page.get_by_role("heading", name="Không tìm thấy").or_(page.locator("h1"))).to_be_visible()
