@@ -51,6 +51,8 @@ def _export(arguments: argparse.Namespace) -> int:
         node.model.follower.catch_up()
         node.proofs.catch_up()
         written = export_dossier(node, arguments.dossier, arguments.out, proof_sources(node))
+    if written.erased:
+        print(f"this dossier was erased; what is left is the evidence of that, over {written.erased} hashes")
     print(f"{arguments.out}: {written.events} events, {written.files} files, {written.certificates} certificates")
     print(f"check it anywhere with: tram verify {arguments.out}")
     return 0

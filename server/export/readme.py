@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
+from typing import Literal
 
 _NAME = re.compile(r"^<!-- (\w+) -->\n", re.MULTILINE)
+
+
+Kind = Literal["dossier", "erasure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Contents:
     whose chain is valid, covered by the lists and revoked by none at `made`; `doubtful` whatever is not both.
     """
 
+    kind: Kind
     made: datetime
     dated: Sequence[str]
     checkable: Sequence[str]
@@ -32,7 +37,8 @@ class Contents:
 def build_readme(contents: Contents) -> str:
     """Return the text of README.md."""
     section = _sections()
-    parts = [section["head"].replace("@MADE@", contents.made.strftime("%Y-%m-%dT%H:%M:%SZ"))]
+    made = contents.made.strftime("%Y-%m-%dT%H:%M:%SZ")
+    parts = [section[f"{contents.kind}_head"].replace("@MADE@", made), section["checks"]]
     if contents.dated:
         parts.append(section["paths"].replace("@PATHS@", " ".join(contents.dated)))
     if contents.checkable:

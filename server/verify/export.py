@@ -17,6 +17,7 @@ from crypto.event import SignedEvent, parse_signed_event
 from server.dossier.event import Event, parse_event
 from server.errors import Refused, ServerError
 from server.home import parse_certificates, read_bounded
+from server.verify.erasure import check_erasure, is_erasure
 from server.verify.exportproofs import check_export_proofs
 from server.verify.proofs import Proofs
 from server.verify.report import Report
@@ -24,6 +25,7 @@ from server.verify.report import Report
 _MAX_ROOT_BYTES = 64 * 1024
 _MAX_JWS_BYTES = 256 * 1024
 _MAX_CRL_BYTES = 4 * 1024 * 1024
+_SIGNATURE_BYTES = 64  # ES256: r ‖ s (RFC 7518 §3.4)
 _MAX_FILE_BYTES = 32 * 1024 * 1024
 # What damaged bytes make the parsers below raise. ValueError covers JSON, base64 and UTF-8.
 _FAULTS = (CryptoError, ServerError, KeyError, TypeError, AttributeError, ValueError)
@@ -38,7 +40,10 @@ def verify_export(path: Path, anchors: Sequence[x509.Certificate] | None = None)
     _verify_certificates(found, proofs, report)
     _verify_crls(path / "crls", proofs, report)
     events = _verify_events(found, proofs, report)
-    _check_streams(events, report)
+    if is_erasure(events):
+        check_erasure(path, events, proofs, report)
+    else:
+        _check_streams(events, report)
     _check_files(path / "files", events, report)
     _check_copies(path, found, report)
     by_number = {name.partition("-")[0]: signed for name, (signed, _) in found.items()}
@@ -160,6 +165,8 @@ def _check_copies(path: Path, found: dict[str, tuple[SignedEvent, list[bytes]]],
     if not (path / "signatures").exists():  # exports made before it was there
         return
     for name, (signed, chain) in found.items():
+        if len(signed.signature) != _SIGNATURE_BYTES:  # it has no DER form; `_verify_events` has named the event
+            continue
         stem = path / "signatures" / name.partition("-")[0]
         pem = "".join(certificate_to_pem(x509.load_der_x509_certificate(each)) for each in chain)
         copies = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from server.verify.proofs import Proofs
 from server.verify.report import Report
 
 _MAX_BYTES = 64 * 1024
-_FAULTS = (CryptoError, ServerError, OSError, KeyError, IndexError, TypeError, ValueError)
+FAULTS = (CryptoError, ServerError, OSError, KeyError, IndexError, TypeError, ValueError)
 
 
 def check_export_proofs(
@@ -37,14 +37,14 @@ def check_export_proofs(
     """
     for file in sorted((path / "log").glob("*.tlogproof")):
         try:
-            _check_log(file, events[file.stem], proofs, report)
-        except _FAULTS as exc:
+            check_log_proof(file, {parse_sha256_id(events[file.stem].id)}, proofs, report)
+        except FAULTS as exc:
             report.problems.append(f"log/{file.name}: {exc}")
     numbers = {file.stem for file in (path / "timestamps").glob("*.tsr")} | {n for n, found in etsi.items() if found}
     for number in sorted(numbers):
         try:
             _check_timestamp(path / "timestamps" / number, events[number], etsi.get(number, []))
-        except _FAULTS as exc:
+        except FAULTS as exc:
             report.problems.append(f"timestamps/{number}: {exc}")
         else:
             report.checked["time-stamps"] += 1
@@ -52,9 +52,13 @@ def check_export_proofs(
         report.notes.append("time-stamps were checked under the authorities that the export itself brings")
 
 
-def _check_log(file: Path, signed: SignedEvent, proofs: Proofs, report: Report) -> None:
+def check_log_proof(file: Path, events: Set[bytes], proofs: Proofs, report: Report) -> bytes:
+    """Return which of `events` (hashes) a proof is about, once it and what lies beside it for openssl are checked.
+
+    Raises one of `FAULTS`.
+    """
     proof = parse_proof(read_bounded(file, MAX_PROOF_CHARS).decode("utf-8"))
-    if proof.leaf.event != parse_sha256_id(signed.id):
+    if proof.leaf.event not in events:
         raise Refused("bad_hash", "the proof is about another event")
     log = _log_signer(file.with_suffix(".pem"), proofs)
     origin = proof.checkpoint.origin
@@ -62,7 +66,7 @@ def _check_log(file: Path, signed: SignedEvent, proofs: Proofs, report: Report) 
     _check_copies(file, build_files(proof, "log", origin))
     report.checked["log proofs"] += 1
     if not file.with_suffix(".witness").exists():
-        return
+        return proof.leaf.event
     witness = _log_signer(file.with_suffix(".witness-pem"), proofs)
     key = witness.witness_key()
     if key.name not in signers_of(proof)[1:] or not is_within(log.unit, witness.unit) or log.unit == witness.unit:
@@ -70,6 +74,7 @@ def _check_log(file: Path, signed: SignedEvent, proofs: Proofs, report: Report) 
     verify_note(proof.note, [key])
     _check_copies(file, build_files(proof, "witness", key.name))
     report.checked["cosignatures"] += 1
+    return proof.leaf.event
 
 
 def _log_signer(pem: Path, proofs: Proofs) -> LogSigner:
