@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from replication.couch import CouchStore
 from replication.sqlite import SqliteStore
 from replication.store import Store
 from server.errors import Refused
@@ -23,4 +22,6 @@ def open_engine(home: Home, engine: Engine) -> Store:
         return SqliteStore(home.path / "store")
     if engine.url is None:
         raise Refused("bad_home", f"{home.path} is on CouchDB but names no address")
+    from replication.couch import CouchStore  # its client is slow to import, and most nodes have no CouchDB
+
     return CouchStore(engine.url, prefix=engine.prefix)

@@ -6,9 +6,8 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -16,7 +15,6 @@ from crypto import keys
 from server.cli.common import Commands, add_home, open_node, print_table
 from server.errors import Clash, Missing, NotReady, Refused
 from server.home import Home, read_bounded, write_atomically
-from server.node.assembly import Node
 from server.node.lock import locked
 from server.pki.generations import begin, finish_root, is_root, roll_root, trust_root, write_root
 from server.pki.request import (
@@ -28,8 +26,11 @@ from server.pki.request import (
     install_answer,
     parse_request,
 )
-from server.pki.requests import Asked
 from server.pki.token import TokenKey
+
+if TYPE_CHECKING:  # see `server.cli.common`: what opens no node starts without it
+    from server.node.assembly import Node
+    from server.pki.requests import Asked
 
 _MAX_ANSWER_BYTES = MAX_CHAIN * 4096
 _PROBE = ec.ECDSA(hashes.SHA256())
@@ -260,6 +261,8 @@ def _parent(home: Home, given: str) -> str:
 
 def _call(method: str, url: str, **options: Any) -> dict[str, Any]:
     """Return the JSON object of an answer. Raises `NotReady` without a link, `Refused` with what the node said."""
+    import requests  # here, for what travels as a file needs no network
+
     try:
         with requests.Session() as session:
             session.trust_env = False  # no proxies: the neighbour is on our own line

@@ -12,7 +12,7 @@ from pathlib import Path
 from server.backup import Key, Seal, make_backup, restore
 from server.backup.making import Report, Step
 from server.backup.manifest import read_header
-from server.cli.common import Commands, add_home
+from server.cli.common import Commands, add_command
 from server.errors import Refused
 from server.home import Engine, Home, read_bounded
 
@@ -23,8 +23,9 @@ _SAY_EVERY_S = 1.0
 
 def register(commands: Commands) -> None:
     """Add the commands."""
-    parser = commands.add_parser("backup", help="copy everything the node is to a new folder, also while it serves")
-    add_home(parser)
+    parser = add_command(
+        commands, "backup", _backup, help="copy everything the node is to a new folder, also while it serves"
+    )
     parser.add_argument("out", metavar="OUT", type=Path, help="the folder to make; it must not exist")
     parser.add_argument(
         "--to", action="append", default=[], metavar="age1…", help="seal it to this age recipient (may be repeated)"
@@ -32,7 +33,6 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--passphrase", action="store_true", help=f"seal it with a passphrase, from {PASSPHRASE_VARIABLE} or typed"
     )
-    parser.set_defaults(run=_backup)
     parser = commands.add_parser("restore", help="make a home out of a backup, after checking all of it")
     parser.add_argument("backup", metavar="OUT", type=Path, help="the folder that backup made")
     parser.add_argument("home", metavar="DIR", type=Path, help="the home to make; it must not exist, or be empty")

@@ -20,7 +20,7 @@ from server.bundles import (
     preview_export,
 )
 from server.bundles.ledger import Written
-from server.cli.common import Commands, add_home, open_node, print_table
+from server.cli.common import Commands, add_command, open_node, print_table
 from server.cli.sizes import parse_size, size_text
 from server.intake.places import REGISTRY
 
@@ -32,31 +32,23 @@ def register(commands: Commands) -> None:
     """Add the commands."""
     group = commands.add_parser("bundle", help="dossiers by USB stick: export, import, list")
     sub = group.add_subparsers(required=True, metavar="WHAT")
-    parser = sub.add_parser("export", help="write what a unit does not have yet onto a stick, sealed to it")
-    add_home(parser)
+    parser = add_command(sub, "export", _export, help="write what a unit does not have yet onto a stick, sealed to it")
     parser.add_argument("path", metavar="PATH", type=Path, help="where the stick is mounted, such as /media/usb")
     parser.add_argument("--to", required=True, metavar="UNIT", help="the unit the stick goes to, such as H41.12")
     parser.add_argument("--max-size", type=parse_size, metavar="SIZE", help="take at most this much of the stick: 4G")
     parser.add_argument("--part-size", type=parse_size, default=PART_BYTES, metavar="SIZE", help="of one file (1G)")
     parser.add_argument("--full", action="store_true", help="everything, whatever was acknowledged before")
     parser.add_argument("--dry-run", action="store_true", help="say what would go, and write nothing")
-    parser.set_defaults(run=_export)
-    parser = sub.add_parser("import", help="take in what a stick, or one file, holds for this node")
-    add_home(parser)
+    parser = add_command(sub, "import", _import, help="take in what a stick, or one file, holds for this node")
     parser.add_argument("path", metavar="PATH", type=Path)
     parser.add_argument("--force", action="store_true", help="read again what was taken in before")
-    parser.set_defaults(run=_import)
-    parser = sub.add_parser("list", help="bundles written, whether they arrived, and those taken in")
-    add_home(parser)
-    parser.set_defaults(run=_list)
-    parser = sub.add_parser("introduce", help="put this node's key on a stick, for nodes that lack it")
-    add_home(parser)
+    add_command(sub, "list", _list, help="bundles written, whether they arrived, and those taken in")
+    parser = add_command(sub, "introduce", _introduce, help="put this node's key on a stick, for nodes that lack it")
     parser.add_argument("path", metavar="PATH", type=Path)
-    parser.set_defaults(run=_introduce)
-    parser = sub.add_parser("recovery", help="publish an age recipient that can open every bundle of this branch")
-    add_home(parser)
+    parser = add_command(
+        sub, "recovery", _recovery, help="publish an age recipient that can open every bundle of this branch"
+    )
     parser.add_argument("recipient", metavar="age1…", help="its secret key belongs on paper, in the safe")
-    parser.set_defaults(run=_recovery)
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 
@@ -12,10 +13,12 @@ from server.cli import authorities
 from server.cli.common import Commands, add_home, open_node, print_table
 from server.errors import Missing
 from server.home import Home
-from server.node.assembly import Node
 from server.pki.authority import CRL_LIFE, Authority
 from server.pki.directory import is_issued_to
 from server.pki.request import describe
+
+if TYPE_CHECKING:  # see `server.cli.common`: what opens no node starts without it
+    from server.node.assembly import Node
 
 
 def register(commands: Commands) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from server.api.erasures import say_confirmation, say_proposal
-from server.cli.common import Commands, add_home, open_node, print_table
+from server.cli.common import Commands, add_command, open_node, print_table
 from server.dossier.erasing import Erasure
 from server.node.assembly import Node
 
@@ -19,24 +19,16 @@ def register(commands: Commands) -> None:
     sub = commands.add_parser("erase", help="end of retention: list, propose, confirm, status").add_subparsers(
         required=True, metavar="WHAT"
     )
-    parser = sub.add_parser("list", help="closed dossiers and until when they are kept")
-    add_home(parser)
+    parser = add_command(sub, "list", _list, help="closed dossiers and until when they are kept")
     parser.add_argument("--over", action="store_true", help="only those that a rule says may be erased now")
-    parser.set_defaults(run=_list)
-    parser = sub.add_parser("propose", help="propose to erase a dossier; a leader's signature confirms it")
-    add_home(parser)
+    parser = add_command(sub, "propose", _propose, help="propose to erase a dossier; a leader's signature confirms it")
     parser.add_argument("dossier", metavar="STREAM", help="the dossier's stream, as erase list shows it")
     parser.add_argument("--basis", required=True, metavar="TEXT", help="the law and decision it is done by")
     parser.add_argument("--rule", default="", metavar="TEXT", help="the retention rule, where none is known here")
     parser.add_argument("--ended", default="", metavar="TIME", help="when retention ended, where no rule is known here")
-    parser.set_defaults(run=_propose)
-    parser = sub.add_parser("confirm", help="be the second voice for what a leader proposed")
-    add_home(parser)
+    parser = add_command(sub, "confirm", _confirm, help="be the second voice for what a leader proposed")
     parser.add_argument("erasure", metavar="EVENT", help="sha256-…, as erase status shows it")
-    parser.set_defaults(run=_confirm)
-    parser = sub.add_parser("status", help="erasures proposed, and which nodes have done them")
-    add_home(parser)
-    parser.set_defaults(run=_status)
+    add_command(sub, "status", _status, help="erasures proposed, and which nodes have done them")
 
 
 def _list(arguments: argparse.Namespace) -> int:

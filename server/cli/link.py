@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from server.cli.common import Commands, add_home, open_node, print_table
+from server.cli.common import Commands, add_command, add_home, open_node, print_table
 from server.dossier import units
 from server.errors import Missing, Refused
 from server.home import read_bounded
@@ -32,8 +32,7 @@ def register(commands: Commands) -> None:
     sub = commands.add_parser("link", help="neighbours: add, list, show, set, pause, resume, remove").add_subparsers(
         required=True, metavar="WHAT"
     )
-    parser = sub.add_parser("add", help="add a neighbour, or change its address")
-    add_home(parser)
+    parser = add_command(sub, "add", _add, help="add a neighbour, or change its address")
     parser.add_argument("name", help='a name for the link; the node above is "parent"')
     parser.add_argument("url", help="such as http://10.0.0.1:8080")
     parser.add_argument("--child", action="store_true", help="a node below this one, to be pulled from")
@@ -49,13 +48,10 @@ def register(commands: Commands) -> None:
         help="allow plain http to another machine: everybody on the way can read dossiers and the tokens that open this"
         " node's databases for five minutes; nobody can alter a dossier unnoticed",
     )
-    parser.set_defaults(run=_add)
     parser = sub.add_parser("thumbprint", help="the thumbprint of a certificate file, to be told to the other node")
     parser.add_argument("certificate", type=Path, metavar="PEM")
     parser.set_defaults(run=_thumbprint)
-    parser = sub.add_parser("list", help="the links and how they stand")
-    add_home(parser)
-    parser.set_defaults(run=_list)
+    add_command(sub, "list", _list, help="the links and how they stand")
     _register_set(sub)
     for word, say, run in (
         ("show", "one link: what waits, what it may carry, what it carried today", _show),
@@ -65,13 +61,14 @@ def register(commands: Commands) -> None:
         add_home(parser)
         parser.add_argument("name")
         parser.set_defaults(run=run)
-    parser = sub.add_parser(
-        "push-first", help="send a dossier before all others; --undo takes it back; without one: those that go first"
+    parser = add_command(
+        sub,
+        "push-first",
+        _push_first,
+        help="send a dossier before all others; --undo takes it back; without one: those that go first",
     )
-    add_home(parser)
     parser.add_argument("dossier", nargs="?", help="its code or its stream id")
     parser.add_argument("--undo", action="store_true")
-    parser.set_defaults(run=_push_first)
     for word, paused in (("pause", True), ("resume", False)):
         parser = sub.add_parser(word, help=f"{word} a link")
         add_home(parser)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from server.cli.common import Commands, add_home, open_node, print_table
+from server.cli.common import Commands, add_command, open_node, print_table
 from server.dossier.roles import ROLES
 from server.dossier.times import format_time
 from server.enrolment import KINDS
@@ -17,43 +17,31 @@ from server.enrolment import KINDS
 def register(commands: Commands) -> None:
     """Add the commands."""
     users = commands.add_parser("user", help="people: add, list").add_subparsers(required=True, metavar="WHAT")
-    parser = users.add_parser("add", help="invite somebody: prints an activation code for their device")
-    add_home(parser)
+    parser = add_command(users, "add", _add, help="invite somebody: prints an activation code for their device")
     parser.add_argument("--name", required=True, help="as in their identity card")
     parser.add_argument("--kind", choices=KINDS, default="official")
     parser.add_argument("--role", choices=ROLES, action="append", default=[], help="give this role at once")
     parser.add_argument("--subject", default="", metavar="URN", help="somebody known who has lost their key")
-    parser.set_defaults(run=_add)
-    parser = users.add_parser("list", help="everybody known by name")
-    add_home(parser)
-    parser.set_defaults(run=_users)
+    add_command(users, "list", _users, help="everybody known by name")
     roles = commands.add_parser("role", help="roles: grant, confirm, revoke, list").add_subparsers(
         required=True, metavar="WHAT"
     )
-    parser = roles.add_parser("grant", help="give a role at this unit and everything below it")
-    add_home(parser)
+    parser = add_command(roles, "grant", _grant, help="give a role at this unit and everything below it")
     parser.add_argument("subject", help="urn:tram:subject:…")
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--name", help="the person's name; known ones need none")
     parser.add_argument("--until", metavar="TIME", help="2026-12-31T17:00:00Z; without end if left out")
     parser.add_argument("--from", dest="begins", default="", metavar="TIME", help="now if left out")
-    parser.set_defaults(run=_grant)
-    parser = roles.add_parser("pending", help="roles that wait for a second person")
-    add_home(parser)
-    parser.set_defaults(run=_pending)
-    parser = roles.add_parser("confirm", help="be the second voice for what a leader or admin proposed on the desk")
-    add_home(parser)
+    add_command(roles, "pending", _pending, help="roles that wait for a second person")
+    parser = add_command(
+        roles, "confirm", _confirm, help="be the second voice for what a leader or admin proposed on the desk"
+    )
     parser.add_argument("grant", help="sha256-…, as role pending shows it")
-    parser.set_defaults(run=_confirm)
-    parser = roles.add_parser("revoke", help="take a role away")
-    add_home(parser)
+    parser = add_command(roles, "revoke", _revoke, help="take a role away")
     parser.add_argument("subject")
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--reason", required=True)
-    parser.set_defaults(run=_revoke)
-    parser = roles.add_parser("list", help="the roles that hold now")
-    add_home(parser)
-    parser.set_defaults(run=_roles)
+    add_command(roles, "list", _roles, help="the roles that hold now")
 
 
 def _add(arguments: argparse.Namespace) -> int:

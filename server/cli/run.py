@@ -13,7 +13,7 @@ from types import FrameType
 from replication.replicator import Figures
 from server.api import create_app
 from server.bundles import online
-from server.cli.common import Commands, add_home, open_node
+from server.cli.common import Commands, add_command, open_node
 from server.cli.progress import ProgressLine, explain_line
 from server.errors import Refused
 from server.home import Home
@@ -25,8 +25,7 @@ DEFAULT_PORT = 8080
 
 def register(commands: Commands) -> None:
     """Add the commands."""
-    parser = commands.add_parser("serve", help="run the node: desk, PWA, API, protocol, background sync")
-    add_home(parser)
+    parser = add_command(commands, "serve", _serve, help="run the node: desk, PWA, API, protocol, background sync")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="P", help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to be reached from the office's network")
     parser.add_argument(
@@ -38,12 +37,9 @@ def register(commands: Commands) -> None:
         "--name", action="append", default=[], metavar="IP", help="with --tls: an address browsers use; several times"
     )
     parser.add_argument("--no-sync", action="store_true", help="do not replicate with neighbours")
-    parser.set_defaults(run=_serve)
-    parser = commands.add_parser("sync", help="replicate with the neighbours now, with progress")
-    add_home(parser)
+    parser = add_command(commands, "sync", _sync, help="replicate with the neighbours now, with progress")
     parser.add_argument("--once", action="store_true", help="end when both sides have everything")
     parser.add_argument("--link", metavar="NAME", help="this neighbour alone")
-    parser.set_defaults(run=_sync)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

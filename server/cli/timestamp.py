@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from server.cli.common import Commands, add_home, open_node
+from server.cli.common import Commands, add_command, open_node
 from server.cli.progress import ProgressLine
 from server.dossier import units
 from server.errors import Refused
@@ -16,15 +16,13 @@ from server.timestamps.stamping import Progress
 
 def register(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("timestamp", help="have events stamped by a time-stamp authority (RFC 3161)")
-    add_home(parser)
+    parser = add_command(commands, "timestamp", _run, help="have events stamped by a time-stamp authority (RFC 3161)")
     parser.add_argument("--tsa", metavar="URL", help="the authority; it has to be one the trust policy names")
     parser.add_argument("--unit", metavar="CODE", help="stamp what is here of this unit below instead of our own")
     parser.add_argument(
         "--remember", action="store_true", help="the serving node goes on asking this authority by itself (restart it)"
     )
     parser.add_argument("--forget", action="store_true", help="the serving node no longer asks")
-    parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:

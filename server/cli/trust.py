@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import strictjson
-from server.cli.common import Commands, add_home, open_node, print_table
+from server.cli.common import Commands, add_command, open_node, print_table
 from server.dossier.times import parse_time
 from server.errors import Refused
 from server.home import read_bounded
@@ -26,19 +26,15 @@ def register(commands: Commands) -> None:
     sub = commands.add_parser("trust", help="the trust policy: show, publish, verify").add_subparsers(
         required=True, metavar="WHAT"
     )
-    parser = sub.add_parser("show", help="the policy in force: algorithms, anchors, dates, legal weight")
-    add_home(parser)
-    parser.set_defaults(run=_show)
-    parser = sub.add_parser("publish", help="at the root: sign a policy from a file into the registry")
-    add_home(parser)
+    add_command(sub, "show", _show, help="the policy in force: algorithms, anchors, dates, legal weight")
+    parser = add_command(sub, "publish", _publish, help="at the root: sign a policy from a file into the registry")
     parser.add_argument("file", type=Path, help="JSON as in docs/formats/event.md, policy.trust")
-    parser.set_defaults(run=_publish)
-    parser = sub.add_parser("verify", help="judge a JWS of another authority over one of our events by the policy")
-    add_home(parser)
+    parser = add_command(
+        sub, "verify", _verify, help="judge a JWS of another authority over one of our events by the policy"
+    )
     parser.add_argument("file", type=Path, help="flattened JWS with x5c")
     parser.add_argument("--crl", type=Path, action="append", default=[], help="a revocation list, DER; one per issuer")
     parser.add_argument("--at", metavar="TIME", help="the proven time of the signature; now if left out")
-    parser.set_defaults(run=_verify)
 
 
 def _show(arguments: argparse.Namespace) -> int:

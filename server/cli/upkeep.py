@@ -6,7 +6,7 @@ import argparse
 import shutil
 from collections.abc import Iterator
 
-from server.cli.common import Commands, add_home, open_node
+from server.cli.common import Commands, add_command, open_node
 from server.home import Home
 from server.node.assembly import Node
 from server.node.lock import locked
@@ -19,16 +19,10 @@ _LOW_DISK_BYTES = 1024 * 1024 * 1024
 
 def register(commands: Commands) -> None:
     """Add the commands."""
-    parser = commands.add_parser("load-sample", help="publish the sample catalogue, calendars and units, signed")
-    add_home(parser)
-    parser.set_defaults(run=_load_sample)
-    parser = commands.add_parser("doctor", help="look the node over and say what needs attention")
-    add_home(parser)
+    add_command(commands, "load-sample", _load_sample, help="publish the sample catalogue, calendars and units, signed")
+    parser = add_command(commands, "doctor", _doctor, help="look the node over and say what needs attention")
     parser.add_argument("--accept-clock", action="store_true", help="take the system's time though it is earlier")
-    parser.set_defaults(run=_doctor)
-    parser = commands.add_parser("rebuild", help="compute the read model anew from the store")
-    add_home(parser)
-    parser.set_defaults(run=_rebuild)
+    add_command(commands, "rebuild", _rebuild, help="compute the read model anew from the store")
 
 
 def _load_sample(arguments: argparse.Namespace) -> int:
