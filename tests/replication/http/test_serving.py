@@ -185,7 +185,7 @@ def test_two_hundred_waiting_readers_leave_room_for_requests(serve: Serve) -> No
     for reader in readers:
         reader.close()
 
-    assert took < 5
+    assert took < 25  # a reader in the way of one would hold it for its heartbeat
     assert all(b'"id":"a"' in end for end in ends)
     server: Server = client.server  # type: ignore[attr-defined]
     _wait(lambda: server.threads <= 8)
@@ -201,8 +201,8 @@ def _receive_until(sock: socket.socket, mark: bytes) -> bytes:
 
 
 def _wait(is_so: Callable[[], bool]) -> None:
-    """Wait until it is so, at most ten seconds."""
-    deadline, ticks = time.monotonic() + 10, threading.Event()
+    """Wait until it is so, at most a minute."""
+    deadline, ticks = time.monotonic() + 60, threading.Event()
     while not is_so():
         assert time.monotonic() < deadline
         ticks.wait(0.02)
@@ -217,7 +217,7 @@ def test_stop_is_prompt_although_feeds_are_open(serve: Serve) -> None:
 
     client.server.stop()  # type: ignore[attr-defined]
 
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 20  # a heartbeat is 30
     for feed in feeds:
         feed.close()
     with pytest.raises(OSError, match=r"."):
@@ -231,7 +231,7 @@ def test_a_short_answer_is_one_packet() -> None:
         start("200 OK", [("Content-Length", "2"), ("Content-Type", "text/plain")])
         return [b"ok"]
 
-    with Server(app) as server, socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+    with Server(app) as server, socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sock.recv(65536).endswith(b"\r\n\r\nok")
 
@@ -247,7 +247,7 @@ def test_an_application_that_fails_ends_its_request_and_not_the_server(caplog: p
 
     with Server(app, tuning=Tuning(threads=1, max_threads=1)) as server:
         for path, status in ((b"/fail", b"500"), (b"/ok", b"204"), (b"/fail", b"500"), (b"/ok", b"204")):
-            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
                 sock.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert sock.recv(65536).startswith(b"HTTP/1.1 " + status)
     assert "broken" in caplog.text
@@ -288,7 +288,7 @@ def test_tls_serves_beside_peers_that_never_greet(serve: Serve, pem: tuple[Path,
     context = ssl.create_default_context(cafile=str(certificate))
 
     with (
-        socket.create_connection(("127.0.0.1", client.port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", client.port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as sock,
     ):
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -317,7 +317,7 @@ def test_a_peers_certificate_reaches_the_application(pem: tuple[Path, Path]) -> 
             if shown:
                 context.load_cert_chain(certificate, key)
             with (
-                socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain,
+                socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
                 context.wrap_socket(plain, server_hostname="localhost") as sock,
             ):
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
