@@ -112,109 +112,85 @@ def on_behalf_text(value: Mapping[str, str] | None) -> Text | None:
     )
 
 
-def _accepted(body: Mapping[str, Any], about: Subject) -> Text:
-    return Text(
-        f"Tôi tiếp nhận {_of(about).vi}, cấp mã {body['code']}, hẹn trả kết quả trước {show_time(body['due'])}.",
-        f"I accept {_of(about).en}, give it the code {body['code']}, and set the result's due time to"
-        f" {show_time_en(body['due'])}.",
-    )
+Writer = Callable[[Mapping[str, Any], Subject], Text]
 
 
-def _refused(body: Mapping[str, Any], about: Subject) -> Text:
-    return Text(
-        f"Tôi từ chối tiếp nhận {_of(about).vi}. Lý do: {body['reason']}",
-        f"I do not accept {_of(about).en}. Reason: {body['reason']}",
-    )
+def _sentence(vi: str, en: str, **choices: Mapping[str, Text]) -> Writer:
+    """Return a writer of one sentence. `{of}` stands for the dossier and `{x}` for the member `x` of the body: in words
+    where `choices` has some for its values, a list as one line, a `due` time as an office writes it."""
+
+    def write(body: Mapping[str, Any], about: Subject) -> Text:
+        of = _of(about)
+        said = {name: "; ".join(value) if isinstance(value, list) else value for name, value in body.items()}
+        words = {name: choice[body[name]] for name, choice in choices.items()}
+        in_vi, in_en = ({name: getattr(word, lang) for name, word in words.items()} for lang in ("vi", "en"))
+        if "due" in said:
+            in_vi["due"], in_en["due"] = show_time(said["due"]), show_time_en(said["due"])
+        return Text(
+            vi.format_map({**said, **in_vi, "of": of.vi}),
+            en.format_map({**said, **in_en, "of": of.en}),
+        )
+
+    return write
 
 
-def _forwarded(body: Mapping[str, Any], about: Subject) -> Text:
-    return Text(f"Tôi chuyển {_of(about).vi} đến {body['to']}.", f"I hand {_of(about).en} on to {body['to']}.")
-
-
-def _supplement_requested(body: Mapping[str, Any], about: Subject) -> Text:
-    items = "; ".join(body["items"])
-    return Text(
-        f"Tôi yêu cầu bổ sung {_of(about).vi}: {items}. Lý do: {body['reason']}",
-        f"I ask for more papers in {_of(about).en}: {items}. Reason: {body['reason']}",
-    )
-
-
-def _supplemented(_: Mapping[str, Any], about: Subject) -> Text:
-    return Text(f"Tôi bổ sung {_of(about).vi}.", f"I add to {_of(about).en}.")
-
-
-def _withdrawn(body: Mapping[str, Any], about: Subject) -> Text:
-    return Text(
-        f"Tôi xin rút {_of(about).vi}. Lý do: {body['reason']}", f"I withdraw {_of(about).en}. Reason: {body['reason']}"
-    )
-
-
-def _stopped(body: Mapping[str, Any], about: Subject) -> Text:
-    return Text(
-        f"Tôi dừng giải quyết {_of(about).vi}. Lý do: {body['reason']}",
-        f"I stop the processing of {_of(about).en}. Reason: {body['reason']}",
-    )
-
-
-def _resolved(body: Mapping[str, Any], about: Subject) -> Text:
-    outcome = {
-        "granted": Text("đồng ý giải quyết", "granted"),
-        "rejected": Text("không đồng ý giải quyết", "rejected"),
-    }[body["outcome"]]
-    return Text(
-        f"Tôi kết thúc xử lý {_of(about).vi}, kết quả: {outcome.vi}. {body['summary']}",
-        f"I finish {_of(about).en}, outcome: {outcome.en}. {body['summary']}",
-    )
-
-
-def _returned(body: Mapping[str, Any], about: Subject) -> Text:
-    method = {
-        "counter": Text("trực tiếp", "at the counter"),
-        "post": Text("qua bưu chính công ích", "by post"),
-        "online": Text("trực tuyến", "online"),
-    }[body["method"]]
-    return Text(
-        f"Tôi đã trả kết quả {_of(about).vi} {method.vi} cho {body['receiver']}.",
-        f"I handed over the result of {_of(about).en} {method.en} to {body['receiver']}.",
-    )
-
-
-def _commented(body: Mapping[str, Any], about: Subject) -> Text:
-    return Text(f"Tôi ghi ý kiến vào {_of(about).vi}: {body['text']}", f"I comment on {_of(about).en}: {body['text']}")
+_OUTCOMES = {
+    "granted": Text("đồng ý giải quyết", "granted"),
+    "rejected": Text("không đồng ý giải quyết", "rejected"),
+}
+_METHODS = {
+    "counter": Text("trực tiếp", "at the counter"),
+    "post": Text("qua bưu chính công ích", "by post"),
+    "online": Text("trực tuyến", "online"),
+}
+_KINDS = {
+    "citizen": Text("công dân", "citizen"),
+    "official": Text("cán bộ, công chức", "official"),
+    "helper": Text("thành viên tổ công nghệ số cộng đồng", "helper of the community digital team"),
+}
 
 
 def _conflict_resolved(body: Mapping[str, Any], about: Subject) -> Text:
-    chosen = body["chosen"][-8:]
+    chosen, of = body["chosen"][-8:], _of(about)
     return Text(
-        f"Tôi giải quyết mâu thuẫn trong {_of(about).vi}, chọn quyết định …{chosen}. Lý do: {body['reason']}",
-        f"I settle the conflict in {_of(about).en} in favour of decision …{chosen}. Reason: {body['reason']}",
+        f"Tôi giải quyết mâu thuẫn trong {of.vi}, chọn quyết định …{chosen}. Lý do: {body['reason']}",
+        f"I settle the conflict in {of.en} in favour of decision …{chosen}. Reason: {body['reason']}",
     )
 
 
-def _approved(body: Mapping[str, Any], _: Subject) -> Text:
-    kind = {
-        "citizen": Text("công dân", "citizen"),
-        "official": Text("cán bộ, công chức", "official"),
-        "helper": Text("thành viên tổ công nghệ số cộng đồng", "helper of the community digital team"),
-    }[body["kind"]]
-    return Text(
-        f"Tôi đã kiểm tra giấy tờ tùy thân và xác nhận {body['name']} ({kind.vi}) giữ khóa này.",
-        f"I have checked the identity papers and confirm that {body['name']} ({kind.en}) holds this key.",
-    )
-
-
-_STATEMENTS: Mapping[str, Callable[[Mapping[str, Any], Subject], Text]] = {
+_STATEMENTS: Mapping[str, Writer] = {
     "dossier.submitted": _submitted,
-    "dossier.accepted": _accepted,
-    "dossier.refused": _refused,
-    "dossier.forwarded": _forwarded,
-    "dossier.supplement_requested": _supplement_requested,
-    "dossier.supplemented": _supplemented,
-    "dossier.withdrawn": _withdrawn,
-    "dossier.stopped": _stopped,
-    "dossier.resolved": _resolved,
-    "dossier.returned": _returned,
-    "dossier.commented": _commented,
+    "dossier.accepted": _sentence(
+        "Tôi tiếp nhận {of}, cấp mã {code}, hẹn trả kết quả trước {due}.",
+        "I accept {of}, give it the code {code}, and set the result's due time to {due}.",
+    ),
+    "dossier.refused": _sentence(
+        "Tôi từ chối tiếp nhận {of}. Lý do: {reason}", "I do not accept {of}. Reason: {reason}"
+    ),
+    "dossier.forwarded": _sentence("Tôi chuyển {of} đến {to}.", "I hand {of} on to {to}."),
+    "dossier.supplement_requested": _sentence(
+        "Tôi yêu cầu bổ sung {of}: {items}. Lý do: {reason}", "I ask for more papers in {of}: {items}. Reason: {reason}"
+    ),
+    "dossier.supplemented": _sentence("Tôi bổ sung {of}.", "I add to {of}."),
+    "dossier.withdrawn": _sentence("Tôi xin rút {of}. Lý do: {reason}", "I withdraw {of}. Reason: {reason}"),
+    "dossier.stopped": _sentence(
+        "Tôi dừng giải quyết {of}. Lý do: {reason}", "I stop the processing of {of}. Reason: {reason}"
+    ),
+    "dossier.resolved": _sentence(
+        "Tôi kết thúc xử lý {of}, kết quả: {outcome}. {summary}",
+        "I finish {of}, outcome: {outcome}. {summary}",
+        outcome=_OUTCOMES,
+    ),
+    "dossier.returned": _sentence(
+        "Tôi đã trả kết quả {of} {method} cho {receiver}.",
+        "I handed over the result of {of} {method} to {receiver}.",
+        method=_METHODS,
+    ),
+    "dossier.commented": _sentence("Tôi ghi ý kiến vào {of}: {text}", "I comment on {of}: {text}"),
     "dossier.conflict_resolved": _conflict_resolved,
-    "enrol.approved": _approved,
+    "enrol.approved": _sentence(
+        "Tôi đã kiểm tra giấy tờ tùy thân và xác nhận {name} ({kind}) giữ khóa này.",
+        "I have checked the identity papers and confirm that {name} ({kind}) holds this key.",
+        kind=_KINDS,
+    ),
 }
