@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from server.dossier.event import FileRef, StoredEvent, build_event, build_stream_id, parse_stored
+from server.dossier.fold import fold
 from server.dossier.proofs import Evidence
 from server.dossier.roles import Grants, fold_grants
 from server.dossier.times import format_time, parse_time
@@ -188,3 +189,8 @@ def confirm(of: StoredEvent, by: str, at: str = "") -> StoredEvent:
     """A second voice for a grant."""
     body = {"of": of.id, "subject": of.event.body["subject"]}
     return Story(of.event.stream, of.event.unit).write("role.confirmed", by, body, at=at)
+
+
+def states_of(events: Sequence[StoredEvent], grants: Grants | None = None) -> dict[str, str]:
+    """Return how each event counts, by id; under the roles of `office()` if none are given."""
+    return {entry.id: entry.state for entry in fold(events, office() if grants is None else grants).timeline}
