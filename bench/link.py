@@ -147,7 +147,7 @@ class Link:
         """Reset everything and stop."""
         if self._thread.is_alive():
             self._order(self._stop)
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=60)
         for end in (self._listener, self._waker, self._wake_end):
             end.close()
 
@@ -170,7 +170,7 @@ class Link:
 
         self._orders.append(act)
         self._waker.send(b"!")
-        if not done.wait(timeout=10):
+        if not done.wait(timeout=60):
             raise RuntimeError("the link's thread no longer answers")
 
     def _stop(self) -> None:

@@ -26,7 +26,7 @@ from deploy.scenario.person import Outgoing, Refusal
 from deploy.scenario.processes import free_port
 from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import APPLICANT, PROCEDURE, People, enrol_everybody, form_for, has_arrived, wait_until
-from deploy.scenario.tiers import COMMUNE, DISTRICT, PROVINCE, TIERS, Province
+from deploy.scenario.tiers import COMMUNE, DISTRICT, PORTS_BESIDE, PROVINCE, TIERS, Province
 from server.verify import verify_path
 
 ROOT = Path(".smoke")
@@ -59,7 +59,7 @@ class Run:
 def main() -> int:
     """Run the job; 0 when all of it was seen to hold."""
     run = Run()
-    base = int(os.environ.get("TRAM_PORT_BASE", "0")) or free_port() // 100 * 100 + 1
+    base = int(os.environ.get("TRAM_PORT_BASE", "0")) or free_port(*PORTS_BESIDE)
     province = Province(ROOT, port_base=base, couchdb=(os.environ.get("TRAM_COUCHDB_URL") or "").rstrip("/") or None)
     try:
         result = _job(run, province)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import requests
 
-READY_LIMIT_S = 30.0
+READY_LIMIT_S = 120.0  # a process that ended is noticed at once; one that is slow has a busy machine
 STOP_LIMIT_S = 10.0
 TRAM = (sys.executable, "-m", "server.cli")
 
@@ -61,9 +62,9 @@ def wait_until_answering(child: Child, url: str) -> None:
         if child.process.poll() is not None:
             break
         try:
-            if requests.get(url, timeout=2).status_code == requests.codes.ok:
+            if requests.get(url, timeout=20).status_code == requests.codes.ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.05)  # nothing listens yet; the deadline above bounds the asking
     tail = child.log.read_text(errors="replace")[-2000:]
     ended = child.process.poll()
@@ -84,9 +85,22 @@ def run_tram(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def free_port() -> int:
-    """Return a loopback port that nothing listens on at this moment."""
+def free_port(*beside: int) -> int:
+    """Return a loopback port that is free at this moment, as are those that lie so many `beside` it.
+
+    It lies below those the system gives away by itself: one of those could become somebody's connection while the
+    server that is to have it is down.
+    """
+    while True:
+        port = random.randrange(20_000, 30_000)
+        if all(_is_free(port + offset) for offset in (0, *beside)):
+            return port
+
+
+def _is_free(port: int) -> bool:
     with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

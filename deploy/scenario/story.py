@@ -93,5 +93,5 @@ def has_arrived(person: Person, stream: str, *, events: int) -> bool:
 def _holds(holds: Callable[[], bool]) -> bool:
     try:
         return holds()
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False

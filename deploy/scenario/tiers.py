@@ -23,6 +23,7 @@ from deploy.scenario.processes import Child, run_tram, start, wait_until_answeri
 PORT_BASE = int(os.environ.get("TRAM_PORT_BASE", "8801"))
 WEAK = Profile(up_bps=64_000, down_bps=64_000, rtt_ms=600, cut_every_s=30, cut_for_s=3, cut_jitter=0.3, seed=8801)
 LOOPBACK = "127.0.0.1"
+PORTS_BESIDE = (1, 2, 10, 11, 12)  # what a province takes beside its first port: nodes, then links
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from bench.link import Profile
 from deploy.scenario.processes import free_port
-from deploy.scenario.tiers import Province
+from deploy.scenario.tiers import PORTS_BESIDE, Province
 
 FLAGS = [
     "--no-sandbox",
@@ -26,6 +26,8 @@ FLAGS = [
 # Slow enough that files are seen travelling, quick enough for a test; make smoke runs over 64 kbit/s.
 LINK = Profile(up_bps=1_000_000, down_bps=1_000_000, rtt_ms=200)
 PHONE = ViewportSize(width=360, height=740)
+WAIT_MS = 60_000  # a page of a busy machine may take its time; Playwright alone would give it five seconds
+expect.set_options(timeout=WAIT_MS)
 SHOTS = os.environ.get("TRAM_SHOTS")  # a folder to keep screenshots in, for looking at them
 
 
@@ -45,7 +47,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def province(tmp_path: Path) -> Iterator[Province]:
     """Three nodes running, with links between them that the test can cut."""
-    found = Province(tmp_path / "province", port_base=free_port() // 100 * 100 + 7, profile=LINK)
+    found = Province(tmp_path / "province", port_base=free_port(*PORTS_BESIDE), profile=LINK)
     found.make()
     try:
         found.start_all()

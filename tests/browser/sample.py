@@ -46,7 +46,7 @@ def fill_office(office: Office, key_pool: Callable[[], Any]) -> dict[str, str]:
     stock_registry(office)
     gone = office.enrol(key_pool(), "official")
     leader = office.enrol(key_pool(), "leader")
-    office.leader = leader  # type: ignore[attr-defined]
+    office.leader = leader
     office.enrol(key_pool(), "official")  # waits for a second voice
     streams = _states(office) | {
         "conflict": _conflict(office),
@@ -92,7 +92,7 @@ def _from_phone(office: Office) -> str:
         form=form_for(procedure),
         scans=sample_scans(),
     )
-    phone.send(outgoing, limit_s=20)
+    phone.send(outgoing, limit_s=60)
     _signed(office.act(office.official, outgoing.stream, "dossier.accepted", due=DUE))
     return outgoing.stream
 
@@ -164,8 +164,8 @@ def _on_behalf(office: Office) -> str:
 
 
 def _leader(office: Office) -> Client:
-    leader: Client = office.leader  # type: ignore[attr-defined]
-    return leader
+    assert office.leader is not None
+    return office.leader
 
 
 def _signed(answer: Any) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import zxingcpp
@@ -14,22 +11,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from deploy.scenario.tiers import COMMUNE, DISTRICT, Province
+from tests.browser.conftest import shoot
+from tests.browser.story import open_page, sign_in_to_desk
 
 CITIZEN = "Sùng Thị Mẫu"
-
-
-def _beside(name: str) -> ModuleType:
-    """Return a module that lies beside this file; test folders are no packages."""
-    spec = importlib.util.spec_from_file_location(f"tests_browser_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-shoot = _beside("conftest").shoot
-story = _beside("test_story")
 
 
 def picture_of(page: Page) -> bytes:
@@ -72,9 +57,9 @@ def test_a_phone_without_a_network_is_enrolled_by_two_qr_codes(
     """Request out as a picture, certificate back as a text; the phone is offline before it makes its key and after it
     has its certificate, and takes no certificate that is another's or another commune's."""
     faults: list[str] = []
-    desk = story._open(chromium, province.url(COMMUNE), 1280, 800, faults)
-    phone = story._open(chromium, province.url(COMMUNE), 360, 740, faults)
-    story._sign_in_to_desk(desk, province)
+    desk = open_page(chromium, province.url(COMMUNE), 1280, 800, faults)
+    phone = open_page(chromium, province.url(COMMUNE), 360, 740, faults)
+    sign_in_to_desk(desk, province)
     open_registration_offline(phone)
     shoot(phone, "phone-enrol-offline")
     photo = tmp_path / "photo.png"

@@ -37,7 +37,7 @@ def _wait_for_poll(page: Page, held: list[Route]) -> Route:
     """Let the page's own clock run to its next poll; return that poll, which is not answered yet."""
     with page.expect_request(lambda request: "hx-request" in request.headers):
         page.clock.fast_forward(POLL_MS + 100)
-    wait_until("the poll is not held back", lambda: bool(page.title() and held), 5)  # asking the page lets events in
+    wait_until("the poll is not held back", lambda: bool(page.title() and held), 60)  # asking the page lets events in
     return held.pop()
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -17,23 +14,12 @@ from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import enrol_official, has_arrived, wait_until
 from deploy.scenario.tiers import COMMUNE, DISTRICT, PROVINCE, Province
 from server.verify import verify_path
+from tests.browser.conftest import shoot
+from tests.browser.filling import fill_draft
+from tests.browser.story import open_page, sign_in_to_desk
 
-OFFICIAL, CITIZEN = "Vàng A Mẫu", "Lò Thị Mẫu"
-LONG_MS = 60_000
-
-
-def _beside(name: str) -> ModuleType:
-    """Return a module that lies beside this file; test folders are no packages."""
-    spec = importlib.util.spec_from_file_location(f"tests_browser_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fill_draft = _beside("filling").fill_draft
-shoot = _beside("conftest").shoot
+CITIZEN = "Lò Thị Mẫu"
+LONG_MS = 180_000
 
 
 @pytest.mark.browser
@@ -44,12 +30,12 @@ def test_a_dossier_signed_offline_reaches_the_province_and_a_comment_comes_back(
     """Steps 2 to 5 of the spine: the browser's network is cut, then the commune's uplink; nothing is lost."""
     district = enrol_official(province, DISTRICT, "Hà Thị Mẫu")
     upper = enrol_official(province, PROVINCE, "Nguyễn Văn Mẫu")
-    wait_until("no catalogue at the commune", lambda: bool(_catalogue(province)), 60)
+    wait_until("no catalogue at the commune", lambda: bool(_catalogue(province)), 180)
     faults: list[str] = []
-    desk = _open(chromium, province.url(COMMUNE), 1280, 800, faults)
-    phone = _open(chromium, province.url(COMMUNE), 360, 740, faults)
+    desk = open_page(chromium, province.url(COMMUNE), 1280, 800, faults)
+    phone = open_page(chromium, province.url(COMMUNE), 360, 740, faults)
 
-    _sign_in_to_desk(desk, province)
+    sign_in_to_desk(desk, province)
     _register_phone(phone, desk, province)
     _file_offline(phone, tmp_path, province)
     province.links["commune-district"].cut()
@@ -61,43 +47,23 @@ def test_a_dossier_signed_offline_reaches_the_province_and_a_comment_comes_back(
     stream = _work_at_desk(desk, province)
     assert district.find_dossier(stream) is None, "the uplink is cut; the district cannot know yet"
     province.links["commune-district"].restore()
-    wait_until("the district lacks something", lambda: has_arrived(district, stream, events=6), 90)
-    wait_until("the province lacks something", lambda: has_arrived(upper, stream, events=6), 90)
+    wait_until("the district lacks something", lambda: has_arrived(district, stream, events=6), 180)
+    wait_until("the province lacks something", lambda: has_arrived(upper, stream, events=6), 180)
     district.act(stream, "dossier.commented", text="Huyện đã kiểm tra, hồ sơ hợp lệ")
     desk.goto(f"{province.url(COMMUNE)}/desk/dossiers/{stream}")
     _reload_until(desk, "Huyện đã kiểm tra, hồ sơ hợp lệ")
     shoot(desk, "desk-comment")
     phone.goto(f"{province.url(COMMUNE)}/#/")
     shoot(phone, "phone-home-after")
-    wait_until("the comment is not at the province", lambda: has_arrived(upper, stream, events=7), 60)
+    wait_until("the comment is not at the province", lambda: has_arrived(upper, stream, events=7), 180)
 
     assert [line for line in faults if "Failed to load resource" not in line] == []
     province.stop_all()
     _verify(province)
 
 
-def _open(browser: Browser, address: str, width: int, height: int, faults: list[str]) -> Page:
-    context = browser.new_context(viewport={"width": width, "height": height}, locale="vi-VN", base_url=address)
-    page = context.new_page()
-    page.set_default_timeout(LONG_MS / 2)
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    return page
-
-
 def _catalogue(province: Province) -> object:
     return Person("nobody", province.url(COMMUNE)).find_procedure("1.001193")
-
-
-def _sign_in_to_desk(desk: Page, province: Province) -> None:
-    code = province.add_official(COMMUNE, OFFICIAL)
-    desk.goto("/desk")
-    shoot(desk, "desk-login")
-    desk.get_by_label("Họ và tên").fill(OFFICIAL)
-    desk.get_by_label("Mã kích hoạt").fill(code)
-    desk.get_by_role("button", name="Tạo khóa và đăng nhập").click()
-    expect(desk.get_by_role("heading", name="Hồ sơ", level=1)).to_be_visible()
-    shoot(desk, "desk-queue-empty")
 
 
 def _register_phone(phone: Page, desk: Page, province: Province) -> None:
@@ -120,7 +86,7 @@ def _file_offline(phone: Page, tmp_path: Path, province: Province) -> None:
     phone.goto("/#/procedures")
     phone.get_by_label("Tìm thủ tục").fill("khai sinh")
     phone.get_by_role("link", name="Đăng ký khai sinh", exact=True).click()
-    wait_until("no service worker", lambda: bool(phone.context.service_workers), 20)
+    wait_until("no service worker", lambda: bool(phone.context.service_workers), 60)
     phone.reload()  # from here on the worker answers for the page
     phone.get_by_text("Bắt đầu nhập hồ sơ").wait_for()
     phone.context.set_offline(True)
@@ -199,7 +165,7 @@ def _reload_until(page: Page, text: str) -> None:
         page.reload()
         return page.get_by_text(text).count() > 0
 
-    wait_until(f"«{text}» is not on the page", is_there, 60)
+    wait_until(f"«{text}» is not on the page", is_there, 180)
 
 
 def _verify(province: Province) -> None:

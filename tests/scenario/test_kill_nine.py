@@ -17,7 +17,7 @@ from deploy.scenario.person import Citizen, Refusal
 from deploy.scenario.processes import free_port
 from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import APPLICANT, PROCEDURE, enrol_everybody, form_for, has_arrived, wait_until
-from deploy.scenario.tiers import COMMUNE, DISTRICT, PROVINCE, TIERS, Province
+from deploy.scenario.tiers import COMMUNE, DISTRICT, PORTS_BESIDE, PROVINCE, TIERS, Province
 from server.verify import verify_path
 
 DOSSIERS, KILLS = 3, 6
@@ -27,10 +27,10 @@ LINK = Profile(up_bps=2_000_000, down_bps=2_000_000, rtt_ms=60)
 @pytest.mark.slow
 def test_nodes_killed_at_random_moments_lose_nothing_acknowledged(tmp_path: Path) -> None:
     """Three dossiers with scans are filed and worked on while a node dies every few hundred milliseconds."""
-    seed = int(os.environ.get("TRAM_SEED", "") or random.SystemRandom().randrange(1 << 32))
+    seed = int(os.environ.get("TRAM_SEED", "") or 9)  # who dies and when; what they are doing then is never the same
     print(f"TRAM_SEED={seed}")
     dice = random.Random(seed)
-    province = Province(tmp_path / "province", port_base=free_port() // 100 * 100 + 21, profile=LINK)
+    province = Province(tmp_path / "province", port_base=free_port(*PORTS_BESIDE), profile=LINK)
     province.make()
     try:
         province.start_all()
@@ -75,7 +75,7 @@ def _insist(action: Callable[[], object]) -> None:
     def done() -> bool:
         try:
             action()
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
         except Refusal as exc:
             if "was accepted as" not in str(exc):  # the answer was lost, the step was not
