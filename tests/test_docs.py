@@ -42,3 +42,14 @@ def test_the_readme_names_commands_that_the_makefile_has() -> None:
 
     assert named
     assert named <= targets
+
+
+def test_the_index_of_the_documentation_lists_every_page() -> None:
+    """`docs/README.md` leads to each page and each format."""
+    docs = ROOT / "docs"
+    listed = {(docs / target).resolve() for target in LINK.findall((docs / "README.md").read_text(encoding="utf-8"))}
+
+    pages = {path.resolve() for path in (*docs.glob("*.md"), *docs.glob("formats/*.md")) if path.name != "README.md"}
+
+    assert pages
+    assert pages - listed == set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cbor2
 import pytest
 from cwt import COSE, COSEKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto import keys
@@ -36,7 +36,6 @@ def test_our_signature_is_read_back() -> None:
 
 
 @given(st.integers(0, len(SIGNED) - 1), st.integers(1, 255))
-@settings(deadline=None)
 def test_any_byte_changed_is_refused(at: int, change: int) -> None:
     """Whichever byte it is: form, header, payload or signature."""
     damaged = bytearray(SIGNED)
@@ -47,7 +46,6 @@ def test_any_byte_changed_is_refused(at: int, change: int) -> None:
 
 
 @given(st.binary(max_size=80))
-@settings(deadline=None)
 def test_arbitrary_bytes_are_refused_as_malformed(data: bytes) -> None:
     """Nothing but our own errors leaves the parser."""
     with pytest.raises(CryptoError):

@@ -231,7 +231,7 @@ def test_each_defect_is_judged_as_it_must_be_by_both(defect: str) -> None:
     assert theirs(chain) is (ours(chain) or defect in STRICTER)
 
 
-@settings(max_examples=60, deadline=None, print_blob=True)
+@settings(max_examples=60)
 @given(
     tiers=st.integers(1, 4), defect=st.sampled_from(DEFECTS), serial=st.integers(2**64, 2**120), second=st.booleans()
 )

@@ -351,7 +351,7 @@ _text = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Cn", "Co", 
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(body=st.recursive(_text | st.integers(-(2**53) + 1, 2**53 - 1), lambda inner: st.lists(inner, max_size=3)))
 def test_whatever_may_be_signed_verifies_after_the_journey(
     event: dict[str, Any], province: Any, signer: jws.Signer, body: object

@@ -99,7 +99,7 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=st.lists(_json, max_size=15))
 def test_canonical_form_is_that_of_v8_byte_for_byte(ask: Ask, values: list[Any]) -> None:
     """Random values, floats and letters of every plane included: ECMAScript is the reference of RFC 8785."""

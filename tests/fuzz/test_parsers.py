@@ -49,7 +49,7 @@ OURS = (CryptoError, ServerError, StoreError, BundleError)
 # The library warns of serial numbers that are not positive; a certificate with one is still judged by its path.
 pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
 
-SLOW_S = 2.0  # a megabyte of anything takes milliseconds; this only catches what blows up
+SLOW_S = 2.0  # of processor time: a megabyte of anything takes milliseconds; this only catches what blows up
 
 
 @cache
@@ -140,10 +140,11 @@ PARSERS: dict[str, Parser] = {
 
 def _try(name: str, data: bytes) -> None:
     """Give `data` to a parser. Anything but a value or one of our errors comes through."""
-    started = time.monotonic()
+    started = time.thread_time()
     with contextlib.suppress(OURS):
         PARSERS[name].call(data)
-    assert time.monotonic() - started < SLOW_S, f"{name} took {time.monotonic() - started:.1f} s on {data[:200]!r}"
+    took_s = time.thread_time() - started
+    assert took_s < SLOW_S, f"{name} took {took_s:.1f} s on {data[:200]!r}"
 
 
 def _mutate(sample: bytes, seed: int) -> bytes:
@@ -166,7 +167,7 @@ def _mutate(sample: bytes, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=120, deadline=None, print_blob=True)
+@settings(max_examples=120)
 @given(data=st.binary(max_size=600))
 def test_random_bytes_raise_our_errors_alone(name: str, data: bytes) -> None:
     """Bytes of no form at all."""
@@ -174,7 +175,7 @@ def test_random_bytes_raise_our_errors_alone(name: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=250, deadline=None, print_blob=True)
+@settings(max_examples=250)
 @given(seed=st.integers(0, 2**64))
 def test_damaged_samples_raise_our_errors_alone(name: str, seed: int) -> None:
     """Good bytes with a few accidents: deep into each parser."""

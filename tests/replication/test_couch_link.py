@@ -46,7 +46,7 @@ class ScriptedServer:
             except OSError:  # the client or the script closed it
                 continue
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
 
     def _run(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args)
@@ -202,7 +202,7 @@ def test_a_connection_the_server_closed_meanwhile_is_not_used(serve: Serve) -> N
     """Even a request that must not be repeated arrives, on a fresh one."""
     server, link = serve(OK, closes_after=True)
     link.json("POST", ("db",), {})
-    assert server.closed_one.wait(5)
+    assert server.closed_one.wait(60)
     link.json("POST", ("db",), {})
     assert (server.connections, len(server.requests)) == (2, 2)
 
@@ -301,7 +301,7 @@ def test_closing_wakes_a_request_that_waits(serve: Serve) -> None:
     server, link = serve(b"")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(link.request, "GET", ("db",))
-        assert server.heard.wait(5)
+        assert server.heard.wait(60)
         link.close()
         with pytest.raises(Unavailable):
             waiting.result(5)

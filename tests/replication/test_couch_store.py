@@ -90,7 +90,7 @@ class AnswerLosingProxy:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         for each in (self._listener, *self._sockets):
             each.close()
 

@@ -128,7 +128,7 @@ def store(
     return pair, list(names.values())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(feeds=batches)
 def test_the_same_paths_give_the_same_trees(engines: Engines, feeds: list[list[Doc]]) -> None:
     """Whatever the order, the batches and what was stemmed before."""
@@ -139,7 +139,7 @@ def test_the_same_paths_give_the_same_trees(engines: Engines, feeds: list[list[D
     assert sqlite == couch
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(docs=st.lists(documents(stemmed=False), min_size=1, max_size=20), limit=st.integers(1, 4))
 def test_stemming_leaves_the_same_leaves(engines: Engines, docs: list[Doc], limit: int) -> None:
     """With a small limit on both sides, whose trees fall into several roots.

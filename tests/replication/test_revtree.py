@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.document import Rev
@@ -85,7 +85,6 @@ def live_or_dead(model: Model, tree: RevTree) -> Model:
     return Model(model.paths, model.dead & set(tree.held))
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories())
 def test_leaves_winner_and_paths_are_the_models(history: tuple[list[Path], frozenset[Node]]) -> None:
     """Stemmed paths that overlap, touch or stand apart."""
@@ -98,7 +97,6 @@ def test_leaves_winner_and_paths_are_the_models(history: tuple[list[Path], froze
         assert tree.path(node) == tuple(digest for _, digest in reversed(model.root_path(node)))
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_order_of_merges_leaves_no_trace(history: tuple[list[Path], frozenset[Node]], random: object) -> None:
     """The same paths, shuffled and with repetitions, give an equal tree."""
@@ -108,7 +106,6 @@ def test_the_order_of_merges_leaves_no_trace(history: tuple[list[Path], frozense
     assert grow(shuffled, dead) == grow(paths, dead)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories())
 def test_merging_again_changes_nothing(history: tuple[list[Path], frozenset[Node]]) -> None:
     """And says that the revision was known."""
@@ -119,7 +116,6 @@ def test_merging_again_changes_nothing(history: tuple[list[Path], frozenset[Node
         assert (again, outcome) == (tree, "internal_node")
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories())
 def test_the_outcome_tells_what_happened_to_the_leaves(history: tuple[list[Path], frozenset[Node]]) -> None:
     """A new leaf continues one or begins the tree; a branch adds one; a known revision does neither."""
@@ -141,7 +137,6 @@ def test_the_outcome_tells_what_happened_to_the_leaves(history: tuple[list[Path]
             assert after == before | {path[-1]}
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories())
 def test_the_stored_form_reads_back_equal(history: tuple[list[Path], frozenset[Node]]) -> None:
     """Whatever the hashes are."""
@@ -149,7 +144,6 @@ def test_the_stored_form_reads_back_equal(history: tuple[list[Path], frozenset[N
     assert parse_tree(tree.dump()) == tree
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(), st.text(), st.integers(1, 10**14))
 def test_any_text_is_a_hash(first: str, second: str, generation: int) -> None:
     """Spaces, line breaks, percent signs, other alphabets and nothing at all survive storage."""
@@ -158,7 +152,6 @@ def test_any_text_is_a_hash(first: str, second: str, generation: int) -> None:
     assert tree.path((generation + 1, first)) == (first, second)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories(), st.integers(1, 6))
 def test_stemming_keeps_the_newest_of_each_leafs_path(history: tuple[list[Path], frozenset[Node]], limit: int) -> None:
     """No more and no less: a node stays while some leaf is near enough, and what stays stays joined."""
@@ -174,7 +167,6 @@ def test_stemming_keeps_the_newest_of_each_leafs_path(history: tuple[list[Path],
     assert set(stemmed.held) == set(tree.held) & set(stemmed.parents)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories(), st.data())
 def test_removing_leaves_keeps_the_root_paths_of_the_others(
     history: tuple[list[Path], frozenset[Node]], data: st.DataObject
@@ -190,7 +182,6 @@ def test_removing_leaves_keeps_the_root_paths_of_the_others(
     assert len(tree.remove(model.leaves())) == 0
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories())
 def test_latest_finds_the_leaves_below_a_node(history: tuple[list[Path], frozenset[Node]]) -> None:
     """Those whose root path goes through it, best first."""
@@ -201,7 +192,6 @@ def test_latest_finds_the_leaves_below_a_node(history: tuple[list[Path], frozens
         assert [leaf.node for leaf in tree.latest(node)] == below
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(histories())
 def test_what_compaction_drops_is_held_and_no_leaf(history: tuple[list[Path], frozenset[Node]]) -> None:
     """Forgetting it leaves the names."""

@@ -220,7 +220,7 @@ def test_a_commit_wakes_at_once(db: SqliteDatabase, monkeypatch: pytest.MonkeyPa
     waiter = threading.Thread(target=lambda: answers.append(db.wait_for_change(ZERO, 60)))
     waiter.start()
     put(db, build_doc("a", "1-x"))
-    waiter.join(20)
+    waiter.join(60)
     assert answers == [True]
 
 
@@ -316,7 +316,7 @@ def test_writes_that_wait_share_one_commit(store: SqliteStore) -> None:
 
     connections.exclusively(hold)
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert outcomes == {n: Conflict if n == 3 else n for n in range(8)}
     assert len(commits) == 1
     connections.close(StoreError("closed"))

@@ -263,7 +263,7 @@ def test_a_change_by_another_process_is_seen_and_wakes(home: Path, store: Sqlite
         "print(store.uuid); store.close()"
     )
     done = subprocess.run([sys.executable, "-c", program, str(home)], check=True, capture_output=True, text=True)
-    waiter.join(20)
+    waiter.join(60)
     assert answers == [True]
     assert done.stdout.strip() == store.uuid
     assert db.get(DocId("x")).rev == "1-x"
@@ -303,7 +303,7 @@ def test_deleting_a_database_wakes_who_waits_for_it(store: SqliteStore) -> None:
     waiter.start()
     started.wait()
     store.delete("a")
-    waiter.join(10)
+    waiter.join(60)
     assert caught == [NotFound]
 
 
@@ -333,6 +333,6 @@ def test_readers_never_join_an_old_file_with_a_new_one(store: SqliteStore) -> No
         store.delete("a")
     stop.set()
     for reader in readers:
-        reader.join(10)
+        reader.join(60)
     assert wrong == []
     assert all(len(ids) <= 1 for ids in seen)

@@ -89,12 +89,12 @@ def test_bodies_that_drip_do_not_keep_others_waiting(office: Any, peer: dict[str
         for _ in range(5):
             for line in lines:
                 line.sendall(b" ")
-            assert requests.get(f"{office.url}/api/node", timeout=5).status_code == 200
+            assert requests.get(f"{office.url}/api/node", timeout=20).status_code == 200
     finally:
         for line in lines:
             line.close()
 
-    assert requests.get(f"{office.url}/api/node", timeout=5).status_code == 200
+    assert requests.get(f"{office.url}/api/node", timeout=20).status_code == 200
 
 
 def test_ten_thousand_forgeries_do_not_fill_the_disk(office: Any, peer: dict[str, str]) -> None:

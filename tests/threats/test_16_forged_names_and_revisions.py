@@ -55,9 +55,9 @@ def test_a_peer_that_overwrites_over_http_is_refused_document_by_document(serve,
     commune = homes["H41.12.03"]
     signer = NodeSigner.of(commune)
     chain = [to_base64(each) for each in (signer.certificate, *commune.chain())]
-    assert requests.post(f"{url}/api/introductions", json={"chain": chain}, timeout=10).status_code == 200
+    assert requests.post(f"{url}/api/introductions", json={"chain": chain}, timeout=60).status_code == 200
     headers = {"Authorization": f"Bearer {signer.token(district.signer.urn, district.clock.now())}"}
-    requests.put(f"{url}/db/u-h41-12-03", headers=headers, timeout=10)
+    requests.put(f"{url}/db/u-h41-12-03", headers=headers, timeout=60)
     person = helpers.issue_person(Authority.open(commune), key_pool())
     good = event_doc(person.envelope(helpers.submission("H41.12.03", person)))
     certificates = [
@@ -77,7 +77,7 @@ def test_a_peer_that_overwrites_over_http_is_refused_document_by_document(serve,
     assert answer.status_code == 201, answer.text
     refused = [row for row in answer.json() if "error" in row]
     assert [row["error"] for row in refused] == ["forbidden", "forbidden"]
-    held = requests.get(f"{url}/db/u-h41-12-03/{good.id}?conflicts=true", headers=headers, timeout=10).json()
+    held = requests.get(f"{url}/db/u-h41-12-03/{good.id}?conflicts=true", headers=headers, timeout=60).json()
     assert held["_rev"] == good.rev
     assert "_conflicts" not in held
 

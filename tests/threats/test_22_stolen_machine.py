@@ -13,7 +13,7 @@ from server.pki.documents import to_base64
 def _introduce(url, home):
     signer = NodeSigner.of(home)
     chain = [to_base64(each) for each in (signer.certificate, *home.chain())]
-    return signer, requests.post(f"{url}/api/introductions", json={"chain": chain}, timeout=10)
+    return signer, requests.post(f"{url}/api/introductions", json={"chain": chain}, timeout=60)
 
 
 def test_a_revoked_node_can_neither_read_nor_write_nor_introduce_itself_again(serve, make_homes):
@@ -24,8 +24,8 @@ def test_a_revoked_node_can_neither_read_nor_write_nor_introduce_itself_again(se
     signer, introduced = _introduce(url, stolen)
     headers = {"Authorization": f"Bearer {signer.token(district.signer.urn, district.clock.now())}"}
     assert introduced.status_code == 200
-    requests.put(f"{url}/db/u-h41-12-03", headers=headers, timeout=10)
-    assert requests.get(f"{url}/db/u-h41-12-03/_changes", headers=headers, timeout=10).status_code == 200
+    requests.put(f"{url}/db/u-h41-12-03", headers=headers, timeout=60)
+    assert requests.get(f"{url}/db/u-h41-12-03/_changes", headers=headers, timeout=60).status_code == 200
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from server.dossier.documents import certificate_doc
@@ -39,8 +39,8 @@ def test_a_revoked_node_can_neither_read_nor_write_nor_introduce_itself_again(se
 
     again = {"Authorization": f"Bearer {signer.token(district.signer.urn, district.clock.now())}"}
     for header in (headers, again):
-        assert requests.get(f"{url}/db/u-h41-12-03/_changes", headers=header, timeout=10).status_code == 401
-        answer = requests.post(f"{url}/db/u-h41-12-03/_bulk_docs", json={"docs": []}, headers=header, timeout=10)
+        assert requests.get(f"{url}/db/u-h41-12-03/_changes", headers=header, timeout=60).status_code == 401
+        answer = requests.post(f"{url}/db/u-h41-12-03/_bulk_docs", json={"docs": []}, headers=header, timeout=60)
         assert answer.status_code == 401
     assert _introduce(url, stolen)[1].status_code == 403
 

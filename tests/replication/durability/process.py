@@ -41,7 +41,7 @@ class ServerProcess:
 
     def _end(self, status: int) -> None:
         assert self._process.stdout is not None
-        assert self._process.wait(timeout=20) == status
+        assert self._process.wait(timeout=60) == status
         self._process.stdout.close()
         self.session.close()
 

@@ -18,7 +18,7 @@ from tests.replication.durability.process import ServerProcess
 
 MIB = 1024 * 1024
 MEMORY_BYTES = 64 * MIB  # how much the server may grow under any one attack
-ANSWER_S = 1.0  # how long an honest request may take meanwhile
+ANSWER_S, LATEST_S = 1.0, 10.0  # how long honest requests may take meanwhile: half of them, and each
 DATABASE = "honest"
 
 
@@ -41,7 +41,7 @@ class Honest(threading.Thread):
     def _ask(self, session: requests.Session) -> None:
         began = time.monotonic()
         try:
-            answer = session.get(self._url, timeout=20)
+            answer = session.get(self._url, timeout=60)
             if answer.status_code != 200 or answer.json()["text"] != "steady":
                 self.wrong.append(answer.text)
         except requests.RequestException as exc:
@@ -50,7 +50,7 @@ class Honest(threading.Thread):
 
     def finish(self) -> None:
         self._ended.set()
-        self.join(30)
+        self.join(90)
 
 
 class Target:
@@ -75,12 +75,12 @@ class Target:
         assert self.server.is_alive
         assert honest.wrong == []
         assert honest.seconds, "nobody asked"
-        # Other processes of this machine may take the processor for a moment; a server that is blocked is late for all.
+        # Other processes of this machine may take the processor for a while; a server that is blocked is late for all.
         assert statistics.median(honest.seconds) < ANSWER_S
-        assert max(honest.seconds) < 3 * ANSWER_S, f"an honest request took {max(honest.seconds):.1f} s"
+        assert max(honest.seconds) < LATEST_S, f"an honest request took {max(honest.seconds):.1f} s"
         began = time.monotonic()
-        assert requests.get(self.url, timeout=10).status_code == 200
-        assert time.monotonic() - began < ANSWER_S
+        assert requests.get(self.url, timeout=60).status_code == 200
+        assert time.monotonic() - began < LATEST_S
         grown = self.server.read_memory("VmHWM") - before
         assert grown < MEMORY_BYTES, f"memory grew by {grown / MIB:.0f} MiB"
 

@@ -35,7 +35,7 @@ PEAK_KB = 330 * 1024
 def test_fifty_bodies_of_sixteen_megabytes_at_once_stay_within_the_budget(tmp_path: Path) -> None:
     """800 MiB come at the same time: each is read whole in the end, and what the process holds stays flat."""
     with serving("--dir", str(tmp_path)) as (process, url):
-        requests.put(url + "db", timeout=5).raise_for_status()
+        requests.put(url + "db", timeout=60).raise_for_status()
         over = threading.Event()
         watching = ThreadPoolExecutor(1).submit(watch_rss, process.pid, over)
         with ThreadPoolExecutor(CROWD) as crowd:
@@ -81,7 +81,7 @@ def hold(client: Client, size: int) -> socket.socket:
 
 def wait_until_short(client: Client) -> Any:
     """Ask for memory until there is none, and return the refusal."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         answer = client.call("PUT", secrets.token_hex(4) + "/f", data=bytes(MIB))
         if answer.status_code == 503:
@@ -99,7 +99,7 @@ def test_who_finds_no_memory_is_asked_to_come_again_and_small_requests_are_serve
     assert tight.put("small", n=1).startswith("1-")
     assert tight.json("GET", "small")["n"] == 1
     holder.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while tight.call("PUT", secrets.token_hex(4) + "/f", data=bytes(MIB)).status_code != 201:
         assert time.monotonic() < deadline
 
@@ -192,7 +192,7 @@ def test_the_oldest_is_never_asked_to_give_way() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert outcome[1] == "served"
     assert "refused" in outcome.values()

@@ -105,7 +105,7 @@ def test_a_longpoll_ends_with_the_first_news(client: Client) -> None:
     begun = time.monotonic()
     reader.start()
     client.put("a")
-    reader.join(15)
+    reader.join(60)
 
     assert ids(answers[0][1]) == ["a"]
     assert time.monotonic() - begun < 10
@@ -139,7 +139,7 @@ def test_news_a_filter_drops_do_not_silence_the_heartbeat(client: Client) -> Non
             number = 0
             while not ended.wait(0.01):
                 number += 1
-                session.put(f"{client.root}{client.name}/d{number}", json={}, timeout=5)
+                session.put(f"{client.root}{client.name}/d{number}", json={}, timeout=60)
 
     writer = threading.Thread(target=write)
     feed_of_x = '_changes?feed=continuous&filter=_doc_ids&doc_ids=["x"]&heartbeat=200'

@@ -32,16 +32,16 @@ def test_the_server_tells_its_url_keeps_its_data_and_ends_on_sigterm(tmp_path: P
     """Exit status 0 although a feed is open; what was acknowledged is there again."""
     directory = tmp_path / "new" / "store"
     with serving("--dir", str(directory)) as (process, url):
-        assert requests.put(url + "db", timeout=5).status_code == 201
-        assert requests.put(url + "db/a", json={"n": 1}, timeout=5).status_code == 201
-        with requests.get(url + "db/_changes?feed=continuous&heartbeat=30000", stream=True, timeout=5) as feed:
+        assert requests.put(url + "db", timeout=60).status_code == 201
+        assert requests.put(url + "db/a", json={"n": 1}, timeout=60).status_code == 201
+        with requests.get(url + "db/_changes?feed=continuous&heartbeat=30000", stream=True, timeout=60) as feed:
             assert b'"id":"a"' in next(feed.iter_lines())
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
     with serving("--dir", str(directory)) as (process, url):
-        assert requests.get(url + "db/a", timeout=5).json()["n"] == 1
+        assert requests.get(url + "db/a", timeout=60).json()["n"] == 1
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no address ::1")
@@ -50,8 +50,8 @@ def test_localhost_is_served_whichever_address_it_resolves_to(tmp_path: Path) ->
     with serving("--dir", str(tmp_path)) as (_, url):
         other = url.replace("127.0.0.1", "[::1]")
         assert other != url
-        assert requests.put(url + "db", timeout=5).status_code == 201
-        assert requests.get(other + "db", timeout=5).json()["db_name"] == "db"
+        assert requests.put(url + "db", timeout=60).status_code == 201
+        assert requests.get(other + "db", timeout=60).json()["db_name"] == "db"
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no address ::1")

@@ -120,16 +120,16 @@ def test_a_body_torn_on_the_socket_is_heeded_once_it_is_whole(server: str, event
         eventually(lambda: asked(server, "a") == {NAME: 2500})
 
     assert asked(server, "b") == {}
-    assert requests.get(f"{server}db", timeout=5).json()["doc_count"] == 0
+    assert requests.get(f"{server}db", timeout=60).json()["doc_count"] == 0
     with socket.create_connection(("127.0.0.1", port)) as line:
         line.sendall(head(len(body) - 2500, f"{NAME};at=2500") + body[2500:])
         assert line.recv(4096).startswith(b"HTTP/1.1 201")
-    assert requests.get(f"{server}db", timeout=5).json()["doc_count"] == 99
+    assert requests.get(f"{server}db", timeout=60).json()["doc_count"] == 99
     assert asked(server, "a") == {NAME: True}
 
 
 def asked(server: str, user: str) -> object:
-    answer = requests.get(f"{server}_tram/bodies?ids={NAME}", auth=(user, "b"), timeout=5)
+    answer = requests.get(f"{server}_tram/bodies?ids={NAME}", auth=(user, "b"), timeout=60)
     return answer.json()["bodies"]
 
 
@@ -143,7 +143,7 @@ def test_a_body_that_goes_on_behind_what_is_held_is_refused_by_name(server: str)
         assert answer.startswith(b"HTTP/1.1 " + status)
         assert word in answer
     many = ",".join(f"{number:022d}" for number in range(17))
-    assert requests.get(f"{server}_tram/bodies?ids={many}", timeout=5).status_code == 400
+    assert requests.get(f"{server}_tram/bodies?ids={many}", timeout=60).status_code == 400
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def far_name(server: str) -> Iterator[str]:
     """A database name nobody else uses; the database is removed afterwards."""
     name = "r" + secrets.token_hex(6)
     yield name
-    requests.delete(f"{server}/{name}", timeout=10)
+    requests.delete(f"{server}/{name}", timeout=60)
 
 
 @pytest.fixture

@@ -63,43 +63,15 @@ def lose(database: Any, *doc_ids: str) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "here")
-    yield store
-    store.close()
+def far(far_store: SqliteStore) -> Database:
+    """The database behind the server, empty."""
+    return far_store.create("far")
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "there")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def near(here: SqliteStore) -> Database:
-    return here.create("near")
-
-
-@pytest.fixture
-def far(there: SqliteStore) -> Database:
-    return there.create("far")
-
-
-@pytest.fixture
-def near_peer(here: SqliteStore, near: Database) -> LocalPeer:
-    return LocalPeer(near, here.uuid)
-
-
-@pytest.fixture
-def url(there: SqliteStore) -> Iterator[str]:
-    with Server(create_app(OpenAccess(there))) as server:
-        yield server.url.rstrip("/")
-
-
-@pytest.fixture
-def far_peer(url: str, far: Database) -> HttpPeer:
-    return HttpPeer(Endpoint(url), far.name)
+def far_peer(our_server: str, far: Database) -> HttpPeer:
+    """That database as a peer."""
+    return HttpPeer(Endpoint(our_server), far.name)
 
 
 def counted(report: AuditReport) -> tuple[int, int, int, int]:
@@ -167,15 +139,17 @@ def test_a_target_that_is_ahead_lacks_nothing(near: Any, far: Any, near_peer: Pe
 
 
 def test_equal_databases_cost_one_question_whose_answer_has_no_body(
-    near: Any, far: Any, near_peer: Peer, far_peer: Peer, url: str
+    near: Any, far: Any, near_peer: Peer, far_peer: Peer, our_server: str
 ) -> None:
     """The root is 43 characters there and nothing back: under 200 bytes beyond HTTP's headers, with them under 900."""
     for database in (near, far):
         fill(database, [event(number) for number in range(500)])
 
     first = audit(near_peer, far_peer)
-    answer = requests.get(f"{url}/far/_tram/digest", timeout=10)
-    again = requests.get(f"{url}/far/_tram/digest", headers={"If-None-Match": answer.headers["ETag"]}, timeout=10)
+    answer = requests.get(f"{our_server}/far/_tram/digest", timeout=60)
+    again = requests.get(
+        f"{our_server}/far/_tram/digest", headers={"If-None-Match": answer.headers["ETag"]}, timeout=60
+    )
 
     assert first.is_equal
     assert (again.status_code, again.content) == (304, b"")
@@ -185,7 +159,7 @@ def test_equal_databases_cost_one_question_whose_answer_has_no_body(
     assert first.bytes_out + first.bytes_in < 900
 
 
-def test_what_a_target_refuses_is_named(near: Any, there: SqliteStore, far: Any, near_peer: Peer) -> None:
+def test_what_a_target_refuses_is_named(near: Any, far_store: SqliteStore, far: Any, near_peer: Peer) -> None:
     """A refusal concerns its document; the others are brought over."""
 
     class Gate(PassingDatabase):
@@ -195,7 +169,7 @@ def test_what_a_target_refuses_is_named(near: Any, there: SqliteStore, far: Any,
             return [WriteResult(doc.id, doc.rev, no) if doc.id == "event-000001" else next(rest) for doc in docs]
 
     fill(near, [event(number) for number in range(3)])
-    with Server(create_app(OpenAccess(there, lambda database, _: Gate(database)))) as server:
+    with Server(create_app(OpenAccess(far_store, lambda database, _: Gate(database)))) as server:
         report = audit(near_peer, HttpPeer(Endpoint(server.url), "far"))
 
     assert [(refusal.id, refusal.reason) for refusal in report.refusals] == [("event-000001", "not this one")]
@@ -217,13 +191,13 @@ def test_more_than_the_limit_is_repaired_over_several_audits(
 
 
 def test_two_stores_of_one_machine_are_compared_without_a_network(
-    here: SqliteStore, near: Any, near_peer: Peer
+    store: SqliteStore, near: Any, near_peer: Peer
 ) -> None:
     """Both feeds are read here."""
-    other = here.create("other")
+    other = store.create("other")
     fill(near, [event(1)])
 
-    report = audit(near_peer, LocalPeer(other, here.uuid))
+    report = audit(near_peer, LocalPeer(other, store.uuid))
 
     assert (report.method, report.repaired, report.requests) == ("feed", ("event-000001",), 0)
 
@@ -236,14 +210,14 @@ def test_a_peer_that_is_away_is_said_to_be(near: Any, near_peer: Peer) -> None:
         audit(near_peer, HttpPeer(Endpoint("http://127.0.0.1:9/"), "far"), stop=stop)
 
 
-def test_a_database_that_is_not_there_is_said_to_be(near: Any, near_peer: Peer, url: str) -> None:
+def test_a_database_that_is_not_there_is_said_to_be(near: Any, near_peer: Peer, our_server: str) -> None:
     """An audit makes no databases."""
     with pytest.raises(NotFound):
-        audit(near_peer, HttpPeer(Endpoint(url), "nothing"))
+        audit(near_peer, HttpPeer(Endpoint(our_server), "nothing"))
 
 
 def test_a_long_reading_keeps_the_line_alive(
-    near: Any, far: Any, near_peer: Peer, far_peer: Peer, url: str, monkeypatch: pytest.MonkeyPatch
+    near: Any, far: Any, near_peer: Peer, far_peer: Peer, our_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer begins with line breaks while pages are read, and is the same answer."""
     monkeypatch.setattr(digest, "PAGE", 10)
@@ -252,7 +226,7 @@ def test_a_long_reading_keeps_the_line_alive(
         fill(database, [event(number) for number in range(100)])
     lose(far, "event-000042")
 
-    assert requests.get(f"{url}/far/_tram/digest", timeout=10).content.startswith(b"\n")
+    assert requests.get(f"{our_server}/far/_tram/digest", timeout=60).content.startswith(b"\n")
     assert audit(near_peer, far_peer).repaired == ("event-000042",)
 
 
@@ -267,9 +241,9 @@ def test_a_long_reading_keeps_the_line_alive(
         ({"marks": [7]}, "hexadecimal"),
     ],
 )
-def test_a_question_that_cannot_be_answered_says_why(far: Any, url: str, question: Any, reason: str) -> None:
+def test_a_question_that_cannot_be_answered_says_why(far: Any, our_server: str, question: Any, reason: str) -> None:
     """400 with what is expected."""
-    answer = requests.post(f"{url}/far/_tram/digest", json=question, timeout=10)
+    answer = requests.post(f"{our_server}/far/_tram/digest", json=question, timeout=60)
 
     assert (answer.status_code, answer.json()["error"]) == (400, "bad_request")
     assert reason in answer.json()["reason"]

@@ -88,7 +88,7 @@ def test_clocks_that_jump_move_nothing(
         figures = Link([pair], random=lambda: 0.0).run(threading.Event())
 
     assert figures.docs_written == 60
-    assert 0 < figures.seconds < 30
+    assert 0 < figures.seconds < 600  # a clock that jumps would make it years
     assert far_store.open("far").info().doc_count == 60
 
 

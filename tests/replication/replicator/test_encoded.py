@@ -76,7 +76,7 @@ def expected() -> dict[tuple[str, str], tuple[Any, ...]]:
 
 def stubs_at(url: str, doc_id: str) -> dict[str, tuple[Any, ...]]:
     """Encoding, lengths and digest of a document's attachments as the server there tells them."""
-    doc = requests.get(f"{url}/{doc_id}?att_encoding_info=true", timeout=10).json()
+    doc = requests.get(f"{url}/{doc_id}?att_encoding_info=true", timeout=60).json()
     return {
         name: (stub.get("encoding"), stub["length"], stub.get("encoded_length"), stub["digest"])
         for name, stub in doc["_attachments"].items()
@@ -144,7 +144,7 @@ def test_an_encoded_document_a_plain_peer_refuses_is_named_and_the_others_are_st
 def test_encoded_bytes_that_changed_on_the_way_are_refused(our_server: str, far_name: str, member: str) -> None:
     """`encoded_data` is checked against what is announced beside it."""
     url = f"{our_server}/{far_name}"
-    requests.put(url, timeout=10).raise_for_status()
+    requests.put(url, timeout=60).raise_for_status()
     entry = {"content_type": "a/b", "encoding": "gzip", "length": len(TEXT), "revpos": 1}
     entry |= {"encoded_data": base64.b64encode(OWN).decode(), "digest": build_digest(OWN), "encoded_length": len(OWN)}
     doc = {"_id": "a", "_rev": "1-" + "a" * 32, "_attachments": {"f": entry}}
@@ -153,11 +153,11 @@ def test_encoded_bytes_that_changed_on_the_way_are_refused(our_server: str, far_
     refused = requests.post(
         f"{url}/_bulk_docs",
         json={"new_edits": False, "docs": [doc | {"_attachments": {"f": entry | {member: broken[member]}}}]},
-        timeout=10,
+        timeout=60,
     )
 
     assert (refused.status_code, refused.json()["error"]) == (400, "bad_request")
-    answer = requests.post(f"{url}/_bulk_docs", json={"new_edits": False, "docs": [doc]}, timeout=10)
+    answer = requests.post(f"{url}/_bulk_docs", json={"new_edits": False, "docs": [doc]}, timeout=60)
     assert (answer.status_code, answer.json()) == (201, [])
     assert stubs_at(url, "a")["f"] == ("gzip", len(TEXT), len(OWN), build_digest(OWN))
 
@@ -170,20 +170,20 @@ def test_a_gzip_nobody_could_unpack_is_refused_at_the_door(
 ) -> None:
     """Stored, it would spoil every answer it stands in; a bomb too, whatever length it is said to have."""
     url = f"{our_server}/{far_name}"
-    requests.put(url, timeout=10).raise_for_status()
+    requests.put(url, timeout=60).raise_for_status()
     entry = {"content_type": "a/b", "encoding": "gzip", "length": 5, "encoded_data": base64.b64encode(stored).decode()}
     doc = {"_id": "a", "_rev": "1-" + "a" * 32, "_attachments": {"f": entry}}
 
     answer = requests.post(f"{url}/_bulk_docs", json={"new_edits": False, "docs": [doc]}, timeout=30)
 
     assert answer.status_code == status
-    assert requests.get(url, timeout=10).json()["doc_count"] == 0
+    assert requests.get(url, timeout=60).json()["doc_count"] == 0
 
 
 def test_the_length_of_a_gzipped_attachment_is_what_it_unpacks_to(our_server: str, far_name: str) -> None:
     """Whatever its sender said."""
     url = f"{our_server}/{far_name}"
-    requests.put(url, timeout=10).raise_for_status()
+    requests.put(url, timeout=60).raise_for_status()
     entry = {"content_type": "a/b", "encoding": "gzip", "length": 5, "encoded_data": base64.b64encode(OWN).decode()}
     doc = {"_id": "a", "_rev": "1-" + "a" * 32, "_attachments": {"f": entry}}
 

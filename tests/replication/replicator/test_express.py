@@ -130,7 +130,7 @@ def test_express_over_cuts_loses_nothing(
         figures = link.run(threading.Event())
 
     assert figures.cuts >= 1
-    assert requests.get(f"{server}/{far_name}", timeout=10).json()["doc_count"] == 110
+    assert requests.get(f"{server}/{far_name}", timeout=60).json()["doc_count"] == 110
 
 
 def test_an_express_document_that_cannot_be_read_holds_up_nothing(

@@ -167,7 +167,7 @@ def test_couchdb_is_sent_gzip(
     figures = replicate(Pair(near_peer, peer, DatabaseState(near)))
 
     assert peer.endpoint is not None
-    is_ours = "tram-sync/1" in requests.get(server + "/", timeout=10).json()["features"]
+    is_ours = "tram-sync/1" in requests.get(server + "/", timeout=60).json()["features"]
     assert (peer.endpoint.dictionary is not None) == is_ours
     assert figures.docs_written == 20
 
@@ -185,8 +185,8 @@ def test_the_server_refuses_what_it_cannot_unpack(our_server: str, far_store: Sq
     assert send(good[:8] + bytes(32) + good[40:]) == 415
     assert send(DICTIONARY.compress(bytes(130 * 1024 * 1024))) == 413
     assert send(good[:-3]) == 400
-    assert requests.get(f"{our_server}/_dict/{DICTIONARY.name}", timeout=10).content == DICTIONARY.data
-    assert requests.get(f"{our_server}/_dict/{'0' * 64}", timeout=10).status_code == 404
+    assert requests.get(f"{our_server}/_dict/{DICTIONARY.name}", timeout=60).content == DICTIONARY.data
+    assert requests.get(f"{our_server}/_dict/{'0' * 64}", timeout=60).status_code == 404
 
 
 def test_an_answer_is_packed_only_for_who_names_the_dictionary(
@@ -199,7 +199,7 @@ def test_an_answer_is_packed_only_for_who_names_the_dictionary(
 
     def coding(accepts: str, available: str) -> str | None:
         headers = {"Accept-Encoding": accepts, "Available-Dictionary": available}
-        with requests.get(f"{our_server}/far/_changes?limit=50", headers=headers, stream=True, timeout=10) as answer:
+        with requests.get(f"{our_server}/far/_changes?limit=50", headers=headers, stream=True, timeout=60) as answer:
             return answer.headers.get("Content-Encoding")
 
     assert coding("dcz, gzip", named) == "dcz"

@@ -144,11 +144,11 @@ def test_news_of_many_databases_comes_over_one_waiting_connection(
             here = store.open(NAMES[number])
             seen = here.info().update_seq
             far_store.open(NAMES[number]).bulk_docs(events(1, first=800 + number), new_edits=False)
-            assert here.wait_for_change(seen, 20)
+            assert here.wait_for_change(seen, 60)
     finally:
         stop.set()
         link.wake()
-        thread.join(10)
+        thread.join(60)
 
     assert not thread.is_alive()
     traffic = {id(job.pair.target.endpoint): job.pair.target.endpoint for job in link._jobs}.values()

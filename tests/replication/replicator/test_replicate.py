@@ -100,7 +100,7 @@ def test_nothing_new_takes_two_round_trips_and_two_kilobytes(
     push = replicate(Pair(near_peer, far_peer(), DatabaseState(near)))
     pull = replicate(Pair(far_peer(), LocalPeer(back, store.uuid), DatabaseState(back)))
 
-    is_ours = "tram-sync/1" in requests.get(server + "/", timeout=10).json()["features"]
+    is_ours = "tram-sync/1" in requests.get(server + "/", timeout=60).json()["features"]
     assert (push.requests, pull.requests) == ((1, 1) if is_ours else (2, 3))
     assert push.bytes_out + push.bytes_in <= 2048
     assert pull.bytes_out + pull.bytes_in <= 2600
@@ -139,12 +139,12 @@ def test_a_target_that_was_set_back_gets_again_what_it_lost(
     """The far database vanished and was made anew under the same server: our note is not believed."""
     write(near, *events(20))
     replicate(Pair(near_peer, far_peer(), DatabaseState(near)))
-    requests.delete(f"{server}/{far_name}", timeout=10).raise_for_status()
+    requests.delete(f"{server}/{far_name}", timeout=60).raise_for_status()
 
     again = replicate(Pair(near_peer, far_peer(), DatabaseState(near)))
 
     assert again.docs_written == 20
-    assert requests.get(f"{server}/{far_name}", timeout=10).json()["doc_count"] == 20
+    assert requests.get(f"{server}/{far_name}", timeout=60).json()["doc_count"] == 20
 
 
 def test_an_edit_sends_unchanged_attachments_as_stubs(near: Database, near_peer: LocalPeer, far_peer: FarPeer) -> None:
@@ -194,7 +194,7 @@ def test_one_server_to_another(
         figures = replicate(Pair(far_peer(), target, MemoryState()))
         replicate(Pair(HttpPeer(source.endpoint, far_name + "-copy"), LocalPeer(back, store.uuid), MemoryState()))
     finally:
-        requests.delete(f"{server}/{far_name}-copy", timeout=10)
+        requests.delete(f"{server}/{far_name}-copy", timeout=60)
 
     assert figures.docs_written == 9
     assert leaves_of(back) == leaves_of(near)

@@ -172,7 +172,7 @@ def test_an_official_writes_a_stick_and_another_takes_it_in(offices, sticks, hel
                     page.get_by_role("button", name="Ghi vào USB KINGSTON").press("Enter")
                 else:
                     page.get_by_role("button", name="Nhận từ USB này").press("Enter")
-                page.get_by_role("heading", name="Có thể rút USB an toàn").wait_for(timeout=20_000)
+                page.get_by_role("heading", name="Có thể rút USB an toàn").wait_for(timeout=60_000)
                 _shoot(page, f"usb-safe-{unit}")
                 page.get_by_role("button", name="Đã xem").press("Enter")
                 page.get_by_role("heading", name="Các lần đã ghi").wait_for()

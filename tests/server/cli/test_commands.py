@@ -173,13 +173,13 @@ def test_serving_ends_cleanly_and_only_once_per_home(tram, commune):
     """SIGTERM ends with 0; a second server on the same home is refused while the first runs."""
     process, url = _start(commune)
     try:
-        assert requests.get(url + "/api/node", timeout=10).json()["unit"] == "H41.12.03"
+        assert requests.get(url + "/api/node", timeout=60).json()["unit"] == "H41.12.03"
         status, _, error = tram("serve", commune, "--port", "0", "--no-sync")
         assert (status, "served by another process" in error) == (1, True)
     finally:
         process.send_signal(signal.SIGTERM)
 
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
 
 
@@ -201,7 +201,7 @@ def test_killing_the_node_loses_nothing_that_was_acknowledged(tram, commune, key
         answer = client.post("/api/events", person.envelope(event))
         process.kill()  # nobody gets time to tidy up
         assert answer.status_code == 201
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
         streams.append(event["stream"])
 
@@ -215,7 +215,7 @@ def test_killing_the_node_loses_nothing_that_was_acknowledged(tram, commune, key
             assert len(dossier["receipts"]) == 1
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
     status, out, _ = tram("verify", commune)
     assert (status, out.splitlines()[-1]) == (0, "all of it holds")
@@ -341,7 +341,7 @@ def test_the_node_speaks_tls_to_browsers(tram, commune, tmp_path, make_node):
 
     url = node.start(create_app(node), sync=False, certificate=pem, key=key_pem)
 
-    answer = requests.get(url.replace("127.0.0.1", "localhost") + "api/node", verify=str(pem), timeout=10)
+    answer = requests.get(url.replace("127.0.0.1", "localhost") + "api/node", verify=str(pem), timeout=60)
     assert answer.json()["unit"] == "H41.12.03"
     assert url.startswith("https://")
     assert tram("serve", commune, "--certificate", pem)[0] == 1

@@ -19,7 +19,7 @@ def test_a_dossier_reaches_the_province_whole_and_an_answer_comes_back(tiers, ke
         row = node.model.queries.dossier(stream)
         return row is not None and row.received and row.files_here == row.files_total == 1
 
-    helpers.wait_until(lambda: whole(province), 30)
+    helpers.wait_until(lambda: whole(province))
     draft = official.post(
         f"/api/dossiers/{stream}/drafts", {"type": "dossier.commented", "fields": {"text": "Huyện đã xem"}}
     )
@@ -33,7 +33,7 @@ def test_a_dossier_reaches_the_province_whole_and_an_answer_comes_back(tiers, ke
         return [note.text for note in node.model.story(stream).dossier.comments]
 
     for node in (commune, district, province):
-        helpers.wait_until(lambda node=node: comments(node) == ["Huyện đã xem"], 30)
+        helpers.wait_until(lambda node=node: comments(node) == ["Huyện đã xem"])
     assert [node.quarantine.count() for node in (commune, district, province)] == [0, 0, 0]
 
     def held(node):
@@ -51,7 +51,7 @@ def test_the_registry_comes_down_and_not_up(tiers, helpers):
     assert count > 30
     assert publish_sample(province) == 0
 
-    helpers.wait_until(lambda: len(commune.model.catalogue().bodies) == len(province.model.catalogue().bodies), 30)
+    helpers.wait_until(lambda: len(commune.model.catalogue().bodies) == len(province.model.catalogue().bodies))
 
     assert commune.model.units().describe("H41.12.03", "2030-01-01T00:00:00Z").name
     doc = commune.signer.sign(

@@ -82,8 +82,8 @@ def test_two_persons_erase_a_dossier_on_every_tier_and_the_shared_scan_stays(tie
         row = node.model.queries.dossier(stream)
         return row is not None and row.received and row.files_here == row.files_total > 0
 
-    helpers.wait_until(lambda: whole(province, stream) and whole(province, kept), 30)
-    helpers.wait_until(lambda: province.model.queries.dossier(stream).status == 3, 30)
+    helpers.wait_until(lambda: whole(province, stream) and whole(province, kept))
+    helpers.wait_until(lambda: province.model.queries.dossier(stream).status == 3)
     named = sorted(row.id for row in province.store.open(EVENTS).changes().rows if row.id.startswith(stream))
     commune.links.set_paused("parent", True)
     helpers.wait_until(lambda: not commune.sync._running)
@@ -103,9 +103,7 @@ def test_two_persons_erase_a_dossier_on_every_tier_and_the_shared_scan_stays(tie
     commune.sync.notice(set())
     urns = {node.signer.urn for node in nodes}
     for node in nodes:
-        helpers.wait_until(
-            lambda node=node: urns == {done.node for each in node.erasures.all() for done in each.done}, 40
-        )
+        helpers.wait_until(lambda node=node: urns == {done.node for each in node.erasures.all() for done in each.done})
         assert here(node, EVENTS, named) == set()
         assert node.model.queries.dossier(stream) is None
         assert whole(node, kept)
@@ -121,6 +119,8 @@ def test_two_persons_erase_a_dossier_on_every_tier_and_the_shared_scan_stays(tie
     back = citizen.post("/api/events", going)  # the citizen's phone offers it again
     assert back.status_code == 201
     assert here(commune, EVENTS, named) == set()
+    for node in nodes:
+        node.sync.stop()
     for node in nodes:
         report = verify_path(node.home.path)
         assert report.problems == []

@@ -63,11 +63,11 @@ def test_a_dossier_reaches_the_top_and_a_decision_comes_back(grow, key_pool, hel
         row = top.model.queries.dossier(stream)
         return row is not None and row.received and row.files_here == row.files_total == 1
 
-    helpers.wait_until(whole, 30)
+    helpers.wait_until(whole)
     act(overseer, stream, "dossier.commented", text="Tỉnh đã xem")
-    helpers.wait_until(lambda: [note.text for note in low.model.story(stream).dossier.comments] == ["Tỉnh đã xem"], 30)
+    helpers.wait_until(lambda: [note.text for note in low.model.story(stream).dossier.comments] == ["Tỉnh đã xem"])
     act(clerk, stream, "dossier.refused", reason="Không thuộc thẩm quyền")
     refused = low.model.story(stream).dossier.status
-    helpers.wait_until(lambda: top.model.queries.dossier(stream).status == refused, 30)
+    helpers.wait_until(lambda: top.model.queries.dossier(stream).status == refused)
 
     assert [node.quarantine.count() for node, _ in running] == [0] * len(running)

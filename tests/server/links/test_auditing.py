@@ -55,14 +55,14 @@ def test_what_was_lost_below_the_checkpoint_is_brought_back_and_told(make_homes,
         return commune.sync.status() and commune.sync.status()[0].state == "idle"
 
     held = district.store.open
-    helpers.wait_until(lambda: district.model.queries.dossier(event["stream"]) is not None, 20)
-    helpers.wait_until(is_quiet, 20)
+    helpers.wait_until(lambda: district.model.queries.dossier(event["stream"]) is not None)
+    helpers.wait_until(is_quiet)
     row = next(row for row in held("u-h41-12-03").changes().rows if row.id.startswith(event["stream"]))
     held("u-h41-12-03").purge({row.id: row.leaves})
 
     link = commune.sync._running["parent"]
     link.state.set_facts(audit_due=datetime.now(UTC).isoformat())
-    audit = helpers.wait_until(lambda: commune.sync.status()[0].audit, 20)
+    audit = helpers.wait_until(lambda: commune.sync.status()[0].audit)
 
     assert (audit.differing, audit.mended) == (1, True)
     assert held("u-h41-12-03").get(row.id).id == row.id

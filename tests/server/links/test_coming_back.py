@@ -29,7 +29,7 @@ def _tries(seed: int, until_s: float, try_s: float):
         now += try_s + retry.next_s()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(0.0, 3600.0), st.sampled_from([0.01, 3.0, CONNECT_S]))
 def test_after_a_week_the_first_try_is_within_half_a_minute(seed: int, later_s: float, try_s: float) -> None:
     """Whenever the line comes back, and however long a failing try takes (a refused one, a swallowed one)."""

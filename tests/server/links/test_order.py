@@ -105,23 +105,30 @@ def test_previews_arrive_while_the_rules_keep_photographs_back(office, serve, he
     def here(reference):
         return district.files.presence(node.unit, reference["manifest"]).complete
 
-    helpers.wait_until(lambda: here(preview), 20)
-    helpers.wait_until(lambda: district.model.queries.dossier(stream), 20)
+    helpers.wait_until(lambda: here(preview))
+    helpers.wait_until(lambda: district.model.queries.dossier(stream))
     row = district.model.queries.dossier(stream)
     assert (row.files_here, row.files_total) == (0, 1)
     assert not here(photo)
-    status = node.sync.status()[0]
-    waiting = next(each for each in status.kinds if each.kind is Kind.FILES)
-    assert (status.state, waiting.queued_docs >= 4) == ("held", True)
+
+    def is_held():
+        status = node.sync.status()[0]
+        waiting = next(each for each in status.kinds if each.kind is Kind.FILES)
+        return status.state == "held" and waiting.queued_docs >= 4
+
+    helpers.wait_until(is_held)
     shown = view.build_dossier(district.model.story(stream).dossier, _known(district, stream), Translator("vi"), NOW)
     assert shown["files"][0]["preview"] == preview["sha256"]
     assert not shown["files"][0]["complete"]
 
     node.links.set_rules("parent", LinkRules(), by="test", at=datetime.now(UTC))
-    helpers.wait_until(lambda: here(photo), 20)
-    used = {each.kind: each.used_today for each in node.sync.status()[0].kinds}
-    assert used[Kind.PREVIEWS] > 9_000
-    assert used[Kind.FILES] > 70_000
+    helpers.wait_until(lambda: here(photo))
+
+    def used(kind):  # counted a moment after it went
+        return next(each.used_today for each in node.sync.status()[0].kinds if each.kind is kind)
+
+    helpers.wait_until(lambda: used(Kind.PREVIEWS) > 9_000)
+    helpers.wait_until(lambda: used(Kind.FILES) > 70_000)
 
 
 def _known(node, stream):
@@ -187,9 +194,9 @@ def test_a_preview_sent_while_photographs_were_held_is_not_sent_again(office, se
     node.links.set_rules("parent", LinkRules(files=ClassRule(daily=0)), by="test", at=datetime.now(UTC))
     _, photo, preview = _file(office, 1)
     node.sync.start()
-    helpers.wait_until(lambda: district.files.presence(node.unit, preview["manifest"]).complete, 20)
+    helpers.wait_until(lambda: district.files.presence(node.unit, preview["manifest"]).complete)
 
     node.links.set_rules("parent", LinkRules(), by="test", at=datetime.now(UTC))
-    helpers.wait_until(lambda: district.files.presence(node.unit, photo["manifest"]).complete, 20)
+    helpers.wait_until(lambda: district.files.presence(node.unit, photo["manifest"]).complete)
     assert came.count(preview["sha256"]) == 1
     assert came.count(f"file:{preview['manifest']}") == 1

@@ -49,19 +49,20 @@ def test_files_wait_for_their_rule_while_the_dossier_itself_arrives(pair, key_po
     def line():
         return district.model.queries.dossier(stream)
 
-    helpers.wait_until(lambda: line() is not None and line().received, 20)
-    status = helpers.wait_until(
-        lambda: next((each for each in commune.sync.status() if each.state == "held"), None), 20
-    )
-    files = next(each for each in status.kinds if each.kind is Kind.FILES)
+    helpers.wait_until(lambda: line() is not None and line().received)
+
+    def is_held():
+        status = commune.sync.status()[0]
+        files = next(each for each in status.kinds if each.kind is Kind.FILES)
+        told = status.state == "held" and files.queued_docs > 0 and not files.verdict.open
+        return told and any(each.state is JobState.HELD for each in status.progress)
+
+    helpers.wait_until(is_held)
     assert (line().files_here, line().files_total) == (0, 1)
-    assert files.queued_docs > 0
-    assert not files.verdict.open
-    assert any(each.state is JobState.HELD for each in status.progress)
 
     _set(commune, LinkRules())
-    helpers.wait_until(lambda: line().files_here == 1, 20)
-    assert commune.sync.status()[0].used_today > len(JPEG) // 2
+    helpers.wait_until(lambda: line().files_here == 1)
+    helpers.wait_until(lambda: commune.sync.status()[0].used_today > len(JPEG) // 2)  # counted a moment after it went
 
 
 def test_the_count_is_what_the_sockets_carried(pair, key_pool, helpers):
@@ -69,7 +70,7 @@ def test_the_count_is_what_the_sockets_carried(pair, key_pool, helpers):
     _, commune, url = pair
     stream = _file_dossier(commune, url, helpers, key_pool())
     district = pair[0]
-    helpers.wait_until(lambda: (row := district.model.queries.dossier(stream)) and row.files_here == 1, 20)
+    helpers.wait_until(lambda: (row := district.model.queries.dossier(stream)) and row.files_here == 1)
     link = commune.sync._running["parent"]
     commune.sync.stop()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto import merkle
@@ -28,7 +28,6 @@ def hashes(docs: Any) -> list[bytes]:
 
 
 @given(st.lists(st.tuples(st.binary(min_size=32, max_size=32), st.integers(0, 2**35)), max_size=40))
-@settings(deadline=None)
 def test_entries_come_out_as_they_went_in(leaves: list[tuple[bytes, int]]) -> None:
     """Prefix and time of each leaf, whichever way the clock went in between."""
     packed = pack([Leaf(event, at) for event, at in leaves], 1_780_000_000)
