@@ -82,9 +82,9 @@ def answer_error(x: Exchange | None, error: StoreError) -> Response:
     return Response([body], error.status, headers, direct_passthrough=True)
 
 
-def not_modified(etag: str) -> Response:
+def not_modified(etag: str, headers: Headers | None = None) -> Response:
     """Return 304: the client holds the newest."""
-    return Response(status=304, headers={"ETag": etag})
+    return Response(status=304, headers={"ETag": etag, **(headers or {})})
 
 
 def is_known(x: Exchange, etag: str) -> bool:

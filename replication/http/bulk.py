@@ -15,6 +15,7 @@ from replication.errors import BadRequest, MissingStub, TooLarge
 from replication.http import local
 from replication.http.answers import answer, answer_bytes
 from replication.http.exchange import Exchange
+from replication.http.life import life_header
 from replication.http.query import parse_revs
 from replication.jsontext import dump_json, is_deeper, may_be_deeper, parse_json
 from replication.store import Database, WriteResult
@@ -35,7 +36,7 @@ def bulk_docs(x: Exchange) -> Response:
     if not new_edits:
         _refuse_whole(results)
         results = [result for result in results if result.error is not None]
-    return answer_bytes(x, b"[" + b",".join(map(_render_result, results)) + b"]\n", 201)
+    return answer_bytes(x, b"[" + b",".join(map(_render_result, results)) + b"]\n", 201, life_header(x))
 
 
 def _parse_batch(x: Exchange) -> tuple[list[Any], bool]:

@@ -16,6 +16,7 @@ from replication.http import bodies
 from replication.http.answers import answer
 from replication.http.database import describe
 from replication.http.exchange import Exchange
+from replication.http.life import life_header
 from replication.http.view_query import in_range, parse_view_query
 
 # The release whose protocol this is; PouchDB and others read features off it.
@@ -42,7 +43,7 @@ def welcome(x: Exchange) -> Response:
         "features": FEATURES,
         "vendor": {"name": VENDOR},
     }
-    return answer(x, value)
+    return answer(x, value, headers=life_header(x))
 
 
 def dictionary(x: Exchange) -> Response:

@@ -18,6 +18,7 @@ from flask import Response
 from replication.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from replication.http.answers import answer, is_known, not_modified
 from replication.http.exchange import Exchange
+from replication.http.life import life_header
 from replication.jsontext import dump_json
 
 # Databases have no common signal; a look costs 20 µs for each.
@@ -37,8 +38,8 @@ def seqs(x: Exchange) -> Response:
             break
     tag = _tag(x, held)
     if is_known(x, tag):
-        return not_modified(tag)
-    return answer(x, {"uuid": x.access.uuid, "seqs": held}, headers={"ETag": tag})
+        return not_modified(tag, life_header(x))
+    return answer(x, {"uuid": x.access.uuid, "seqs": held}, headers={"ETag": tag, **life_header(x)})
 
 
 def _parse_wait(x: Exchange) -> float:

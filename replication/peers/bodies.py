@@ -7,7 +7,7 @@ other data goes out while its answer travels; then each goes on behind what the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -83,31 +83,42 @@ class Torn(Broken):
         self.body = body
 
 
-class Inquiry:
-    """The question about torn bodies, once on each connection."""
+class TornBodies:
+    """Bodies a cut has torn, and the question about them: one on each connection."""
 
-    def __init__(self, bodies: Sequence[Body], asked: Pending[Exchange]) -> None:
-        self._bodies = bodies
-        self._asked = asked
+    def __init__(self) -> None:
+        self._torn: list[Body] = []
+        self._inquiry: tuple[list[Body], Pending[Exchange]] | None = None
 
-    @staticmethod
-    def target(bodies: Sequence[Body]) -> str:
-        """Return the path and query to ask with."""
-        return "/_tram/bodies?ids=" + ",".join(body.name for body in bodies)
+    def add(self, body: Body) -> None:
+        """Have a body asked about on the next connection."""
+        self._torn.append(body)
 
-    def take(self) -> list[Body] | None:
-        """Take the answer if it has come. Returns the bodies to ask about again, None while it is due."""
-        if not self._asked.done:
-            return None
+    def inquire(self, ask: Callable[[str], Pending[Exchange]]) -> None:
+        """Ask about those there are; `ask` makes a GET. Those beyond what one question takes are sent whole."""
+        if not self._torn:
+            return
+        asked, rest = self._torn[:MAX_ASKED], self._torn[MAX_ASKED:]
+        for body in rest:
+            body.learn(None)
+        self._torn = []
+        names = ",".join(body.name for body in asked)
+        self._inquiry = asked, ask(f"/_tram/bodies?ids={names}")
+
+    def take(self) -> None:
+        """Take the answer if it has come; what was asked on a line that broke is asked again on the next."""
+        if self._inquiry is None or not self._inquiry[1].done:
+            return
+        (asked, pending), self._inquiry = self._inquiry, None
         try:
-            held = _parse(self._asked.result())
+            held = _parse(pending.result())
         except Broken:
-            return list(self._bodies)
+            self._torn += asked
+            return
         except ReplicationError:
             held = {}  # it keeps nothing any more; what is not there is sent whole
-        for body in self._bodies:
+        for body in asked:
             body.learn(held.get(body.name))
-        return []
 
 
 def _parse(exchange: Exchange) -> dict[str, Any]:

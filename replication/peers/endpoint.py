@@ -14,13 +14,15 @@ from replication.dictionaries import Dictionary, Shelf
 from replication.errors import BadRequest, LinkCut
 from replication.peers import bodies
 from replication.peers.answers import check_peer
-from replication.peers.bodies import Body, Inquiry, Torn
+from replication.peers.bodies import Body, Torn, TornBodies
 from replication.peers.channel import Broken, Channel, Exchange, Traffic
 from replication.peers.dialling import Address
+from replication.peers.life import HEADER as LIFE_HEADER
+from replication.peers.life import Life
 from replication.peers.patience import LEAST_S, Patience
 from replication.peers.pending import Pending, Rescued
 from replication.peers.urls import build_basic, parse_server_url
-from replication.peers.wire import MAX_ANSWER_BYTES, build_request
+from replication.peers.wire import MAX_ANSWER_BYTES, Answer, build_request
 
 HeaderSource = Callable[[], Mapping[str, str]]
 # What a server of ours names in the features of its greeting: that it is one, and the dictionaries it reads.
@@ -78,11 +80,11 @@ class Endpoint:
         self.shelf = shelf or dictionaries.default_shelf()
         self.dictionary: Dictionary | None = None
         self._fetching: tuple[str, Pending[Exchange]] | None = None
-        self._torn: list[Body] = []
-        self._inquiry: Inquiry | None = None
+        self._torn = TornBodies()
         self.identity: str | None = None
         self.rtt_s = 0.0  # the shortest exchange seen; 0 before the first
         self.features: frozenset[str] = frozenset()
+        self.life = Life()
         self._channel: Channel | None = None
         self._counted = (0, 0)
         self._patience = Patience(self.options.stall_s, self.options.least_stall_s)
@@ -94,6 +96,7 @@ class Endpoint:
             self._url, headers=self._headers, tls=self._tls, options=options, traffic=self.traffic, shelf=self.shelf
         )
         twin.identity, twin.features, twin.dictionary = self.identity, self.features, self.dictionary
+        twin.life = self.life
         return twin
 
     @property
@@ -119,7 +122,7 @@ class Endpoint:
         self.close()
         self._channel = Channel(
             replace(self._address, session=self._tls_session),
-            check=check_peer,
+            check=self._check,
             connect_timeout_s=self.options.connect_timeout_s,
             max_answer_bytes=self.options.max_answer_bytes,
             shelf=self.shelf,
@@ -127,6 +130,10 @@ class Endpoint:
         )
         self._counted = (0, 0)
         self.traffic.connections += 1
+
+    def _check(self, answer: Answer) -> None:
+        check_peer(answer)
+        self.life.hear(answer.headers.get(LIFE_HEADER))
 
     def check_fresh(self) -> None:
         """Raise `LinkCut` if the connection just made is ended at once, as by a box that accepts for a dead line.
@@ -186,27 +193,22 @@ class Endpoint:
         def tear(torn: Broken) -> Exchange:
             body.tear(torn)
             if body.is_waiting:
-                self._torn.append(body)
+                self._torn.add(body)
             raise Torn(torn, body) from torn
 
         return Rescued(exchange, lambda done: done, Broken, tear)
+
+    def forget(self) -> None:
+        """The server was set back: it is asked who it is, and what is torn is no longer its concern."""
+        self.identity = None
+        self._torn = TornBodies()
+        self.life.accept()
 
     def inquire(self) -> None:
         """Ask about bodies that were torn, if there are any: first thing on a connection that stands.
 
         Those beyond what one question takes are sent whole."""
-        if not self._torn:
-            return
-        asked, rest = self._torn[: bodies.MAX_ASKED], self._torn[bodies.MAX_ASKED :]
-        for body in rest:
-            body.learn(None)
-        self._torn = []
-        self._inquiry = Inquiry(asked, self.request("GET", Inquiry.target(asked)))
-
-    def _take_inquiry(self) -> None:
-        if self._inquiry is not None and (again := self._inquiry.take()) is not None:
-            self._inquiry = None
-            self._torn += again
+        self._torn.inquire(lambda target: self.request("GET", target))
 
     def _pack(self, body: bytes) -> tuple[bytes, str]:
         """Return a body compressed as this server takes it, and the coding; "" where that does not pay."""
@@ -258,7 +260,7 @@ class Endpoint:
             channel.pump(timeout_s)
             self._notice_stall(channel)
             self._take_dictionary()
-            self._take_inquiry()
+            self._torn.take()
         finally:
             self._count(channel)
             if channel.rtt_s is not None:
@@ -284,4 +286,4 @@ class Endpoint:
             self._channel.fail(LinkCut("closed"))
             self._tls_session = self._channel.tls_session
             self._channel = None
-            self._take_inquiry()
+            self._torn.take()

@@ -59,10 +59,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What `GET /db` tells a replicator. `doc_count` includes tombstones: 0 means nothing can be known there."""
+    """What `GET /db` tells a replicator. `doc_count` includes tombstones: 0 means nothing can be known there. `born` is
+    CouchDB's `instance_start_time`, when the database was made; "" where it is not told."""
 
     doc_count: int
     update_seq: Seq
+    born: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def parse_summary(value: Any) -> Summary:
     """Return what `GET /db` says."""
     try:
         count = int(value["doc_count"]) + int(value.get("doc_del_count", 0))
-        return Summary(count, Seq(str(value["update_seq"])))
+        return Summary(count, Seq(str(value["update_seq"])), str(value.get("instance_start_time", "")))
     except (TypeError, KeyError, ValueError, AttributeError) as exc:
         raise NotAPeer("the answer does not describe a database") from exc
 

@@ -17,12 +17,13 @@ from replication.document import Seq
 from replication.errors import StoreError, Unavailable
 from replication.peers import Endpoint, Traffic
 from replication.replicator.figures import JobState, Progress, Tally, build_progress
+from replication.replicator.footing import Footing
 from replication.replicator.journal import Journal
 from replication.replicator.opening import Opening
 from replication.replicator.pair import Pair
 from replication.replicator.stages import Stages
 from replication.replicator.stretches import LEAST_STRETCH_S, LONE_STRETCH_S, STRETCH_S
-from replication.replicator.wire import Pace, Wire
+from replication.replicator.wire import Pace, SetBack, Wire
 from replication.store import ZERO
 
 
@@ -50,6 +51,7 @@ class Job:
         self.stand(alone=False)
         self._opening = self._build_opening()
         self._journal: Journal | None = None
+        self._footing = Footing(pair.target)
         self._refused_openings = 0
         self.fatal: StoreError | None = None
         self.link_error: str | None = None
@@ -82,20 +84,41 @@ class Job:
     @property
     def is_settled(self) -> bool:
         """Is everything the feed held over there, and written down?"""
-        if self._journal is None or self._journal.is_writing:
+        journal = self._journal  # watchers ask, and a run may start over meanwhile
+        if journal is None or journal.is_writing:
             return False
-        published = self._journal.is_published or self._journal.last_error is not None or self._is_fresh()
+        published = journal.is_published or journal.last_error is not None or self._is_fresh(journal)
         return published and self._stages.is_caught_up
 
-    def _is_fresh(self) -> bool:
+    def _is_fresh(self, journal: Journal) -> bool:
         """An empty source that was never replicated: nothing is worth writing down."""
-        return self.tally.docs == 0 and self._journal is not None and self._journal.since == "0"
+        return self.tally.docs == 0 and journal.since == ZERO
 
     def cut(self, why: str) -> None:
         """Say that the connection is lost. Calls under way are broken and taken back at the next turn."""
         self.link_error = why
         if self._journal is None:
             self._opening.restart()
+
+    def connected(self) -> None:
+        """Say that a connection stands again."""
+        self._footing.connected()
+
+    def start_over(self, endpoint: Endpoint) -> None:
+        """What the server behind `endpoint` has acknowledged may be gone. Where it is the target, nothing that was
+        noted here since is relied upon; a source is read on from the seq we have, and says itself whether it knows it.
+
+        Called when all calls under way are taken back."""
+        if endpoint not in self.endpoints:
+            return
+        if self._journal is None:
+            self._opening = self._build_opening()  # what it was vouched for is void
+        elif self.pair.target.endpoint is endpoint:
+            stretch_s = self._stages.stretch_s
+            self._stages = Stages(self.pair, self._wires, self.pace, self.tally)
+            self._stages.stretch_s = stretch_s
+            self._opening, self._journal = self._build_opening(), None
+            self._footing = Footing(self.pair.target)
 
     def take_back(self, now: float) -> None:
         """After a cut: take what had come, and store it where that needs no line, before another is tried."""
@@ -139,14 +162,18 @@ class Job:
         return min([*times, *([later] if later is not None else [])], default=None)
 
     def turn(self, now: float) -> Turn:
-        """Take answers, or start one call."""
+        """Take answers, or start one call. Raises `SetBack` where the target is not what it was."""
         if self._journal is None:
             return Turn.NOTHING if now < self.pace.not_before else self._open(now)
         if self._reap(now):
             self._note()
             return Turn.STEP
+        if self._footing.is_lost and self.pair.target.endpoint is not None:
+            raise SetBack(self.pair.target.endpoint)
         if now < self.pace.not_before:
             return Turn.NOTHING
+        if self.continuous and self._footing.turn():
+            return Turn.STEP
         if self._journal.is_due(now) and self._journal.publish(now):
             return Turn.STEP
         load = self._load()
@@ -179,7 +206,7 @@ class Job:
 
     def _reap(self, now: float) -> bool:
         assert self._journal is not None
-        taken = [self._stages.reap(now), self._journal.reap(now)]
+        taken = [self._stages.reap(now), self._journal.reap(now), self._footing.reap()]
         return any(taken)
 
     def _note(self) -> None:
@@ -193,7 +220,7 @@ class Job:
         assert self._journal is not None
         if not self._stages.is_caught_up or self._journal.is_writing:
             return Turn.NOTHING
-        if not self._is_fresh() and self._journal.publish(now):
+        if not self._is_fresh(self._journal) and self._journal.publish(now):
             return Turn.STEP
         self._journal.rest()
         return Turn.NOTHING

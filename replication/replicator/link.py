@@ -28,7 +28,7 @@ from replication.replicator.pair import Pair
 from replication.replicator.quiet import Quiet
 from replication.replicator.telling import ProgressCallback, RefusalCallback, Telling
 from replication.replicator.watcher import ServerWatcher, Watcher
-from replication.replicator.wire import Wire, explain
+from replication.replicator.wire import SetBack, Wire, explain
 
 # 1 in 8: an eighth of the line is enough to see photos move, and costs events 14 %.
 FLOOR_EVERY = 8
@@ -136,9 +136,8 @@ class Link:
             Watcher(job, self.wake, stop) for job in self._jobs if job.pair.source.endpoint is None
         ]
         for wire in self._wires.values():
-            jobs = [job for job in self._jobs if job.pair.source.endpoint is wire.endpoint]
-            if jobs:
-                watchers.append(ServerWatcher(wire.endpoint, jobs, self.wake, stop))
+            jobs = [job for job in self._jobs if wire.endpoint in job.endpoints]
+            watchers.append(ServerWatcher(wire.endpoint, jobs, self.wake, stop))
         return watchers
 
     def _is_over(self, continuous: bool) -> bool:
@@ -182,6 +181,9 @@ class Link:
                     wire.endpoint.check_fresh()
                 wire.endpoint.inquire()
                 wire.meter.connected(time.monotonic())
+                for job in self._jobs:
+                    if wire.endpoint in job.endpoints:
+                        job.connected()
                 self._answered = self._bytes_in()
                 self._heard = False
 
@@ -240,6 +242,9 @@ class Link:
             self._alarm.silence()
         for endpoint in wires:
             endpoint.pump(0.0)
+        for wire in self._wires.values():
+            if wire.endpoint.life.is_over:
+                raise SetBack(wire.endpoint)
         if wires and self._bytes_in() != self._answered:
             self._backoff.reset()
             self._answered = self._bytes_in()
@@ -268,6 +273,10 @@ class Link:
         for job in self._jobs:
             job.cut(explain(error))
             job.take_back(now)
+            if isinstance(error, SetBack):
+                job.start_over(error.endpoint)
+        if isinstance(error, SetBack):
+            error.endpoint.forget()
         self._telling.tell(force=True)
         if not stop.is_set():
             self._alarm.wait(wait_s)

@@ -55,7 +55,9 @@ class Watcher(threading.Thread):
 
 
 class ServerWatcher(threading.Thread):
-    """Pokes those of the jobs whose source, all behind one server, has moved."""
+    """Pokes those of the jobs whose source, behind one server, has moved, and notices a new life of the server.
+
+    Where nothing is pulled from there, it is only asked while all is quiet: otherwise acknowledgements say as much."""
 
     def __init__(
         self, endpoint: Endpoint, jobs: Sequence[Job], wake: Callable[[], None], stop: threading.Event
@@ -63,27 +65,36 @@ class ServerWatcher(threading.Thread):
         super().__init__(name=f"watch {endpoint.label}", daemon=True)
         self._endpoint = endpoint
         self._jobs = jobs
+        self._pulls = [job for job in jobs if job.pair.source.endpoint is endpoint]
         self._wake = wake
         self._stopping = stop
         self._backoff = Backoff(random.random)
         self._mark: str | None = None
 
     def run(self) -> None:
-        while not self._stopping.is_set() and not any(job.is_waiting_for_news for job in self._jobs):
+        while not self._stopping.is_set() and not self._may_ask():
             self._stopping.wait(POLL_S)
         if SYNC_FEATURE in self._endpoint.features and self._share():
             return
-        watchers = [Watcher(job, self._wake, self._stopping) for job in self._jobs]
+        watchers = [Watcher(job, self._wake, self._stopping) for job in self._pulls]
         for watcher in watchers:
             watcher.start()
         for watcher in watchers:
             watcher.join()
+
+    def _may_ask(self) -> bool:
+        if self._pulls:
+            return any(job.is_waiting_for_news for job in self._pulls)
+        return all(job.is_settled for job in self._jobs)
 
     def _share(self) -> bool:
         """Watch all at once until told to stop. False where the server turns out not to offer that."""
         line = self._endpoint.sibling(stall_s=WAIT_S + GRACE_S)
         try:
             while not self._stopping.is_set():
+                if not self._pulls and not self._may_ask():
+                    self._stopping.wait(POLL_S)
+                    continue
                 try:
                     self._ask(line)
                     self._backoff.reset()
@@ -107,13 +118,15 @@ class ServerWatcher(threading.Thread):
         if not asked.done:
             return
         listing = asked.result()
+        if self._endpoint.life.is_over:
+            self._wake()
         if listing is not None:
             self._mark = listing.mark
             self._tell(listing)
 
     def _tell(self, listing: Listing) -> None:
         """Poke each job that is behind, again if what it then reads does not bring it there."""
-        behind = [job for job in self._jobs if self._is_behind(job, listing)]
+        behind = [job for job in self._pulls if self._is_behind(job, listing)]
         for _ in range(LOOKS):
             for job in behind:
                 job.poke()

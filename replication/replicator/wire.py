@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from replication.errors import LinkError, NotAPeer, ReplicationError, StoreError
+from replication.errors import LinkCut, LinkError, NotAPeer, ReplicationError, StoreError
 from replication.peers import Busy, Endpoint
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
@@ -15,6 +15,14 @@ from replication.replicator.batching import LinkMeter
 # than a batch, and each one more is uncertain after a cut.
 MIN_IN_FLIGHT = 2
 MAX_IN_FLIGHT = 8
+
+
+class SetBack(LinkCut):
+    """The server behind `endpoint` may have lost what it acknowledged: go on from what both sides remember."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(f"{endpoint.label} began anew or was set back; asking what it still has")
+        self.endpoint = endpoint
 
 
 @dataclass(slots=True, eq=False)
