@@ -1,6 +1,7 @@
 """Acknowledgements: what we tell a unit we have of its bundles, and what we believe when it tells us.
 
-They travel in every bundle back, inside its signed manifest, and over a link in one exchange when two nodes meet:
+They travel in every bundle back, inside its signed manifest, and over a link in one exchange when two nodes meet for
+the first time, or with something to tell. What links carried is part of what we have.
 
     POST /api/bundles/acknowledgements   {"statement": <compact JWS>, "acknowledgement": {…}}, both ways
 
@@ -15,10 +16,12 @@ from typing import Any, Final
 from crypto import jcs
 from crypto.hashing import sha256_id
 from replication.bundle import Acknowledgement, BadBundle, Signer, Verifier, parse_acknowledgement
-from replication.bundle.acknowledgement import MAX_MISSING
+from replication.bundle.acknowledgement import MAX_MISSING, MAX_STORES, Have
 from replication.bundle.envelope import parse_json
 from replication.document import DocId
+from server.bundles import bylink
 from server.bundles.ledger import Ledger
+from server.bundles.positions import with_links
 from server.dossier.times import format_time
 from server.node.assembly import Node
 
@@ -38,10 +41,28 @@ def build_acknowledgement(node: Node, ledger: Ledger, unit: str) -> Acknowledgem
     return Acknowledgement(
         store=node.store.uuid,
         at=format_time(node.clock.now()),
-        have=ledger.have(unit),
+        have=_have(node, ledger, unit),
         bundles=tuple(ledger.whole_bundles(unit)),
         missing=missing,
     )
+
+
+def hear(node: Node, ledger: Ledger, unit: str, said: Acknowledgement) -> int:
+    """Take the proven word of the node of `unit`. Returns how many bundles are acknowledged newly."""
+    return ledger.hear(unit, said, bylink.read_far(node, said.store, bylink.sent_to(node, unit)).seqs)
+
+
+def _have(node: Node, ledger: Ledger, unit: str) -> dict[str, dict[str, Have]]:
+    """Return how far each store of `unit` has come here, by sticks and over links."""
+    have, said = ledger.have(unit), ledger.said(unit)
+    if said is not None:
+        have = {said.store: {}} | have
+    names = bylink.taken_from(node, unit)
+    joined = {
+        store: with_links(known, bylink.read_near(node, store, names))
+        for store, known in list(have.items())[-MAX_STORES:]
+    }
+    return {store: known for store, known in joined.items() if known}
 
 
 def sign_acknowledgement(node: Node, signer: Signer, said: Acknowledgement, to: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ it went in, so that the next bundle goes on there and nothing is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crypto import strictjson
 from replication.bundle import Acknowledgement, BundleWriter, Stretch, read_ids, read_stretches
@@ -22,7 +22,10 @@ from replication.bundle.feed import read_documents
 from replication.bundle.records import pack_document
 from replication.document import DocId, Seq
 from replication.store import ZERO, Database
+from server.bundles import bylink
+from server.bundles.bylink import Far, read_far
 from server.bundles.ledger import Ledger
+from server.bundles.positions import choose_begin, is_reached
 from server.dossier import units
 from server.dossier.documents import FILE_PREFIX
 from server.dossier.event import is_dossier_stream
@@ -31,6 +34,7 @@ from server.errors import Refused
 from server.intake.files import MAX_MANIFEST_BYTES
 from server.intake.places import REGISTRY
 from server.node.assembly import Node
+from server.node.linkstate import FarStores
 
 PREVIEW_BYTES = 64 * 1024  # a photograph for the screen, a page of text: two chunks
 _MOST_PREVIEWS = 200_000  # chunk ids held in memory: 30 MB
@@ -42,9 +46,7 @@ def shared_databases(node: Node, unit: str) -> list[str]:
     Raises `Refused("not_related")` for a unit that is neither above nor below this one.
     """
     check_related(node, unit)
-    names = node.sync.pairing.shared(unit)
-    downward = units.is_within(unit, node.unit)
-    return [*([REGISTRY] if downward else []), *sorted(names, key=lambda name: (name.startswith("f-"), name))]
+    return sorted(bylink.sent_to(node, unit), key=lambda name: (name != REGISTRY, name.startswith("f-"), name))
 
 
 def check_related(node: Node, unit: str) -> None:
@@ -69,9 +71,11 @@ def may_fill(node: Node, source: str, database: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Basis:
     """Where each database begins and ends in a bundle, and what the destination asked for besides. `wants` says by
-    database whether a document should go: not if it came from there."""
+    database whether a document should go: not if it came from there. `carried_at` is when a link last said that it had
+    carried what a bundle would begin with (RFC 3339), "" if no database begins where a link ended."""
 
     since: Mapping[str, Seq]
+    carried_at: str
     ends: Mapping[str, Seq]
     holes: Mapping[str, tuple[Hole, ...]]
     missing: Mapping[str, tuple[DocId, ...]]
@@ -85,17 +89,40 @@ class Basis:
 
 def build_basis(node: Node, ledger: Ledger, unit: str, names: Iterable[str], *, full: bool = False) -> Basis:
     """Return where a bundle to `unit` begins and ends in each of these databases, by what its node last said of our
-    present store: "0" where it never did, and with `full`."""
+    present store and by what links have carried since: "0" where there is neither, and with `full`."""
     said = ledger.said(unit)
     have = said.have.get(node.store.uuid, {}) if said and not full else {}
     ends = {name: node.store.open(name).info().update_seq for name in names}
+    far = Far() if full else _newer_than_said(node, ledger, unit, said, ends)
+    same_store = said is None or said.store == far.store
+    told = {name: have[name].seq if name in have else ZERO for name in ends}
+    since = {name: choose_begin(told[name], far.seqs.get(name, ZERO), same_store=same_store) for name in ends}
+    reached = {name: (seq,) if same_store and seq != ZERO else () for name, seq in far.seqs.items()}
     return Basis(
-        since={name: have[name].seq if name in have else ZERO for name in ends},
+        since=since,
+        carried_at=far.at if since != told else "",
         ends=ends,
-        holes={name: have[name].holes for name in ends if name in have},
+        holes={
+            name: tuple(hole for hole in have[name].holes if not is_reached(hole[1], reached.get(name, ())))
+            for name in ends
+            if name in have
+        },
         missing={name: ids for name, ids in (said.missing if said else {}).items() if name in ends},
         wants={name: _wants(ledger, unit, said, name, full) for name in ends},
     )
+
+
+def _newer_than_said(node: Node, ledger: Ledger, unit: str, said: Acknowledgement | None, names: Iterable[str]) -> Far:
+    """Return how far links have carried these databases, without those that stand where they stood when the unit spoke
+    last: it knows better what it has, a disk there may have been put back."""
+    store = FarStores(node.db).of(unit) or (said.store if said is not None else "")
+    if not store:
+        return Far()
+    far = read_far(node, store, names)
+    if said is not None and said.store == store:
+        marks = ledger.marks(unit)
+        return replace(far, seqs={name: seq for name, seq in far.seqs.items() if marks.get(name) != seq})
+    return far
 
 
 def _wants(

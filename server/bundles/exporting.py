@@ -1,4 +1,4 @@
-"""`export_bundle`: what a unit does not have yet, sealed, onto a stick."""
+"""`export_bundle`: what a unit does not have yet, by stick or link, sealed, onto a stick."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def preview_export(node: Node, *, to: str, path: Path | None = None, full: bool 
         to,
         content.build_outlook(node, basis),
         _is_from_zero(basis),
-        _since(ledger, to),
+        _since(ledger, to, basis),
         media.free_bytes(path) if path is not None else None,
         known,
     )
@@ -111,7 +111,7 @@ def export_bundle(
     limit -= sum(each.stat().st_size for each in relayed)
     basis = content.build_basis(node, ledger, to, names, full=full)
     said = acks.build_acknowledgement(node, ledger, to)
-    since = _since(ledger, to)
+    since = _since(ledger, to, basis)
     outlook = content.build_outlook(node, basis)
     if outlook.is_empty and not basis.is_asked and not ledger.has_news(to) and not full:
         return Exported(to, "", 0, (), 0, 0, True, since, tuple(relayed), ())
@@ -195,9 +195,11 @@ def _is_from_zero(basis: Basis) -> bool:
     return all(seq_number(seq) == 0 for seq in basis.since.values())
 
 
-def _since(ledger: Ledger, unit: str) -> str:
-    """Return when the last bundle that `unit` acknowledged was written, "" if there is none."""
-    return next((each.created for each in ledger.written(unit, limit=1000) if each.acknowledged), "")
+def _since(ledger: Ledger, unit: str, basis: Basis) -> str:
+    """Return when the last bundle that `unit` acknowledged was written, or until when a link carried what this one
+    leaves out if that is later; "" if there is neither."""
+    written = next((each.created for each in ledger.written(unit, limit=1000) if each.acknowledged), "")
+    return max(written, basis.carried_at)
 
 
 def _tidy(ledger: Ledger, unit: str, folder: Path, until: Mapping[str, Seq]) -> list[Path]:

@@ -31,7 +31,7 @@ from replication.bundle.reader import Slot
 from replication.document import Seq
 from replication.errors import StorageFull, StoreError, Unavailable
 from replication.replicator.checkpoint import seq_number
-from server.bundles import content, extras, introduction, keys, media, relay
+from server.bundles import acks, bylink, content, extras, introduction, keys, media, relay
 from server.bundles.exporting import tree_verifier
 from server.bundles.ledger import Held, Ledger
 from server.dossier.times import format_time
@@ -237,6 +237,7 @@ class Import:
             damaged=damaged,
             refused=refused,
             is_news=bool(manifest.frames),
+            carried=bylink.read_near(self._node, manifest.store, bylink.taken_from(self._node, envelope.source)),
         )
         bad = {frame.index for frame in damaged}
         self._ledger.close_holes(
@@ -251,7 +252,9 @@ class Import:
         manifest = reader.manifest
         if manifest is None or manifest.acknowledgement is None or reader.envelope.target != self._node.unit:
             return
-        self._found.acknowledged += self._ledger.hear(reader.envelope.source, manifest.acknowledgement)
+        self._found.acknowledged += acks.hear(
+            self._node, self._ledger, reader.envelope.source, manifest.acknowledgement
+        )
 
     def _admit(self, reader: PartReader, slot: Slot, frame: FrameContent) -> int:
         """Take a frame's documents in and note it as done, durably. Returns how many were refused."""

@@ -1,8 +1,10 @@
-"""When two nodes meet over a link: each tells the other what came by stick, if there is anything to tell.
+"""When two nodes meet over a link: each tells the other what it has, if there is anything to tell.
 
     POST /api/bundles/acknowledgements   `server.bundles.acks`; the answer is the other side's
 
-Nothing is sent while no bundle is unconfirmed on either side, so an idle link stays idle.
+That is when they meet for the first time (each must know which store the other keeps, to find in its own notes what
+the link carries), when either keeps another store than it did, and while a bundle is unconfirmed on either side. So an
+idle link stays idle.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from server.bundles.exporting import node_tokens, tree_verifier
 from server.bundles.ledger import Ledger
 from server.errors import NotAllowed, Refused
 from server.node.assembly import Node
+from server.node.linkstate import FarStores
 from server.node.neighbour import Acquaintance, Ask
 
 _LOG = logging.getLogger(__name__)
@@ -42,7 +45,8 @@ def exchange(node: Node, there: Acquaintance, ask: Ask) -> int:
     A neighbour that knows nothing of this, or an answer that does not hold, changes nothing and stops nothing.
     """
     ledger = Ledger(node.db, node.store.uuid)
-    if not ledger.has_news(there.unit) and not ledger.awaits(there.unit):
+    is_known = ledger.has_met(there.unit, FarStores(node.db).of(there.unit))
+    if is_known and not ledger.has_news(there.unit) and not ledger.awaits(there.unit):
         return 0
     said = acks.build_acknowledgement(node, ledger, there.unit)
     try:
@@ -53,8 +57,9 @@ def exchange(node: Node, there: Acquaintance, ask: Ask) -> int:
     except ReplicationError as exc:
         _LOG.info("%s took no acknowledgement of bundles: %s", there.unit, exc)
         return 0
-    ledger.told(there.unit, said.at)
-    return ledger.hear(unit, heard)
+    ledger.told(unit, said.at)
+    ledger.met(unit, heard.store)
+    return acks.hear(node, ledger, unit, heard)
 
 
 def answer(node: Node, speaker: str, fields: Any) -> dict[str, Any]:
@@ -66,7 +71,8 @@ def answer(node: Node, speaker: str, fields: Any) -> dict[str, Any]:
     if unit != speaker:
         raise NotAllowed(f"the node of {speaker} brings an acknowledgement of {unit}")
     ledger = Ledger(node.db, node.store.uuid)
-    ledger.hear(unit, heard)
+    acks.hear(node, ledger, unit, heard)
     said = acks.build_acknowledgement(node, ledger, unit)
     ledger.told(unit, said.at)
+    ledger.met(unit, heard.store)
     return acks.sign_acknowledgement(node, node_tokens(node), said, unit)

@@ -87,9 +87,12 @@ class Sent(Book):
 
     # What others said
 
-    def hear(self, unit: str, said: Acknowledgement) -> int:
+    def hear(self, unit: str, said: Acknowledgement, carried: Mapping[str, Seq]) -> int:
         """Take the word of the node of `unit` about what it has; an older word than the last is left. Returns how many
-        bundles are acknowledged newly."""
+        bundles are acknowledged newly.
+
+        `carried` is how far links have carried each database by now: its word counts more until they carry further.
+        """
         with self._db.transaction() as connection:
             row = connection.execute("SELECT at, store FROM bundle_said WHERE unit = ?", (unit,)).fetchone()
             if row is not None and row["store"] == said.store and row["at"] > said.at:
@@ -97,6 +100,10 @@ class Sent(Book):
             connection.execute(
                 "INSERT OR REPLACE INTO bundle_said VALUES (?, ?, ?, ?)",
                 (unit, said.at, said.store, orjson.dumps(said.value())),
+            )
+            connection.execute("DELETE FROM bundle_marks WHERE unit = ?", (unit,))
+            connection.executemany(
+                "INSERT INTO bundle_marks VALUES (?, ?, ?)", [(unit, name, seq) for name, seq in carried.items()]
             )
             for database, have in said.have.get(self.store, {}).items():
                 connection.execute(
@@ -119,6 +126,21 @@ class Sent(Book):
         """Return the last word of the node of `unit`, None if it never said one."""
         row = self._db.row("SELECT body FROM bundle_said WHERE unit = ?", (unit,))
         return parse_acknowledgement(orjson.loads(row["body"])) if row else None
+
+    def marks(self, unit: str) -> dict[str, Seq]:
+        """Return how far links had carried each database when the last word of `unit` was heard."""
+        rows = self._db.rows("SELECT database, seq FROM bundle_marks WHERE unit = ?", (unit,))
+        return {row["database"]: Seq(row["seq"]) for row in rows}
+
+    def met(self, unit: str, store: str) -> None:
+        """Note that the node of `unit` and ours have told each other which stores they keep; its is `store`."""
+        with self._db.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO bundle_met VALUES (?, ?, ?)", (unit, self.store, store))
+
+    def has_met(self, unit: str, store: str) -> bool:
+        """Say whether our present store and that of `unit` were told; "" for `store` where no link has seen it."""
+        row = self._db.row("SELECT ours, theirs FROM bundle_met WHERE unit = ?", (unit,))
+        return row is not None and row["ours"] == self.store and store in ("", row["theirs"])
 
 
 def digest_of(doc_id: str) -> bytes:

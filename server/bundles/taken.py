@@ -13,6 +13,8 @@ from replication.bundle import Envelope, FrameEntry
 from replication.bundle.acknowledgement import MAX_BUNDLES, MAX_HOLES, MAX_STORES, Have, Hole
 from replication.document import Seq
 from replication.replicator.checkpoint import seq_number
+from replication.store import ZERO
+from server.bundles.positions import Reached, is_reached
 from server.bundles.sent import digest_of
 from server.bundles.tables import Book
 
@@ -78,9 +80,11 @@ class Taken(Book):
         damaged: Sequence[FrameEntry],
         refused: int,
         is_news: bool,
+        carried: Reached,
     ) -> bool:
         """Note that a part was gone through to its end, and what of it could not be read. Returns whether with it the
-        whole bundle is in; then its positions count."""
+        whole bundle is in; then its positions count, if it begins at one that was reached before, by stick or link
+        (`carried`)."""
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO bundle_parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -104,7 +108,7 @@ class Taken(Book):
                     self._open_hole(connection, store, frame)
             if is_news:  # an acknowledgement alone is not acknowledged: that would never end
                 self._note_news(connection, envelope.source, taken)
-            return self._count(connection, envelope.id)
+            return self._count(connection, envelope.id, carried)
 
     def close_holes(self, store: str, stretches: Iterable[tuple[str, Seq, Seq]]) -> None:
         """Close every hole that `stretches` (database, since, until) cover from its beginning to its end."""
@@ -193,7 +197,7 @@ class Taken(Book):
         )
         return [(row["database"], (Seq(row["since"]), Seq(row["until"]))) for row in rows]
 
-    def _count(self, connection: sqlite3.Connection, bundle: str) -> bool:
+    def _count(self, connection: sqlite3.Connection, bundle: str, carried: Reached) -> bool:
         """If every part of a bundle is in, move the positions of its databases on."""
         parts = connection.execute(
             "SELECT * FROM bundle_parts WHERE into_store = ? AND id = ? ORDER BY part", (self.store, bundle)
@@ -203,11 +207,14 @@ class Taken(Book):
             return False
         basis, until = orjson.loads(last["basis"]), orjson.loads(last["until"])
         for database, seq in until.items():
-            if self._continues(connection, last["store"], database, basis.get(database, "0")):
+            begin = Seq(basis.get(database, ZERO))
+            if self._continues(connection, last["store"], database, begin, carried.get(database, ())):
                 self._move(connection, last, database, seq)
         return True
 
-    def _continues(self, connection: sqlite3.Connection, store: str, database: str, basis: str) -> bool:
+    def _continues(
+        self, connection: sqlite3.Connection, store: str, database: str, basis: Seq, carried: Iterable[Seq]
+    ) -> bool:
         """Say whether a bundle that begins at `basis` leaves no gap behind what is here."""
         holes = connection.execute(
             "SELECT count(*) FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ?",
@@ -215,7 +222,7 @@ class Taken(Book):
         ).fetchone()[0]
         if holes > MAX_HOLES:
             return False  # too many to name: the next bundle begins where this one did
-        if seq_number(Seq(basis)) == 0:
+        if seq_number(basis) == 0 or is_reached(basis, carried):
             return True
         row = connection.execute(
             "SELECT 1 FROM bundle_points WHERE into_store = ? AND store = ? AND database = ? AND seq = ?",

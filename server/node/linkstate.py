@@ -1,4 +1,5 @@
-"""What is remembered of a link over restarts: last success, last error and since when, and a few facts by name."""
+"""What is remembered of a link over restarts: last success, last error and since when, a few facts by name, and which
+store each unit was found to keep."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS link_state (name TEXT PRIMARY KEY, last_success TEXT, last_error TEXT, since TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS link_facts (
     link TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (link, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link_stores (unit TEXT PRIMARY KEY, store TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -62,3 +64,22 @@ class LinkState:
         rows = [(self._link, name, value) for name, value in facts.items()]
         with self._db.transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO link_facts VALUES (?, ?, ?)", rows)
+
+
+class FarStores:
+    """The uuid of the store that a link of ours found at each unit last; a restored or cloned one has another."""
+
+    def __init__(self, db: NodeDb) -> None:
+        db.ensure(SCHEMA)
+        self._db = db
+
+    def of(self, unit: str) -> str:
+        """Return it, "" if no link of ours ever got there."""
+        row = self._db.row("SELECT store FROM link_stores WHERE unit = ?", (unit,))
+        return str(row["store"]) if row else ""
+
+    def note(self, unit: str, store: str) -> None:
+        """Keep it, if it differs from what is kept."""
+        if self.of(unit) != store:
+            with self._db.transaction() as connection:
+                connection.execute("INSERT OR REPLACE INTO link_stores VALUES (?, ?)", (unit, store))

@@ -17,7 +17,7 @@ from server.node.allowance import Kind, LinkRules
 from server.node.auditing import Auditor
 from server.node.linkgate import LinkGate
 from server.node.links import Neighbour
-from server.node.linkstate import LinkState
+from server.node.linkstate import FarStores, LinkState
 from server.node.neighbour import CONNECT_S, Acquaintance, Caller, Companion, Meeting, Tokens
 from server.node.pairing import NotedState, Pairing
 from server.node.refusals import Refusals
@@ -29,8 +29,9 @@ _LOG = logging.getLogger(__name__)
 
 REINTRODUCE_AFTER_S = 30.0
 RELIST_S = 300.0
-# While cut the replicator waits up to 30 s between tries; woken this often it keeps the half minute of `retry`.
-NUDGE_S = 12.0
+# While cut the replicator waits up to 30 s between tries. Woken this often, by a look each 2 s, it keeps the half
+# minute of `retry` also where a try takes the 20 s after which a mute line is given up.
+NUDGE_S = 8.0
 STAND_BACK_S = 2.0  # between two looks whether the other side's link is still at work
 
 ProgressCallback = Callable[[list[Progress]], None]
@@ -57,6 +58,7 @@ class NeighbourLink:
     ) -> None:
         self.neighbour = neighbour
         self.state = LinkState(db, neighbour.name)
+        self.stores = FarStores(db)
         self.refusals = Refusals(db)
         self.spending = Spending(db, neighbour.name, lambda: now().astimezone(self.gate.rules.zone))
         self.gate = LinkGate(rules, self.spending, now)
@@ -72,6 +74,7 @@ class NeighbourLink:
         self._pairs: list[Pair] = []
         self._wanted: frozenset[tuple[str, str]] = frozenset()
         self._there: Acquaintance | None = None
+        self._far: tuple[str, Endpoint] | None = None  # of the present or last run
         self._met_at = 0.0
         self._nudged_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"link-{neighbour.name}", daemon=True)
@@ -217,6 +220,7 @@ class NeighbourLink:
             options=EndpointOptions(connect_timeout_s=CONNECT_S),
             traffic=self._meeting.traffic,
         )
+        self._far = (there.unit, endpoint)
         self._wanted = self._pairing.wanted(there)
         self.gate.previews_only = self._previews_only()
         self._pairs = self._pairing.build(self._wanted, there, endpoint, previews_only=self.gate.previews_only)
@@ -246,6 +250,8 @@ class NeighbourLink:
         times = [p.last_success for p in rows if p.last_success]
         last = datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds") if times else None
         self.state.note(last, error)
+        if self._far is not None and self._far[1].identity:
+            self.stores.note(self._far[0], self._far[1].identity)
 
     def _settle(self) -> None:
         self.gate.settle(self._meeting.traffic)
