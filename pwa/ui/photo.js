@@ -74,6 +74,17 @@ async function shrink(image) {
   }
 }
 
+/** @param {Blob} file @returns {Promise<Uint8Array<ArrayBuffer> | null>} the preview of a picture; null if this browser cannot draw it, or not small enough */
+export async function drawPreview(file) {
+  const image = await createImageBitmap(file).catch(() => null);
+  if (!image) return null; // a scan too large for this machine's memory is still a paper; it goes without
+  try {
+    return await makePreview(image);
+  } finally {
+    image.close();
+  }
+}
+
 /** @param {ImageBitmap} image @returns {Promise<Uint8Array<ArrayBuffer> | null>} null if it cannot be made small enough; the photograph goes without */
 async function makePreview(image) {
   for (const side of PREVIEW_SIDES) {

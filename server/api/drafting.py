@@ -95,7 +95,7 @@ def draft_event(node: Node, speaker: Speaker, stream: str, type: str, fields: Ma
     about = _subject(node, story.dossier)
     if type == "dossier.act_reviewed":
         return Draft(event, _review_statement(node, story.dossier, body, about))
-    return Draft(event, build_statement(type, body, about, len(event["files"])))
+    return Draft(event, build_statement(type, body, about, _papers(event)))
 
 
 def draft_approval(node: Node, speaker: Speaker, thumbprint: str) -> Draft:
@@ -143,7 +143,12 @@ def _draft_submission(node: Node, speaker: Speaker, stream: str, fields: Mapping
         raise Refused("schema", "this procedure is not in the catalogue", member="procedure")
     event = _event(node, speaker, node.unit, stream, "dossier.submitted", (), body, fields)
     about = Subject(_short(stream), body["applicant"]["name"], procedure.name)
-    return Draft(event, build_statement("dossier.submitted", body, about, len(event["files"])))
+    return Draft(event, build_statement("dossier.submitted", body, about, _papers(event)))
+
+
+def _papers(event: Mapping[str, Any]) -> int:
+    """Return how many papers an event brings; their previews are no papers of their own."""
+    return sum(1 for file in event["files"] if "preview_of" not in file)
 
 
 def nested(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ async function fieldsOf(form) {
   for (const [name, value] of new FormData(form)) {
     if (value instanceof File) {
       const input = /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
-      if (value.size) fields.files = [await sendResultFile(value, input.dataset.part)];
+      if (value.size) fields.files = await sendResultFile(value, input.dataset.part);
     } else if (name === "items") {
       fields.items = value.split("\n").map((line) => line.trim()).filter(Boolean);
     } else if (["due", "ended", "from", "until"].includes(name)) {
