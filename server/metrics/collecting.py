@@ -15,6 +15,7 @@ from replication.store import Store
 from server.dossier.states import STATUSES
 from server.node.linkstatus import LinkStatus
 from server.node.sync import Sync
+from server.node.troubles import explain_trouble
 from server.nodedb import NodeDb
 from server.readmodel.queries import Queries
 
@@ -35,6 +36,10 @@ class LinkCollector(Collector):
         )
         yield self._by_kind("tram_link_queued_documents", "Documents not yet over there.", links, "queued_docs")
         yield self._by_kind("tram_link_queued_bytes", "What those will take, estimated.", links, "queued_bytes")
+        yield self._by_kind(
+            "tram_link_time_left_seconds", "How long those will take; none while nobody knows.", links, "eta_s"
+        )
+        yield self._troubles(links)
         last = GaugeMetricFamily(
             "tram_link_last_success_timestamp_seconds", "When a document was last acknowledged.", labels=["link"]
         )
@@ -63,6 +68,15 @@ class LinkCollector(Collector):
         for link in links:
             for state in STATES:
                 family.add_metric([link.neighbour.name, state], float(link.state == state))
+        return family
+
+    @staticmethod
+    def _troubles(links: list[LinkStatus]) -> Metric:
+        """The word alone: the desk has the sentence, and texts of a neighbour are no labels."""
+        family = GaugeMetricFamily("tram_link_trouble", "1 for what is wrong with a link.", labels=["link", "trouble"])
+        for link in links:
+            if link.last_error:
+                family.add_metric([link.neighbour.name, explain_trouble(link.last_error).word], 1.0)
         return family
 
     @staticmethod

@@ -34,8 +34,11 @@ from server.node.clock import NodeClock
 from server.node.signing import TOKEN_LIFE_S, NodeSigner
 from server.pki.documents import to_base64
 
-CONNECT_S = 10.0  # with the longest wait between two tries (`retry`) it stays below 30 s
-_STALL_S = 60.0
+# Either of these with the longest wait between two tries (`retry`) stays within 30 s: a router may swallow the call, or
+# a network in between take it, and then carry nothing.
+CONNECT_S = 10.0
+MUTE_S = 15.0
+_STALL_S = 60.0  # of somebody who has just answered
 _MAX_ANSWER_BYTES = 1024 * 1024
 _PUMP_S = 0.5
 _RENEW_BEFORE_S = 120
@@ -137,7 +140,7 @@ class Meeting:
         Raises `LinkCut` if it does not answer, `NotAPeer` if the answer is not a node's (a captive portal), `Busy` if
         it asks for patience, `Unauthorized` if it does not believe us.
         """
-        options = EndpointOptions(CONNECT_S, _STALL_S, _MAX_ANSWER_BYTES, gzip=False)
+        options = EndpointOptions(CONNECT_S, MUTE_S, _MAX_ANSWER_BYTES, gzip=False)
         endpoint = Endpoint(self.url, tls=self.tls, options=options, traffic=self.traffic)
         try:
             endpoint.connect()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -37,6 +39,28 @@ def test_a_node_tells_links_store_intake_receipts_latencies_and_memory(office):
     assert found["tram_http_request_seconds_count", "4xx", "POST", "api"] == 1
     assert 10e6 < found["tram_process_memory_bytes",] < 2e9
     assert found["tram_home_bytes",] > 10_000
+
+
+def test_a_link_tells_what_is_wrong_and_how_long_the_rest_takes(office, helpers, monkeypatch):
+    """The word the desk explains, and seconds by kind; nothing of either while there is none."""
+    from server.metrics.collecting import LinkCollector
+    from server.node.allowance import Kind
+
+    office.node.links.put(Neighbour("parent", "http://127.0.0.1:9", "parent"))
+    before = _samples(office.nobody.get("/metrics").text)
+    office.node.sync.start()
+    helpers.wait_until(lambda: office.node.sync.status()[0].last_error)
+    found = _samples(office.nobody.get("/metrics").text)
+    (status,) = office.node.sync.status()
+    office.node.sync.stop()
+    kinds = [replace(each, eta_s=95.0) if each.kind is Kind.FILES else each for each in status.kinds]
+    monkeypatch.setattr(office.node.sync, "status", lambda: [replace(status, kinds=kinds)])
+    families = {family.name: family.samples for family in LinkCollector(office.node.sync).collect()}
+
+    assert not [key for key in before if key[0] == "tram_link_trouble"]
+    assert found["tram_link_trouble", "parent", "unreachable"] == 1
+    (left,) = families["tram_link_time_left_seconds"]
+    assert (left.labels["kind"], left.value) == ("files", 95.0)
 
 
 def test_refused_documents_are_counted_by_the_word_of_the_step(office):
