@@ -27,7 +27,13 @@ def build_statement(type: str, body: Mapping[str, Any], about: Subject, files: i
     said = write(body, about)
     if not files:
         return said
-    return Text(f"{said.vi} Kèm theo {files} tệp.", f"{said.en} With {files} {'file' if files == 1 else 'files'}.")
+    with_files = f"With {files} {'file' if files == 1 else 'files'}."
+    return Text(f"{_ended(said.vi)} Kèm theo {files} tệp.", f"{_ended(said.en)} {with_files}")
+
+
+def _ended(text: str) -> str:
+    """Return a statement with a full stop; people's own words at its end often have none."""
+    return text if text.endswith((".", "!", "?", "…", "»", '"')) else f"{text}."
 
 
 def review_statement(body: Mapping[str, Any], about: Subject, author: str, act: Text) -> Text:

@@ -71,7 +71,7 @@ def test_a_result_scan_is_signed_with_a_preview_that_is_seen_above_first(
         form.get_by_label("Tóm tắt kết quả").fill("Đã đăng ký khai sinh")
         form.locator("input[type=file]").set_input_files(paper)
         form.get_by_role("button", name="Ghi kết quả giải quyết").click()
-        expect(page.locator("#sign-statement")).to_contain_text("Kèm theo 1 tệp.")
+        expect(page.locator("#sign-statement")).to_contain_text("Đã đăng ký khai sinh. Kèm theo 1 tệp.")
         page.get_by_role("button", name="Ký", exact=True).click()
         expect(page.locator("h1 .tag")).to_have_text("Đã xử lý xong")
         mine.look("dossier-result-attached")

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 
 from replication.errors import LinkCut, NotAPeer
 from replication.peers import LocalPeer
 from replication.peers.peer import Outgoing, WriteAnswer
 from replication.replicator import DatabaseState, Link, Pair
-from server.api import create_app
 from server.dossier import units
 from server.intake.guard import GuardedDatabase
 from server.intake.places import REGISTRY
@@ -57,8 +57,8 @@ class FarPeer(LocalPeer):
 class Call:
     """Asks a node above through its own HTTP interface, with the tokens it takes, without a socket in between."""
 
-    def __init__(self, lower: Node, upper: Node) -> None:
-        self._client: FlaskClient = create_app(upper).test_client()
+    def __init__(self, lower: Node, upper: Node, app: Flask) -> None:
+        self._client: FlaskClient = app.test_client()
         chain = [to_base64(each) for each in (lower.signer.certificate, *lower.home.chain())]
         self._client.post("/api/introductions", json={"chain": chain})
         self._headers = {"Authorization": f"Bearer {lower.signer.token(upper.signer.urn, upper.clock.now())}"}
@@ -71,13 +71,13 @@ class Call:
         return answer.get_json()
 
 
-def exchange(one: Node, other: Node, line: Line) -> None:
+def exchange(lower: Node, upper: Node, line: Line, app: Flask) -> None:
     """Replicate everything two neighbours share, both ways, events before files, until done or until the line dies.
+    `app` is the upper one's HTTP interface.
 
     As in `server.node.sync`, the lower one first asks what it may have lost, and at the end has its log cosigned.
     """
-    upper, lower = (one, other) if units.is_within(other.unit, one.unit) else (other, one)
-    call = Call(lower, upper)
+    call = Call(lower, upper, app)
     lower.gossip.greet(upper.unit, call)
     _replicate(upper, lower, line)
     if not line.dead.is_set():

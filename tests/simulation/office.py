@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from flask import Flask
+
 from replication.document import Doc, DocId, Rev
 from replication.sqlite import SqliteDatabase
+from server.api import create_app
 from server.home import Home
 from server.intake.source import Source
 from server.node.assembly import Node
@@ -31,6 +34,14 @@ class Office:
         self._now = now
         self.skew = timedelta()
         self.node = self._open()
+        self._app: Flask | None = None
+
+    @property
+    def app(self) -> Flask:
+        """The node's HTTP interface; made when it is first asked for, because that takes a tenth of a second."""
+        if self._app is None:
+            self._app = create_app(self.node)
+        return self._app
 
     @property
     def unit(self) -> str:
@@ -93,6 +104,7 @@ class Office:
                 file.truncate()
                 file.write(data)
         self.node = self._open()
+        self._app = None
 
     @contextmanager
     def crash_after(self, writes: int | None) -> Iterator[None]:

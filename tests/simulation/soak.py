@@ -12,6 +12,8 @@ from pathlib import Path
 from tests.simulation.run import Outcome, run_seed
 from tests.simulation.town import Town, found_town
 
+TOLD_EVERY = 25
+
 _towns: list[Town] = []
 
 
@@ -28,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="tram-town-") as folder:
         _towns.append(found_town(Path(folder)))
         with get_context("fork").Pool(options.processes) as pool:  # keys cannot be sent, so they are inherited
-            outcomes = [_told(outcome) for outcome in pool.imap_unordered(_run, tasks)]
+            outcomes: list[Outcome] = []
+            for outcome in pool.imap_unordered(_run, tasks):
+                outcomes.append(_told(outcome))
+                if len(outcomes) % TOLD_EVERY == 0:
+                    print(f"{len(outcomes)} of {len(tasks)}, {time.monotonic() - began:.0f} s", flush=True)
     failed = [outcome for outcome in outcomes if outcome.failure]
     print(
         f"{len(outcomes)} seeds, {sum(each.acknowledged for each in outcomes)} documents acknowledged,"

@@ -140,7 +140,7 @@ class World:
         self._note(f"{lower.unit} meets {upper.unit}, cut after {cut}, crash at write {fuse}")
         try:
             with upper.crash_after(fuse):
-                exchange(lower.node, upper.node, Line(cut))
+                exchange(lower.node, upper.node, Line(cut), upper.app)
         except Crash:
             upper.restart()
             lower.restart()
@@ -263,7 +263,8 @@ class World:
             for unit in sorted(UNITS, key=lambda each: (-len(each), each)):
                 above = parent_of(unit)
                 if above is not None:
-                    exchange(self.offices[unit].node, self.offices[above].node, Line())
+                    upper = self.offices[above]
+                    exchange(self.offices[unit].node, upper.node, Line(), upper.app)
             now = [office.held() for office in self.offices.values()]
             if now == before:
                 return

@@ -133,7 +133,7 @@ def test_a_disk_put_back_in_place_gets_again_what_the_link_had_brought(
             carrier.take(target, "words")
         image = office.image()
         carrier.file(C, 50_000)
-        exchange(carrier.nodes[C], carrier.nodes[D], Line())
+        exchange(carrier.nodes[C], carrier.nodes[D], Line(), office.app)
         assert preview_export(carrier.nodes[C], to=D).outlook.dossiers == 0
 
         office.restart(image)

@@ -19,10 +19,12 @@ def _samples(text):
     }
 
 
-def test_a_node_tells_links_store_intake_receipts_latencies_and_memory(office):
+def test_a_node_tells_links_store_intake_receipts_latencies_and_memory(office, helpers):
     """After one filing and one refused document the figures say so."""
     office.node.links.put(Neighbour("parent", "http://127.0.0.1:9", "parent"))
-    office.file()
+    stream = office.file()
+    queries = office.node.model.queries
+    helpers.wait_until(lambda: queries.dossier(stream) and not queries.awaiting_receipt(office.node.unit))
     bad = office.citizen.person.envelope({"v": 1, "type": "dossier.submitted"})
     assert office.citizen.post("/api/events", bad).status_code == 400
 
