@@ -30,10 +30,19 @@ export async function fetchDraft(stream, type, fields) {
   return api.postDraft(stream, type, fields);
 }
 
-/** @param {string} thumbprint of a key that waits for approval @returns {Promise<Draft>} the approval that would be signed. Throws what lib/api.js throws. */
-export async function fetchApproval(thumbprint) {
+/**
+ * @param {string} thumbprint of a key that waits for approval @param {string} [again] URN of somebody who lost theirs and whose next key it is
+ * @returns {Promise<Draft>} the approval that would be signed. Throws what lib/api.js throws.
+ */
+export async function fetchApproval(thumbprint, again) {
   const { api } = await official();
-  return api.postApprovalDraft(thumbprint);
+  return api.postApprovalDraft(thumbprint, again);
+}
+
+/** @param {string} path of the node's that drafts events of this kind @param {string} type @param {Record<string, any>} fields @returns {Promise<Draft>} what would be signed. Throws what lib/api.js throws. */
+export async function fetchDraftFrom(path, type, fields) {
+  const { api } = await official();
+  return api.json("POST", path, { body: { type, fields } });
 }
 
 /** @param {string} type such as "role.confirmed" @param {Record<string, any>} fields @returns {Promise<Draft>} the role event that would be signed. Throws what lib/api.js throws. */

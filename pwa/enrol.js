@@ -74,6 +74,22 @@ export async function pollEnrolment() {
   }
 }
 
+/** The node does not take our word: ask whether the office has taken this key away, and remember the answer. The key itself stays. */
+export async function askWhetherRevoked() {
+  const record = await readKey("citizen");
+  if (record?.state !== "issued") return;
+  try {
+    const revoked = (await new NodeApi(ORIGIN).fetchEnrolment(record.thumbprint)).revoked === true;
+    if (revoked === (record.revoked === true)) return;
+    await saveKey({ ...record, revoked });
+  } catch (cause) {
+    // Another node than the one that enrolled us, or a cut: nothing was learned, and the line's own state says the rest.
+    if (!(cause instanceof Refused || cause instanceof Unreachable)) throw cause;
+    return;
+  }
+  await announce();
+}
+
 /** Send what could not go before. A code that has ended meanwhile is left out: an official looks instead. @param {KeyRecord} record */
 async function sendKept(record) {
   try {

@@ -4,7 +4,7 @@
 import { outcomeOf, runOutbox, isOpen } from "./lib/outbox.js";
 import { Trust, verifyReceipt } from "./lib/trust.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
-import { pollEnrolment } from "./enrol.js";
+import { askWhetherRevoked, pollEnrolment } from "./enrol.js";
 import { dropErased } from "./erasures.js";
 import { ORIGIN, citizenToken, nodeApi, refreshNode, renewTokens, state, tellAll } from "./state.js";
 import { refreshStories } from "./stories.js";
@@ -75,6 +75,7 @@ async function oneRun() {
   } finally {
     state.sending = false;
   }
+  if (outcome === "unauthorised" || (outcome === "done" && state.record?.revoked)) await askWhetherRevoked();
   await settle(outcome);
 }
 

@@ -50,6 +50,7 @@ CREATE INDEX IF NOT EXISTS enrolments_state ON enrolments (state, asked);
 CREATE TABLE IF NOT EXISTS activations (
     digest BLOB PRIMARY KEY, subject TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, expires TEXT NOT NULL,
     used_by TEXT);
+CREATE TABLE IF NOT EXISTS activation_makers (digest BLOB PRIMARY KEY, maker TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS activation_failures (at TEXT NOT NULL);
 """
 
@@ -197,14 +198,17 @@ class Enrolments:
 
     # Activation codes
 
-    def make_activation(self, *, subject: str, name: str, kind: str, now: datetime) -> str:
-        """Return a new code that enrols `subject` (a URN) once, within a week: "7KQ2-M4XR-9TDB"."""
+    def make_activation(self, *, subject: str, name: str, kind: str, now: datetime, maker: str = "") -> str:
+        """Return a new code that enrols `subject` (a URN) once, within a week: "7KQ2-M4XR-9TDB". `maker` is the URN of
+        the official who had it made, "" for the console."""
         code = "".join(secrets.choice(_ALPHABET) for _ in range(12))
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT INTO activations VALUES (?, ?, ?, ?, ?, NULL)",
                 (_digest(code), subject, name, kind, _time(now + ACTIVATION_LIFE)),
             )
+            if maker:
+                connection.execute("INSERT INTO activation_makers VALUES (?, ?)", (_digest(code), maker))
         return "-".join((code[:4], code[4:8], code[8:]))
 
     def use_activation(self, code: str, request: Request, now: datetime) -> tuple[str, str]:
@@ -229,6 +233,27 @@ class Enrolments:
                 return str(row["subject"]), str(row["name"])
             connection.execute("INSERT INTO activation_failures VALUES (?)", (_time(now),))
         raise Refused("bad_activation", "this activation code is wrong, used, or over; ask for a new one at the office")
+
+    def maker_of(self, thumbprint: str) -> str:
+        """Return the URN of the official who had the code made that this key brought, "" for the console or none."""
+        row = self._db.row(
+            "SELECT m.maker FROM activations a JOIN activation_makers m USING (digest) WHERE a.used_by = ?",
+            (thumbprint,),
+        )
+        return str(row["maker"]) if row else ""
+
+    def subjects_with(self, digits: str) -> list[str]:
+        """Return the URNs of people whose telephone or identity card number, as they gave it, ends in these digits."""
+        rows = self._db.rows(
+            "SELECT DISTINCT subject, private FROM enrolments WHERE state = 'issued' AND private <> '{}'"
+        )
+        found = [row["subject"] for row in rows if _has_number(orjson.loads(row["private"]), digits)]
+        return list(dict.fromkeys(found))
+
+    def of_subject(self, subject: str) -> Enrolment | None:
+        """Return the newest enrolment of a person that was made here, None if none was."""
+        row = self._db.row("SELECT * FROM enrolments WHERE subject = ? ORDER BY decided DESC", (subject,))
+        return _enrolment(row) if row else None
 
     def _check_failures(self, now: datetime) -> None:
         hour_ago = _time(now - timedelta(hours=1))
@@ -288,6 +313,10 @@ def _enrolment(row: sqlite3.Row) -> Enrolment:
         certificate=row["certificate"],
         reason=row["reason"],
     )
+
+
+def _has_number(private: dict[str, str], digits: str) -> bool:
+    return any("".join(filter(str.isdigit, value)).endswith(digits) for value in private.values())
 
 
 def is_thumbprint(value: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -55,13 +56,16 @@ class TokenVerifier:
         peers: PeerCertificates,
         model: ReadModel,
         clock: NodeClock,
+        is_ordered: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        """`is_ordered` says of a thumbprint that an official ordered its revocation: no list is waited for."""
         self._audience = audience
         self._home_database = home_database
         self._directory = directory
         self._peers = peers
         self._model = model
         self._clock = clock
+        self._is_ordered = is_ordered
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, tuple[Principal, int]] = OrderedDict()
 
@@ -95,8 +99,17 @@ class TokenVerifier:
         expires = self._check_claims(claims, signer, now)
         return Principal(signer.kind, signer.subject_urn, signer.unit, fingerprint), expires
 
+    def check(self, who: Principal) -> None:
+        """Raise `NotSignedIn` if the certificate somebody once showed counts no more."""
+        try:
+            self.signer(who.fingerprint, self._clock.now())
+        except (CryptoError, Refused) as exc:
+            raise NotSignedIn(f"this key counts no more: {exc}") from exc
+
     def signer(self, fingerprint: str, now: datetime) -> VerifiedSigner:
         """Return the holder of a certificate known to this node. Raises `Refused`, `CryptoError`."""
+        if self._is_ordered(fingerprint):
+            raise Refused("revoked", "the office has recorded that this key is lost or no longer used; enrol again")
         if self._directory.leaf(self._home_database, fingerprint) is not None:
             return self._directory.verify(self._home_database, fingerprint, now)
         database = self._model.queries.database_of_certificate(fingerprint)

@@ -114,9 +114,9 @@ export class NodeApi {
     return this.json("GET", `/api/dossiers/${encodeURIComponent(stream)}`, {});
   }
 
-  /** @param {string} thumbprint of a key that waits for approval @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
-  postApprovalDraft(thumbprint) {
-    return this.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: {} });
+  /** @param {string} thumbprint of a key that waits for approval @param {string} [again] URN of whoever's next key it is @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
+  postApprovalDraft(thumbprint, again) {
+    return this.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: again ? { again } : {} });
   }
 
   /** @param {string} manifestId of a PDF that is at the node @returns {Promise<{status: string, reason: string, text: {vi: string, en: string}, signatures: any[]}>} what the signatures inside it are worth */

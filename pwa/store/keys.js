@@ -27,6 +27,7 @@ import { get, put, remove } from "./db.js";
  * @property {string[]} [chain]          base64 DER, from the issuer upwards
  * @property {PinnedNode} [node]         the node that enrolled it
  * @property {string} [expires]          RFC 3339
+ * @property {boolean} [revoked]         the office has recorded that this key counts no more
  */
 /** @typedef {KeyRecord & {subject: string, certificate: string, x5t: string, chain: string[], node: PinnedNode}} Identity */
 

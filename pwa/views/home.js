@@ -34,6 +34,9 @@ export async function home() {
 /** What stands between this phone and signing, if anything does. */
 function registration() {
   const { record, identity } = state;
+  if (identity && record?.revoked) {
+    return notice("bad", h("h2", null, t("home.revoked")), h("p", null, t("home.revoked_text")), h("p", null, linkButton(t("home.register_again"), "#/register", "button--secondary")));
+  }
   if (identity) return null;
   if (record?.state === "pending") {
     return notice("wait", h("h2", null, t("home.pending")), h("p", null, t("home.pending_text", { code: record.code ?? "" })), h("p", null, h("a", { href: "#/register" }, t("home.see_code"))));

@@ -20,7 +20,7 @@ export async function register() {
   const refreshOn = ["key", "link"];
   switch (state.record?.state) {
     case "pending": return { ...(await waiting(state.record)), refreshOn };
-    case "issued": return { ...issued(), refreshOn: [] };
+    case "issued": return state.record.revoked ? { ...revoked(), refreshOn } : { ...issued(), refreshOn: [] };
     case "refused": return { ...refused(), refreshOn };
     default: return form();
   }
@@ -120,7 +120,15 @@ function refused() {
   return { title, content: h("div", null, backLink("#/"), heading(title), h("p", null, t("register.refused")), h("div", { class: "actions" }, button(t("register.again"), startOver))) };
 }
 
-/** A refused or given-up key was never certified: nothing was signed with it. */
+/** @returns {import("../page.js").Page} */
+function revoked() {
+  const title = t("home.revoked");
+  const content = h("div", null, backLink("#/"), heading(title), notice("bad", h("p", null, t("home.revoked_text"))), h("p", null, t("register.revoked")),
+    h("div", { class: "actions" }, button(t("home.register_again"), startOver)));
+  return { title, content };
+}
+
+/** Nothing can be signed any more with a key that was refused, given up or taken away. */
 async function startOver() {
   await forgetKey("citizen");
   await reloadKey();

@@ -25,6 +25,7 @@ from server.api.headers import register_headers
 from server.api.identity import identity_blueprint
 from server.api.logs import logs_blueprint
 from server.api.metrics import register_metrics
+from server.api.people import people_blueprint
 from server.api.receipts import receipts_blueprint
 from server.api.roles import roles_blueprint
 from server.api.session import session_blueprint
@@ -56,6 +57,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
         dossiers_blueprint(node, speakers),
         events_blueprint(node, speakers),
         roles_blueprint(node, speakers),
+        people_blueprint(node, speakers),
         erasures_blueprint(node, speakers),
         bundles_blueprint(node, speakers),
         session_blueprint(node, speakers, sessions),

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from server.api.speaker import Speaker
-from server.api.statements import Subject, build_statement, review_statement
+from server.api.statements import Subject, again_statement, build_statement, review_statement
 from server.dossier import units
 from server.dossier.codes import code_prefix
 from server.dossier.dossier import Dossier
@@ -98,13 +98,16 @@ def draft_event(node: Node, speaker: Speaker, stream: str, type: str, fields: Ma
     return Draft(event, build_statement(type, body, about, _papers(event)))
 
 
-def draft_approval(node: Node, speaker: Speaker, thumbprint: str) -> Draft:
-    """Return the draft of the `enrol.approved` by which an official approves an enrolment. Raises `Missing`."""
+def draft_approval(node: Node, speaker: Speaker, thumbprint: str, *, again: str = "") -> Draft:
+    """Return the draft of the `enrol.approved` by which an official approves an enrolment; `again` is the URN of
+    somebody known whose next key it is. Raises as `People.approval_body` does."""
     stream = units.unit_stream(node.unit)
-    body = node.people.approval_body(thumbprint)
+    node.model.follower.catch_up(node.database)
+    body = node.people.approval_body(thumbprint, approver=speaker.urn, again=again)
     heads = node.model.queries.heads(node.database, stream)
     event = _event(node, speaker, node.unit, stream, "enrol.approved", heads, body, {})
-    return Draft(event, build_statement("enrol.approved", body, Subject("", "", Text("", "")), 0))
+    statement = build_statement("enrol.approved", body, Subject("", "", Text("", "")), 0)
+    return Draft(event, again_statement(statement) if again else statement)
 
 
 def draft_unit_event(node: Node, speaker: Speaker, type: str, body: dict[str, Any], statement: Text) -> Draft:

@@ -35,7 +35,8 @@ def enrolments_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     @blueprint.post("/enrolments/<thumbprint>/drafts")
     def draft(thumbprint: str) -> Response:
         speaker = speakers.official()
-        return jsonify(draft_approval(node, speaker, thumbprint).value())
+        again = read_json().get("again") or ""
+        return jsonify(draft_approval(node, speaker, thumbprint, again=str(again)).value())
 
     @blueprint.post("/enrolments/<thumbprint>/refusal")
     def refuse(thumbprint: str) -> Response:
@@ -50,6 +51,7 @@ def _answer(node: Node, found: Enrolment) -> dict[str, Any]:
     """What the phone is told. Whoever knows the thumbprint knows the key; nothing personal is in here."""
     value: dict[str, Any] = {"thumbprint": found.thumbprint, "code": found.code, "state": found.state}
     if found.state == "issued" and found.certificate is not None:
+        value["revoked"] = node.revoking.is_revoked(found.certificate)
         value["subject"] = found.subject
         value["certificate"] = der_to_base64(found.certificate)
         value["chain"] = [to_base64(each) for each in node.home.chain()]

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify
 from crypto.errors import CryptoError
 from crypto.event import parse_signed_event
 from server.api.bodies import read_json
+from server.api.people import carry_out
 from server.api.speaker import Speakers
 from server.dossier import units
 from server.dossier.documents import event_doc
@@ -44,6 +45,8 @@ def events_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             node.people.settle(event.body["thumbprint"])
         if event.type.startswith("role.") and event.unit == node.unit:
             node.people.spread_roles()
+        if event.type == "enrol.revoked":
+            carry_out(node)
         if event.type == "erasure.confirmed":
             node.erasing.notice({event.stream})
         return jsonify(ok=True, id=result.id, rev=result.rev), 201

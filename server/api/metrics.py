@@ -12,7 +12,8 @@ from prometheus_client.registry import CollectorRegistry
 
 from server.api.speaker import Speakers
 from server.errors import NotAllowed
-from server.metrics.collecting import LinkCollector, NodeCollector
+from server.health.examining import examine
+from server.metrics.collecting import HealthCollector, LinkCollector, NodeCollector
 from server.metrics.counting import build_latencies
 from server.node.assembly import Node
 
@@ -26,6 +27,7 @@ def register_metrics(app: Flask, node: Node, speakers: Speakers) -> None:
     registry.register(node.intake_counts)
     registry.register(LinkCollector(node.sync))
     registry.register(NodeCollector(node.unit, node.home.path, node.store, node.model.queries, node.db))
+    registry.register(HealthCollector(lambda: examine(node)))
     latencies = build_latencies(registry)
 
     @app.before_request

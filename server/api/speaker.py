@@ -61,6 +61,7 @@ class Speakers:
         if who is None:
             raise NotSignedIn("say who you are: a bearer token, or the desk's session cookie")
         self._check_same_site()
+        self._node.tokens.check(who)
         return self._speaker(who)
 
     def official(self) -> Speaker:

@@ -52,6 +52,14 @@ def review_statement(body: Mapping[str, Any], about: Subject, author: str, act: 
     )
 
 
+def again_statement(said: Text) -> Text:
+    """Return the statement of an approval whose key follows one that was lost."""
+    return Text(
+        f"{said.vi} Đây là khóa mới của người đã đăng ký trước đây: hồ sơ và nhiệm vụ cũ vẫn là của người này.",
+        f"{said.en} It is the next key of somebody enrolled before: their dossiers and roles stay theirs.",
+    )
+
+
 def show_time(at: str) -> str:
     """Return a time of an event as an office writes it: "16 giờ 30 phút, ngày 24/11/2026"."""
     local = parse_time(at).astimezone(VIETNAM)

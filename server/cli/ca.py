@@ -11,7 +11,9 @@ from cryptography import x509
 from crypto.certificates import parse_certificate
 from server.cli import authorities
 from server.cli.common import Commands, add_home, open_node, print_table
-from server.errors import Missing
+from server.dossier import units
+from server.dossier.times import parse_time
+from server.errors import Missing, NotReady, Refused, ServerError
 from server.home import Home
 from server.pki.authority import CRL_LIFE, Authority
 from server.pki.directory import is_issued_to
@@ -31,10 +33,20 @@ def register(commands: Commands) -> None:
     parser.set_defaults(run=_list)
     parser = sub.add_parser("revoke", help="revoke certificates: a lost phone, a stolen server, a unit that was closed")
     add_home(parser)
-    parser.add_argument("subject", help="urn:tram:subject:… or urn:tram:node:…, or the code of a unit below: its CA")
+    parser.add_argument(
+        "subject",
+        nargs="?",
+        default="",
+        help="urn:tram:subject:… or urn:tram:node:…, or the code of a unit below: its CA;"
+        " left out: what officials ordered on the desk and still waits for the CA key",
+    )
     parser.add_argument(
         "--lost-key", action="store_true", help="somebody else may hold the key: the day before is in doubt"
     )
+    parser.add_argument(
+        "--since", default="", metavar="TIME", help="since when they may (2026-11-21T07:00:00Z), with --lost-key"
+    )
+    parser.add_argument("--reason", default="", help="what happened, for the record; of a person")
     parser.set_defaults(run=_revoke)
     parser = sub.add_parser("crl", help="issue the next revocation list now; a serving node does it every week")
     add_home(parser)
@@ -62,18 +74,56 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _revoke(arguments: argparse.Namespace) -> int:
+    subject, lost, since = arguments.subject, arguments.lost_key, arguments.since
+    if since and not lost:
+        raise Refused("schema", "--since says since when somebody else may hold the key; give --lost-key with it")
     with open_node(arguments.home) as node:
-        if arguments.lost_key or not arguments.subject.startswith("urn:tram:subject:"):
-            count = revoke_by_name(node, arguments.subject, lost=arguments.lost_key)
+        if not subject:
+            return _carry_out(node)
+        if subject.startswith(units.SUBJECT_URN):
+            count = _revoke_person(node, subject, lost=lost, since=since, reason=arguments.reason)
         else:
-            count = node.people.revoke_certificates(arguments.subject)
-    print(f"{count} certificates of {arguments.subject} are revoked; the list travels with the next sync")
+            count = revoke_by_name(node, subject, lost=lost, since=since)
+    print(f"{count} certificates of {subject} are revoked; the list travels with the next sync")
     return 0
 
 
-def revoke_by_name(node: Node, subject: str, *, lost: bool) -> int:
-    """Revoke what this unit's CA issued to a person, a node, or the CA of a unit below. Returns how many."""
+def _carry_out(node: Node) -> int:
     node.model.follower.catch_up()
+    waiting = node.revoking.waiting()
+    if not waiting:
+        print("nothing waits to be revoked")
+        return 0
+    count = node.revoking.carry_out()
+    for order in waiting:
+        name = node.model.queries.name_of(order.subject) or order.subject
+        print(f"{name}: {order.how}, ordered {order.at} by {order.author}")
+    print(f"{count} certificates are revoked; the list travels with the next sync")
+    return 0
+
+
+def _revoke_person(node: Node, subject: str, *, lost: bool, since: str, reason: str) -> int:
+    """Put on record by the node's word that a person's keys count no more, then carry it out. Returns how many."""
+    said = reason or ("the key may be in other hands" if lost else "revoked at the console of the unit")
+    count = node.people.order_revocation(subject, how="lost" if lost else "ended", reason=said, since=since)
+    try:
+        node.revoking.carry_out()
+    except ServerError as exc:
+        raise NotReady(
+            f"{count} keys are recorded as revoked and open nothing here any more, but no list says so yet: {exc};"
+            f" bring the CA key, then: tram ca revoke {node.home.path}"
+        ) from exc
+    return count
+
+
+def revoke_by_name(node: Node, subject: str, *, lost: bool, since: str = "") -> int:
+    """Revoke what this unit's CA issued to a person, a node, or the CA of a unit below. Returns how many.
+
+    Raises `Missing` if it issued nothing to them, `NotReady` for a person where the CA's key is not at hand.
+    """
+    node.model.follower.catch_up()
+    if subject.startswith(units.SUBJECT_URN):
+        return _revoke_person(node, subject, lost=lost, since=since, reason="")
     found: dict[str, str] = {}  # fingerprint → a database that holds it
     for name in (each for each in node.store.names() if not each.startswith("f-")):
         for row in node.model.queries.certificates(name):
@@ -83,7 +133,7 @@ def revoke_by_name(node: Node, subject: str, *, lost: bool) -> int:
     if not found:
         raise Missing(f"{node.unit} issued no certificate to {subject[:80]}")
     reason = x509.ReasonFlags.key_compromise if lost else x509.ReasonFlags.unspecified
-    node.crls.revoke(found, reason)
+    node.crls.revoke(found, reason, invalid_since=parse_time(since) if since else None)
     node.model.follower.catch_up()
     return len(found)
 

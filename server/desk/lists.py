@@ -103,15 +103,21 @@ def _files_text(row: DossierRow, t: Translator) -> str:
     return t("files.count", present=row.files_here, total=row.files_total)
 
 
-def build_enrolments(requests: Iterable[Enrolment]) -> list[dict[str, Any]]:
-    """Return the devices that wait; the six digits in two groups, as they are read aloud."""
+def build_enrolments(
+    requests: Iterable[Enrolment], choices_of: Callable[[Enrolment], list[dict[str, str]]]
+) -> list[dict[str, Any]]:
+    """Return the devices that wait; the six digits in two groups, as they are read aloud. `choices_of` tells whose next
+    key a request may be."""
+    shown = [(request, choices_of(request)) for request in requests]
     return [
         {
+            "choices": choices,
+            "same": any(each["same"] for each in choices),
             "thumbprint": request.thumbprint,
             "name": request.name,
             "phone": request.private.get("phone", ""),
             "code_text": f"{request.code[:3]} {request.code[3:]}",
             "when": time_text(request.asked),
         }
-        for request in requests
+        for request, choices in shown
     ]

@@ -25,7 +25,9 @@ from server.desk.bundles import add_usb_pages
 from server.desk.counter import add_counter_pages
 from server.desk.erasures import Names, add_erasure_pages
 from server.desk.faults import add_fault_pages
+from server.desk.health import add_health_pages, build_banner
 from server.desk.linkpages import add_link_pages, build_first
+from server.desk.people import add_people_pages, build_choices
 from server.desk.roles import build_roles
 from server.desk.translate import DEFAULT, LANGUAGES, Translator
 from server.dossier import units
@@ -77,7 +79,8 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             {"href": "/desk/usb", "label": visit.t("menu.usb"), "here": page == "usb", "count": 0},
         ]
         person = {"name": _name_of(node, visit.speaker.urn, visit.t)}
-        common = _common(node, visit.t) | {"menu": menu, "person": person}
+        banner = build_banner(node, visit.speaker.roles, visit.t)
+        common = _common(node, visit.t) | {"menu": menu, "person": person, "banner": banner}
         return render_template(template, **common, **values)
 
     @desk.get("")
@@ -162,10 +165,13 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         who = visit()
         waiting = node.people.enrolments.pending()
         read = next((each.name for each in waiting if each.thumbprint == request.args.get("read")), "")
-        requests, stream = lists.build_enrolments(waiting), units.unit_stream(node.home.unit)
+        stream = units.unit_stream(node.home.unit)
+        requests = lists.build_enrolments(waiting, lambda each: build_choices(node, each, who.speaker.urn, who.t))
         return show("desk/enrolments.html", "enrolments", who, requests=requests, stream=stream, fault=fault, read=read)
 
     add_counter_pages(desk, node, visit, show, enrolments)
+    add_people_pages(desk, node, visit, show)
+    add_health_pages(desk, node, visit, show)
 
     @desk.get("/roles")
     def roles() -> str:

@@ -71,6 +71,27 @@ def _on_behalf(value: Any) -> None:
         raise Wrong("a fingerprint is given before a witness; name who that was", place="witness")
 
 
+# Keys of a person that are to count no more. `certificates` are the content ids of their certificates, so that the
+# order never reaches the key they get next; `told` says how the office learned of it.
+LOST = ("lost", "stolen")
+_REVOKED = members(
+    {
+        "subject": subject,
+        "certificates": listing(content_id, 50, least=1, unique=True),
+        "how": one_of(*LOST, "destroyed", "ended"),
+        "told": one_of("counter", "phone", "office"),
+        "reason": _reason,
+    },
+    {"since": time},
+)
+
+
+def _revoked(value: Any) -> None:
+    _REVOKED(value)
+    if "since" in value and value["how"] not in LOST:
+        raise Wrong("only a key that is in other hands may have been misused since; leave it out", place="since")
+
+
 def _file_name(value: Any) -> None:
     _name(value)
     if "/" in value or "\\" in value or value.startswith("."):
@@ -147,6 +168,7 @@ BODIES: Final[dict[str, Check]] = {
             "kind": one_of("citizen", "official", "helper"),
         }
     ),
+    "enrol.revoked": _revoked,
     "ca.approved": members(
         {
             "unit": unit_code,

@@ -7,6 +7,7 @@ carries both notes: whoever reads it can check the accusation without believing 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from crypto.logcert import parse_log_origin
 from server.dossier import units
@@ -24,6 +25,21 @@ _LOG = logging.getLogger(__name__)
 
 TYPE = "log.alarm"
 RESET = "log.reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A `log.alarm`: two signed heads (notes) of the log `origin` that cannot both be true. `event` is its id, `unit`
+    the one that noticed, `author` its URN, `at` by that node's clock."""
+
+    event: str
+    unit: str
+    author: str
+    at: str
+    origin: str
+    known: str
+    shown: str
+    reason: str
 
 
 class Alarms:
@@ -75,14 +91,19 @@ class Alarms:
         unit, _ = parse_log_origin(origin)
         self._store(RESET, {"origin": origin, "known": known, "unit": unit})
 
-    def all(self) -> list[tuple[str, str, str]]:
-        """Return (unit that noticed, origin of the log, reason) of every alarm in every database here, oldest first."""
+    def known(self) -> list[Alarm]:
+        """Return every alarm in every database here, oldest first."""
         found = []
         for database, ids in self._model.queries.streams_of_type(TYPE).items():
             for held in read_events(self._model.open(database), ids):
-                event = held.stored.event
-                found.append((event.at, event.unit, str(event.body["origin"]), str(event.body["reason"])))
-        return [(unit, origin, reason) for _, unit, origin, reason in sorted(found)]
+                event, body = held.stored.event, held.stored.event.body
+                names = (str(body[name]) for name in ("origin", "known", "shown", "reason"))
+                found.append(Alarm(held.stored.id, event.unit, event.actor, event.at, *names))
+        return sorted(found, key=lambda each: (each.at, each.event))
+
+    def all(self) -> list[tuple[str, str, str]]:
+        """Return (unit that noticed, origin of the log, reason) of every alarm in every database here, oldest first."""
+        return [(each.unit, each.origin, each.reason) for each in self.known()]
 
     def _accuse(self, witness: Witness, origin: str, known: str, shown: str, reason: str) -> None:
         witness.accuse(origin, known=known, shown=shown, reason=reason)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from replication.store import Store
 from server.dossier.states import STATUSES
+from server.health.finding import Finding
 from server.node.linkstatus import LinkStatus
 from server.node.sync import Sync
 from server.node.troubles import explain_trouble
@@ -118,6 +120,21 @@ class NodeCollector(Collector):
             held.add_metric([row["code"]], row["n"])
         yield held
         yield from _memory()
+
+
+class HealthCollector(Collector):
+    """What needs a person's attention, as `tram doctor` and the desk say it: how many of each kind."""
+
+    def __init__(self, examine: Callable[[], list[Finding]]) -> None:
+        self._examine = examine
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "tram_findings", "What needs a person's attention; tram doctor says what to do.", labels=["code", "level"]
+        )
+        for (code, level), count in sorted(Counter((each.code, each.level) for each in self._examine()).items()):
+            family.add_metric([code, level], count)
+        yield family
 
 
 def _memory() -> Iterator[Metric]:

@@ -27,6 +27,7 @@ from server.erasure.executor import Erasing
 from server.erasure.orders import Orders
 from server.errors import ServerError
 from server.filestore import FileStore
+from server.health.complaints import LISTS, STAMPS, Complaints
 from server.home import Home
 from server.intake.door import Intake
 from server.intake.erased import Erased
@@ -58,6 +59,8 @@ from server.node.sync import Sync
 from server.node.wanted import WantedFirst
 from server.nodedb import NodeDb
 from server.papers.papers import Papers
+from server.people.again import Again
+from server.people.revoking import Revoking
 from server.pki.authority import renew_node
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
@@ -124,7 +127,13 @@ class Node:
         self.stamper = Stamper(
             db=self.db, store=self.store, proofs=self.proofs, intake=self.intake, urn=self.signer.urn
         )
-        self.stamp_keeper = StampKeeper(self.stamper, self.database, self._time_authority)
+        self.complaints = Complaints(self.db)
+        self.stamp_keeper = StampKeeper(
+            self.stamper,
+            self.database,
+            self._time_authority,
+            lambda text: self.complaints.tell(STAMPS, text, self.clock.now()),
+        )
         self.copier = CredentialCopier(
             store=self.store,
             directory=self.directory,
@@ -154,12 +163,20 @@ class Node:
             clock=self.clock,
             urn=self.signer.urn,
         )
-        self.crl_keeper = CrlKeeper(self.crls, Rejudging(self.store, self.directory, self.admissions).clear_stale)
+        self.revoking = Revoking(unit=home.unit, lists=self.crls, model=self.model, clock=self.clock)
+        self.crl_keeper = CrlKeeper(
+            self.crls,
+            Rejudging(self.store, self.directory, self.admissions).clear_stale,
+            self.revoking.carry_out,
+            lambda text: self.complaints.tell(LISTS, text, self.clock.now()),
+        )
+        self.why_not_again = Again(unit=home.unit, model=self.model, revoking=self.revoking, clock=self.clock)
         self.numbering = Numbering(self.db)
         self.people = People(
             home=home,
             db=self.db,
-            lists=self.crls,
+            revoking=self.revoking,
+            why_not_again=self.why_not_again,
             signer=self.signer,
             copier=self.copier,
             intake=self.intake,
@@ -207,8 +224,10 @@ class Node:
             peers=self.peers,
             model=self.model,
             clock=self.clock,
+            is_ordered=self.revoking.is_ordered,
         )
         self.directory.on_crl = self._crl_came
+        self.revoking.on_order = self._order_came
         self.presence = Presence()
         self.access = NodeAccess(
             unit=home.unit,
@@ -264,6 +283,8 @@ class Node:
         self.model.follower.listen(self.receipts.notice)
         self.model.follower.listen(self.papers.notice)
         self.model.follower.listen(self.erasing.notice)
+        self.model.follower.listen(self.revoking.notice)
+        self.model.follower.listen(lambda _: self.directory.look_again())
         self._server: Server | None = None
         self._tls: ServerTls | None = None
         self._lock: int | None = None
@@ -364,6 +385,10 @@ class Node:
     def _crl_came(self, database: str) -> None:
         self.tokens.forget()
         self.crl_keeper.notice(database)
+
+    def _order_came(self) -> None:
+        self.tokens.forget()
+        self.crl_keeper.carry_out()
 
     def _renew_certificate(self) -> None:
         try:

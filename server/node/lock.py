@@ -1,4 +1,4 @@
-"""One process at a time at the head of a home."""
+"""One process at a time at the head of a home, or at one of its tasks."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the home in `path` for the block. Raises `NotReady`."""
     descriptor = take_lock(path)
     try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path` for the block; wait for another process that has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,10 +23,14 @@ from server.intake.source import Source
 from server.node.clock import NodeClock
 from server.node.signing import NodeSigner
 from server.nodedb import NodeDb
+from server.people.again import WhyNot
+from server.people.revoking import Revoking
 from server.pki.authority import Authority, new_subject_id
 from server.pki.credentials import CredentialCopier
-from server.pki.revocation import RevocationLists
 from server.readmodel.model import ReadModel
+from server.readmodel.people import Approval
+
+_LOG = logging.getLogger(__name__)
 
 
 class People:
@@ -36,15 +41,17 @@ class People:
         *,
         home: Home,
         db: NodeDb,
-        lists: RevocationLists,
         signer: NodeSigner,
         copier: CredentialCopier,
         intake: Intake,
         model: ReadModel,
         clock: NodeClock,
+        revoking: Revoking,
+        why_not_again: WhyNot,
     ) -> None:
         self._home = home
-        self._lists = lists
+        self._revoking = revoking
+        self._why_not_again = why_not_again
         self._signer = signer
         self._copier = copier
         self._intake = intake
@@ -58,7 +65,8 @@ class People:
     def ask(self, token: str) -> Enrolment:
         """Take an enrolment request; with a good activation code it is granted at once.
 
-        Raises `Refused`, `TooMany`, and `Refused("no_ca_key")` where the CA's key is not at hand.
+        Raises `Refused`, `TooMany`, `Refused("no_ca_key")` where the CA's key is not at hand, and `Clash` for somebody
+        who may not have another key yet (`server.people.again`).
         """
         now = self._clock.now()
         request = enrolment.parse_request(token, now)
@@ -67,6 +75,7 @@ class People:
         subject, name = self.enrolments.use_activation(request.activation, request, now)
         found = self.enrolments.ask(request, now)
         if found.state == "pending":
+            self._check_again(subject, self.enrolments.maker_of(found.thumbprint))
             self._sign_approval(subject, name, found)  # on record first: the CA issues nothing that is not
             found = self.enrolments.approve(found.thumbprint, subject, now)
         return found
@@ -84,37 +93,66 @@ class People:
         found = self.enrolments.get(thumbprint)
         if found.state == "pending":
             self._model.follower.catch_up(self._database)
-            subject = self._model.queries.approval(thumbprint, self._home.unit)
-            if subject is not None:
-                return self.enrolments.approve(thumbprint, subject, self._clock.now())
+            approval = self._model.people.approval(thumbprint, self._home.unit)
+            if approval is not None and self._may_issue(approval, found):
+                return self.enrolments.approve(thumbprint, approval.subject, self._clock.now())
         return found
+
+    def _may_issue(self, approval: Approval, found: Enrolment) -> bool:
+        """Say whether the CA acts on an approval. The desk drafts none that it would not: this one was made by hand."""
+        voice = approval.author
+        if not units.is_subject_urn(voice):
+            voice = self.enrolments.maker_of(found.thumbprint) or voice
+        why = self._why_not_again(approval.subject, voice)
+        if why is not None:
+            _LOG.warning("no certificate for %s though %s approved it: %s", approval.subject, approval.author, why.en)
+        return why is None
+
+    def _check_again(self, subject: str, maker: str) -> None:
+        why = self._why_not_again(subject, maker or self._signer.urn)
+        if why is not None:
+            raise Clash(f"{why.vi} / {why.en}")
 
     def settle(self, thumbprint: str) -> None:
         """Issue the certificate of a request that has just been approved, if it was made here."""
         if self.enrolments.knows(thumbprint):
             self.state(thumbprint)
 
-    def approval_body(self, thumbprint: str) -> dict[str, str]:
-        """Return the body of the `enrol.approved` by which an official approves a request. Raises `Missing`."""
+    def approval_body(self, thumbprint: str, *, approver: str, again: str = "") -> dict[str, str]:
+        """Return the body of the `enrol.approved` by which an official approves a request.
+
+        `again` is the URN of somebody who has lost their key and whose next one this is: dossiers and roles stay
+        theirs. Raises `Missing` for a request or person that is not known here, `Clash` for one who may not have
+        another key by the word of `approver` (`server.people.again`).
+        """
         found = self.enrolments.get(thumbprint)
-        subject = self._model.queries.approval(thumbprint, self._home.unit)
+        subject = self._model.queries.approval(thumbprint, self._home.unit) or again
+        name = self._model.queries.name_of(again) if again else found.name
+        if again and not name:
+            raise Missing(f"nobody is known here as {again[:80]}")
+        if subject:
+            self._check_again(subject, approver)
         return {
             "subject": subject or f"{units.SUBJECT_URN}{new_subject_id()}",
-            "name": found.name,
+            "name": name,
             "thumbprint": thumbprint,
             "kind": found.kind,
         }
 
-    def invite(self, name: str, kind: str, subject: str = "") -> tuple[str, str]:
+    def invite(self, name: str, kind: str, subject: str = "", maker: str = "") -> tuple[str, str]:
         """Return (subject URN, activation code) for somebody who is going to make a key.
 
-        `subject` is for somebody who is known already and has lost theirs; without it they become somebody new. Raises
-        `Refused("schema")` for a subject that is none.
+        `subject` is for somebody who is known already and has lost theirs; without it they become somebody new. `maker`
+        is the official at the desk who invites, "" for the console. Raises `Refused("schema")` for a subject that is
+        none, `Clash` for one who may not have another key by that word.
         """
         subject = subject or f"{units.SUBJECT_URN}{new_subject_id()}"
         if not units.is_subject_urn(subject):
             raise Refused("schema", "a subject is urn:tram:subject: and 32 hexadecimal digits", member="subject")
-        code = self.enrolments.make_activation(subject=subject, name=name, kind=kind, now=self._clock.now())
+        self._model.follower.catch_up(self._database)
+        self._check_again(subject, maker)
+        now = self._clock.now()
+        code = self.enrolments.make_activation(subject=subject, name=name, kind=kind, now=now, maker=maker)
         return subject, code
 
     # Roles
@@ -174,18 +212,20 @@ class People:
         if here and not left and role in CONFIRMING and units.parent_of(self._home.unit) is None:
             raise Clash("nobody else here could confirm a role any more; give somebody this role first")
 
-    def revoke_certificates(self, subject: str) -> int:
-        """Revoke everything this unit's CA issued to a person, by a new CRL. Returns how many certificates that are.
+    def order_revocation(self, subject: str, *, how: str, reason: str, since: str = "") -> int:
+        """Order by the node's word that every key of a person counts no more. Returns how many keys that are; carrying
+        it out is `Revoking.carry_out`. Raises as `Revoking.build_body` does."""
+        body = self._revoking.build_body(subject, how=how, told="office", reason=reason, since=since)
+        self.say("enrol.revoked", body)
+        return len(body["certificates"])
 
-        Raises `Missing` if there are none, and as `Authority.open`.
+    def revoke_certificates(self, subject: str) -> int:
+        """Order that a person's keys count no more, and put them on the list at once. Returns how many there are.
+
+        Raises as `order_revocation`, and as `Authority.open` where the order now waits for the CA's key.
         """
-        self._model.follower.catch_up(self._database)
-        own = [row.fingerprint for row in self._model.queries.certificates(self._database, subject)]
-        if not own:
-            raise Missing(f"{self._home.unit} issued no certificate to {subject[:80]}")
-        self._lists.revoke(dict.fromkeys(own, self._database))
-        self._model.follower.catch_up()
-        return len(own)
+        self.order_revocation(subject, how="ended", reason="revoked at the console of the unit")
+        return self._revoking.carry_out()
 
     # Inside
 

@@ -63,6 +63,7 @@ class Directory:
         self._authorities: dict[str, dict[str, list[bytes]]] = {}
         self._paths: dict[tuple[str, bytes], list[bytes]] = {}
         self._crls: dict[str, CrlSet] = {}
+        self._sums: dict[str, int] = {}
         self._anchor_keys = frozenset(key_id(each) for each in anchors)
         self.anchors = TrustAnchors(anchors)
         self._cache = ChainCache()
@@ -96,6 +97,24 @@ class Directory:
         with self._lock:
             self._crls[database] = self._crls.get(database, known).adding(crl)
         self.on_crl(database)
+
+    def look_again(self) -> None:
+        """Drop what is kept of databases into which another process has put a list: a command beside a running node.
+        Their numbers stand in `node.db`, which both write; they only rise."""
+        rows = self._db.rows("SELECT database, sum(number) FROM crl_numbers GROUP BY database")
+        sums = {str(row[0]): int(row[1]) for row in rows}
+        with self._lock:
+            changed = [name for name in self._crls if sums.get(name, 0) != self._sums.get(name, 0)]
+            for name in changed:
+                del self._crls[name]
+            self._sums = sums
+        for name in changed:
+            self.on_crl(name)
+
+    def reread_crls(self) -> None:
+        """Look into the databases again for CRLs: before a number is given, whoever gave the last one."""
+        with self._lock:
+            self._crls.clear()
 
     def highest_number(self, database: str, key: str) -> int:
         """Return the highest CRL number ever stored in `database` for the CA with this key identifier, 0 for none."""

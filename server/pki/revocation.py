@@ -27,6 +27,7 @@ from server.intake.door import Intake
 from server.intake.places import REGISTRY
 from server.intake.source import Source
 from server.node.clock import NodeClock
+from server.node.lock import one_at_a_time
 from server.pki.authority import CRL_LIFE, Authority
 from server.pki.directory import Directory, authority_key_id, key_id
 
@@ -80,12 +81,16 @@ class RevocationLists:
         last = authority.certificate.not_valid_after_utc - self._clock.now()
         if not timedelta(days=1) <= life <= max(LONGEST_LIFE, last):
             raise Refused("bad_life", f"a list lives 1 to {LONGEST_LIFE.days} days")
-        with self._turn:
+        # A command beside the serving node is another process: the list that it made is the one to go on from.
+        with self._turn, one_at_a_time(self._home.path / "crl.lock"):
+            self._directory.reread_crls()
             now = self._clock.now()
             newest = self.newest(authority.certificate)
             known = {each.serial: each for each in _revocations(newest)}
-            for each in revoked:
-                known.setdefault(each.serial, each)
+            for each in revoked:  # once revoked for good; a later word can only say that it was lost earlier still
+                held = known.get(each.serial)
+                if held is None or each.effective_at < held.effective_at:
+                    known[each.serial] = each
             number = max(newest.number + 1 if newest else 1, int(now.timestamp()) // 3600)
             crl = authority.issue_crl(list(known.values()), number=number, now=now, life=life)
             self._publish(authority, crl)
@@ -97,9 +102,16 @@ class RevocationLists:
         own = key_id(certificate)
         return own != issuer and issuer in {key_id(each.certificate) for each in Authority.generations(self._home)}
 
-    def revoke(self, certificates: Mapping[str, str], reason: x509.ReasonFlags = x509.ReasonFlags.unspecified) -> None:
+    def revoke(
+        self,
+        certificates: Mapping[str, str],
+        reason: x509.ReasonFlags = x509.ReasonFlags.unspecified,
+        *,
+        invalid_since: datetime | None = None,
+    ) -> None:
         """Revoke certificates, given as thumbprint and a database that holds it, each on the list of the generation
-        that issued it.
+        that issued it. `invalid_since` is since when the key may have been in other hands (invalidityDate, RFC 5280
+        §5.3.2); it counts for a compromised key.
 
         Raises `Refused("not_ours")` for a certificate that another CA issued, before anything is revoked, and as
         `Authority.open`.
@@ -113,7 +125,8 @@ class RevocationLists:
             if issuer not in generations:
                 who = certificate.issuer.rfc4514_string()
                 raise Refused("not_ours", f"{who} issued this certificate; it is for the holder of that key to revoke")
-            by_issuer.setdefault(issuer, []).append(Revocation(certificate.serial_number, now, reason))
+            found = Revocation(certificate.serial_number, now, reason, invalid_since)
+            by_issuer.setdefault(issuer, []).append(found)
         for issuer, revoked in by_issuer.items():
             self.issue(generations[issuer], revoked)
 
@@ -175,10 +188,20 @@ class RevocationLists:
 class CrlKeeper:
     """Sees to the weekly lists of a serving node, in a thread of its own. What it could not do `complaint` says."""
 
-    def __init__(self, lists: RevocationLists, judge_again: Callable[[str], int] = lambda _: 0) -> None:
-        """`judge_again` is told the databases into which a list came, in the thread."""
+    def __init__(
+        self,
+        lists: RevocationLists,
+        judge_again: Callable[[str], int] = lambda _: 0,
+        carry_out: Callable[[], int] = lambda: 0,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`judge_again` is told the databases into which a list came, `carry_out` revokes what was ordered meanwhile,
+        `tell` hears the complaint of every look, "" when it went well; all in the thread."""
+        self._tell = tell
         self._lists = lists
         self._judge_again = judge_again
+        self._carry_out = carry_out
+        self._ordered = False
         self._wake = threading.Condition()
         self._came: set[str] = set()
         self._stopped = False
@@ -194,6 +217,12 @@ class CrlKeeper:
         """Say that a list has come into a database."""
         with self._wake:
             self._came.add(database)
+            self._wake.notify_all()
+
+    def carry_out(self) -> None:
+        """Say that something was ordered revoked."""
+        with self._wake:
+            self._ordered = True
             self._wake.notify_all()
 
     def stop(self) -> None:
@@ -212,22 +241,33 @@ class CrlKeeper:
                 self._refresh()
                 look_at = time.monotonic() + LOOK_EVERY_S
             with self._wake:
-                self._wake.wait_for(lambda: self._came or self._stopped, max(0.0, look_at - time.monotonic()))
+                self._wake.wait_for(self._has_work, max(0.0, look_at - time.monotonic()))
                 if self._stopped:
                     return
                 came, self._came = self._came, set()
+                ordered, self._ordered = self._ordered, False
+            if ordered:
+                self._refresh()
             for name in sorted(came):
                 self._rejudge(name)
 
+    def _has_work(self) -> bool:
+        return bool(self._came) or self._ordered or self._stopped
+
     def _refresh(self) -> None:
         try:
+            self._carry_out()
             self._lists.refresh()
-            self.complaint = ""
+            self._complain("")
         except ServerError as exc:  # the key is locked or elsewhere: `freshness` warns long before it matters
-            self.complaint = str(exc)
+            self._complain(str(exc))
             _LOG.warning("no revocation list could be issued: %s", exc)
         except Exception:
             _LOG.exception("issuing revocation lists failed; trying again in an hour")
+
+    def _complain(self, text: str) -> None:
+        self.complaint = text
+        self._tell(text)
 
     def _rejudge(self, database: str) -> None:
         try:

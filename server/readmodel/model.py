@@ -25,6 +25,7 @@ from server.readmodel.filepages import FilePages
 from server.readmodel.follower import Follower
 from server.readmodel.forgetting import forget_events, forget_files
 from server.readmodel.grants import GrantsCache
+from server.readmodel.people import PeopleQueries
 from server.readmodel.queries import DossierRow, EventVerdict, Queries
 from server.readmodel.tables import Tables
 from server.readmodel.waiting import Waiting
@@ -51,6 +52,7 @@ class ReadModel:
         self._catalogue_lock = threading.Lock()
         self._catalogue: Catalogue | None = None
         self.queries = Queries(self._tables)
+        self.people = PeopleQueries(self._tables)
         self.waiting = Waiting(self._tables)
         self.closings = Closings(self._tables)
         self._evidence = EvidenceReader(self._tables, admissions)

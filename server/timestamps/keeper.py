@@ -20,7 +20,15 @@ _AFTER_TROUBLE_S = 300.0  # out in the mountains an authority is out of reach fo
 class StampKeeper:
     """Stamps what waits, every minute. `complaint` says why it could not. `connect` makes the authority anew."""
 
-    def __init__(self, stamper: Stamper, database: str, connect: Callable[[], Authority]) -> None:
+    def __init__(
+        self,
+        stamper: Stamper,
+        database: str,
+        connect: Callable[[], Authority],
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`tell` hears the complaint of every look, "" when it went well."""
+        self._tell = tell
         self._stamper = stamper
         self._database = database
         self._connect = connect
@@ -55,10 +63,12 @@ class StampKeeper:
             if str(exc) != self.complaint:
                 _LOG.warning("no time-stamps: %s", exc)
             self.complaint = str(exc)
+            self._tell(self.complaint)
             return _AFTER_TROUBLE_S
         except Exception:
             if not self._ended.is_set():
                 _LOG.exception("time-stamps wait; trying again")
             return _AFTER_TROUBLE_S
         self.complaint = ""
+        self._tell("")
         return LOOK_EVERY_S

@@ -77,6 +77,40 @@ def _states(office: Office) -> dict[str, str]:
     return found | {"pictures": _from_phone(office)}
 
 
+def fill_people(office: Office) -> dict[str, str]:
+    """Somebody whose key was taken away, somebody who still has one, an alarm; return the desk's pages of them."""
+    lost, kept = Citizen("Sùng A Páo", office.url), Citizen("Sùng Thị Páo", office.url)
+    for each in (lost, kept):
+        each.request_enrolment(kind="citizen")
+        _counter(office).approve(each.thumbprint)
+        each.wait_for_certificate()
+    fields = {"subject": lost.subject, "how": "lost", "told": "counter", "reason": "Rơi ở chợ phiên"}
+    draft = office.official.post("/api/people/drafts", {"type": "enrol.revoked", "fields": fields}).json()["event"]
+    assert office.official.person is not None
+    _signed(office.official.post("/api/events", office.official.person.envelope(draft)))
+    log = office.node.log
+    known = log.head().note
+    office.file()
+    office.node.witness.accuse(
+        log.origin(), known=known, shown=log.head().note, reason="two different heads of 1204 leaves"
+    )
+    office.node.model.follower.catch_up()
+    [alarm] = office.node.alarms.known()
+    gone, here = (f"/desk/people/{each.subject.rpartition(':')[2]}" for each in (lost, kept))
+    return {
+        "enrolments-again": "/desk/enrolments",
+        "enrolment": f"/desk/enrolments/{kept.thumbprint}",
+        "people": "/desk/people",
+        "people-found": "/desk/people?q=s%C3%B9ng",
+        "people-nobody": "/desk/people?q=khong+co",
+        "person": here,
+        "person-lost": f"{here}/lost",
+        "person-gone": gone,
+        "health": "/desk/health",
+        "alarm": f"/desk/health/{alarm.event}",
+    }
+
+
 def _from_phone(office: Office) -> str:
     """A dossier with photographs, whole at the node, so that it has a receipt."""
     phone, counter = Citizen("Lò Thị Mẫu", office.url), _counter(office)

@@ -16,7 +16,7 @@ from server.api.sessions import COOKIE
 from server.bundles import media
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.filling import fill_draft
-from tests.browser.sample import approve_waiting, fill_office
+from tests.browser.sample import approve_waiting, fill_office, fill_people
 from tests.server.conftest import Client, ca_keys, home_templates, key_pool, make_homes, make_node, office, serve
 
 __all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
@@ -116,6 +116,13 @@ def test_every_page_of_the_desk_reads_well_on_both_sizes(
         **{f"dossier-{name}": f"/desk/dossiers/{stream}" for name, stream in streams.items()},
     }.items():
         reader.open(path, f"desk-{name}")
+    people = fill_people(office)
+    for name, path in people.items():
+        reader.open(path, f"desk-{name}")
+    reader.page.goto(people["person-gone"])
+    reader.page.get_by_role("button", name="Cấp mã kích hoạt").click()
+    reader.page.locator(".bigcode").wait_for()
+    reader.look("desk-code")
     reader.open("/desk/nowhere", "desk-404", 404)
     reader.open("/desk/dossiers/0197c0de-0000-7000-8000-000000000000", "desk-404-dossier", 404)
     reader.expected = ""

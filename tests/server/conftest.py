@@ -445,3 +445,19 @@ def office(make_homes: Any, serve: Any, key_pool: Any) -> Office:
     made = Office(node, url, Client(url, ""), Client(url, ""))
     made.official, made.citizen = made.enrol(key_pool(), "official"), made.enrol(key_pool())
     return made
+
+
+@pytest.fixture(scope="module")
+def shared_office(tmp_path_factory: Any, home_templates: Callable[..., Path], key_pool: Any) -> Iterator[Office]:
+    """An office as `office` is one, for all tests of a module that leave it as they found it."""
+    from server.api import create_app
+    from server.node.assembly import Node
+
+    folder = tmp_path_factory.mktemp("office")
+    shutil.copytree(home_templates(PROVINCE, DISTRICT, COMMUNE), folder, dirs_exist_ok=True)
+    node = Node(Home.open(folder / units.dashed(COMMUNE)))
+    url = node.start(create_app(node), sync=False).rstrip("/")
+    made = Office(node, url, Client(url, ""), Client(url, ""))
+    made.official, made.citizen = made.enrol(key_pool(), "official"), made.enrol(key_pool())
+    yield made
+    node.stop()

@@ -1,11 +1,12 @@
 // The desk's pages: sign in with the key of this browser, confirm and sign each step, print. Markup comes from the server.
 //
 //   <form data-sign="dossier.accepted" data-stream="…">   its fields become the draft's fields; a file field is sent first
+//   <form data-drafts="/api/people/drafts" …>             the same, for events of the unit whose drafts another route makes
 //   <dialog id="sign-dialog">                             shows the statement; nothing is signed before "Ký"
 //   <button data-print>
 //   <button data-copy="id" data-done="…">                 copies the text of #id, and says so in the status beside it
 
-import { fetchApproval, fetchDraft, fetchErasureDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
+import { fetchApproval, fetchDraft, fetchDraftFrom, fetchErasureDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
 import "/desk/static/markup.js";
 import "/desk/static/polling.js";
@@ -37,7 +38,7 @@ async function fieldsOf(form) {
       if (value.size) fields.files = await sendResultFile(value, input.dataset.part);
     } else if (name === "items") {
       fields.items = value.split("\n").map((line) => line.trim()).filter(Boolean);
-    } else if (["due", "ended", "from", "until"].includes(name)) {
+    } else if (["due", "ended", "from", "since", "until"].includes(name)) {
       if (value) fields[name] = new Date(value).toISOString().replace(/\.\d+Z$/, "Z");
     } else if (value.trim()) {
       fields[name] = value.trim().normalize("NFC");
@@ -62,9 +63,10 @@ function confirmed(statement, doubts) {
 }
 
 /** @param {HTMLFormElement} form @param {Record<string, any>} fields @returns {Promise<import("/desk-sign.js").Draft>} */
-function draftOf({ dataset: { sign: type = "", stream = "", thumbprint = "", role, erasure } }, fields) {
-  if (thumbprint) return fetchApproval(thumbprint);
+function draftOf({ dataset: { sign: type = "", stream = "", thumbprint = "", role, erasure, drafts } }, fields) {
+  if (thumbprint) return fetchApproval(thumbprint, fields.again);
   if (erasure !== undefined) return fetchErasureDraft(type, fields);
+  if (drafts) return fetchDraftFrom(drafts, type, fields);
   return role === undefined ? fetchDraft(stream, type, fields) : fetchRoleDraft(type, fields);
 }
 

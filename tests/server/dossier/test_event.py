@@ -86,6 +86,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "ca.approved": {"unit": "H41.12.03", "name": "Xã Bản Díu", "thumbprint": "A" * 43, "generation": 2},
     "enrol.approved": {"subject": CITIZEN, "name": "Lò Văn Páo", "thumbprint": "A" * 43, "kind": "citizen"},
+    "enrol.revoked": {
+        "subject": CITIZEN,
+        "certificates": [ID],
+        "how": "stolen",
+        "told": "phone",
+        "since": TIME,
+        "reason": "Bị giật điện thoại ở chợ",
+    },
     "procedure.published": dict(procedure_bodies()[0]),
     "calendar.published": dict(calendar_bodies()[0]),
 }
@@ -140,7 +148,7 @@ def test_a_well_formed_event_survives_the_round_trip(kind: str) -> None:
 @pytest.mark.parametrize("kind", list(BODIES))
 def test_no_required_member_of_a_body_may_be_missing(kind: str) -> None:
     """Leaving any one out is refused with its path, unless the type calls it optional."""
-    optional = {"note", "until", "parent"} | ({"form"} if kind == "dossier.supplemented" else set())
+    optional = {"note", "until", "parent", "since"} | ({"form"} if kind == "dossier.supplemented" else set())
     for name in EXAMPLES[kind].keys() - {"lists"}:  # optional by itself, but this form refers to it
         value = example(kind)
         del value["body"][name]
