@@ -89,9 +89,12 @@ class Endpoint:
         self._counted = (0, 0)
         self._patience = Patience(self.options.stall_s, self.options.least_stall_s)
 
-    def sibling(self, *, stall_s: float) -> Endpoint:
-        """Return another endpoint for the same server that waits longer; it counts into the same traffic."""
-        options = replace(self.options, stall_s=stall_s, least_stall_s=stall_s, gzip=self.gzip)
+    def sibling(self, *, stall_s: float, connect_timeout_s: float | None = None) -> Endpoint:
+        """Return another endpoint for the same server with a patience of its own; it counts into the same traffic."""
+        connect_s = connect_timeout_s or self.options.connect_timeout_s
+        options = replace(
+            self.options, connect_timeout_s=connect_s, stall_s=stall_s, least_stall_s=stall_s, gzip=self.gzip
+        )
         twin = Endpoint(
             self._url, headers=self._headers, tls=self._tls, options=options, traffic=self.traffic, shelf=self.shelf
         )

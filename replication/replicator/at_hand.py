@@ -26,6 +26,10 @@ class AtHand:
         """Keep documents that came with rows of the feed."""
         self._brought.update(docs)
 
+    def is_brought(self, item: Item) -> bool:
+        """Did its only revision come along with the feed?"""
+        return len(item.leaves) == 1 and (item.id, item.leaves[0]) in self._brought
+
     def is_doubted(self, item: Item, rev: Rev) -> bool:
         """Was it sent, and the answer lost?"""
         return (item.id, rev) in self._doubted

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from replication.document import Doc, DocId
 from replication.errors import LinkError, NotAPeer, NotFound, StoreError, Unauthorized, Unavailable
-from replication.peers import NO_SEQ, Outgoing, Peer, ReadAnswer
+from replication.peers import NO_SEQ, Endpoint, Outgoing, Peer, ReadAnswer
 from replication.peers.pending import Pending
+from replication.replicator.lane import Lane
 from replication.replicator.ledger import Item, Ledger, Parcel, Want
 from replication.replicator.sender import Sender
 from replication.replicator.wire import Pace, Wire
@@ -19,17 +20,21 @@ Wanted = Callable[[], Sequence[DocId]]
 # A photograph is some fifty chunks; what is wanted beyond that is asked for when these are through.
 MAX_WANTED = 500
 MAX_FETCH_DOCS = 8
+# What comes sooner than this on the connection there is, is not worth another: greeting one takes a round trip or two.
+LANE_FROM_S = 3.0
 
 
 @dataclass(slots=True, eq=False)
 class _Fetched:
     pending: Pending[ReadAnswer]
     items: list[Item]
+    wire: Wire | None  # on which it counts; None in this process, and on the lane
 
 
 class Express:
     """Asks `wanted` which ids to carry first, fetches them from the source and hands them to the sender.
 
+    Where a stretch of the feed fills the line for longer, they are asked for on a connection of their own.
     An id is tried once; one the source does not have is tried again after `wake`. Whatever goes wrong with a document
     here is left to the feed, which names it. `ledger` knows what went, so the feed does not send it again.
     """
@@ -43,6 +48,7 @@ class Express:
         self._sender = sender
         self._ledger = ledger
         self._pace = pace
+        self._lane = Lane(source.endpoint, source.name) if source.endpoint is not None else None
         self._queue: OrderedDict[DocId, Item] = OrderedDict()
         self._fetched: _Fetched | None = None
         self._tried: set[DocId] = set()
@@ -61,12 +67,28 @@ class Express:
         self._tried -= self._unknown
         self._unknown.clear()
 
-    def cover(self, items: Sequence[Item]) -> list[Item]:
-        """Return those rows of the feed that are the reader's; the others are on their way by name."""
-        return [item for item in items if not self._covers(item)]
+    @property
+    def line(self) -> Endpoint | None:
+        """The connection of its own, while it has one."""
+        return self._lane.line if self._lane is not None else None
 
-    def _covers(self, item: Item) -> bool:
+    def pump(self) -> None:
+        """Move bytes on the connection of its own."""
+        if self._lane is not None:
+            self._lane.pump()
+
+    def hang_up(self) -> None:
+        """End the connection of its own; what was asked for there is asked for again."""
+        if self._lane is not None:
+            self._lane.close()
+
+    def covers(self, item: Item, *, came: bool) -> bool:
+        """Is this row of the feed on its way by name, and not the reader's? `came`: its document came along with the
+        row, so that it need not be asked for any more."""
         if item.id in self._queue:
+            if came:
+                del self._queue[item.id]
+                return False
             self._queue[item.id] = item
             return True
         if self._fetched is not None:
@@ -85,14 +107,26 @@ class Express:
             return False
         if not self._queue and not self._ask(self._wanted, claim):
             return False
-        if self._wire is not None and not self._wire.may_read(now):
+        way = self._find_way(now)
+        if way is None:
             return False
+        source, wire = way
         count = min(self._fetch_limit, len(self._queue))
         items = [self._queue.popitem(last=False)[1] for _ in range(count)]
-        self._fetched = _Fetched(self._source.bulk_get([GetRequest(item.id, None) for item in items]), items)
-        if self._wire is not None:
-            self._wire.reads += 1
+        self._fetched = _Fetched(source.bulk_get([GetRequest(item.id, None) for item in items]), items, wire)
+        if wire is not None:
+            wire.reads += 1
         return True
+
+    def _find_way(self, now: float) -> tuple[Peer, Wire | None] | None:
+        """Return whom to ask and the wire it counts on; None while there is no room."""
+        if self._wire is None:
+            return self._source, None
+        if self._lane is not None and self._wire.stretch_left_s(now) > LANE_FROM_S:
+            beside = self._lane.open(now)
+            if beside is not None:
+                return beside, None
+        return (self._source, self._wire) if self._wire.may_read(now) else None
 
     def _ask(self, wanted: Wanted, claim: Callable[[DocId], Item | None]) -> bool:
         if self._dry:
@@ -109,8 +143,8 @@ class Express:
         if self._fetched is None or not self._fetched.pending.done:
             return False
         fetched, self._fetched = self._fetched, None
-        if self._wire is not None:
-            self._wire.reads -= 1
+        if fetched.wire is not None:
+            fetched.wire.reads -= 1
         try:
             answer = fetched.pending.result()
         except (LinkError, Unavailable, Unauthorized, NotFound) as exc:
@@ -125,6 +159,8 @@ class Express:
             for item, docs in zip(fetched.items[:came], answer.rows, strict=True):
                 self._take(item, [doc for doc in docs if isinstance(doc, Doc)], give_back)
             self._put_back(fetched.items[came:])
+        if not self._queue:
+            self.hang_up()
         return True
 
     def _put_back(self, items: Sequence[Item]) -> None:

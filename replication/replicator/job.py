@@ -72,6 +72,19 @@ class Job:
         return [wire.endpoint for wire in self._wires if wire is not None]
 
     @property
+    def line(self) -> Endpoint | None:
+        """A connection of its own beside those, while it has one."""
+        return self._stages.line
+
+    def pump(self) -> None:
+        """Move bytes on the connection of its own."""
+        self._stages.pump()
+
+    def hang_up(self) -> None:
+        """End the connection of its own."""
+        self._stages.hang_up()
+
+    @property
     def feed_seq(self) -> Seq:
         """Where the feed is read on; whoever waits for news of the source waits from here."""
         return self._stages.feed_seq
@@ -97,6 +110,7 @@ class Job:
     def cut(self, why: str) -> None:
         """Say that the connection is lost. Calls under way are broken and taken back at the next turn."""
         self.link_error = why
+        self._stages.hang_up()
         if self._journal is None:
             self._opening.restart()
 

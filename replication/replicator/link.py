@@ -159,6 +159,8 @@ class Link:
             watcher.join(timeout=5)
         for wire in self._wires.values():
             wire.endpoint.close()
+        for job in self._jobs:
+            job.hang_up()
         self._alarm.close()
         self._telling.tell(force=True)
 
@@ -235,13 +237,16 @@ class Link:
 
     def _pump(self, timeout_s: float) -> None:
         wires = [wire.endpoint for wire in self._wires.values() if wire.endpoint.connected]
-        reads: list[Endpoint | Alarm] = [*wires, self._alarm]
-        writes = [endpoint for endpoint in wires if endpoint.unsent_bytes]
+        lines = wires + [line for job in self._jobs if (line := job.line) is not None]
+        reads: list[Endpoint | Alarm] = [*lines, self._alarm]
+        writes = [endpoint for endpoint in lines if endpoint.unsent_bytes]
         readable, _, _ = select.select(reads, writes, [], timeout_s)
         if self._alarm in readable:
             self._alarm.silence()
         for endpoint in wires:
             endpoint.pump(0.0)
+        for job in self._jobs:
+            job.pump()
         for wire in self._wires.values():
             if wire.endpoint.life.is_over:
                 raise SetBack(wire.endpoint)

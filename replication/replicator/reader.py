@@ -5,7 +5,8 @@ Stretches ─► rows ─► Questions ─► missing ─► AtHand, or Fetching
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from replication.document import DocId, Rev, Seq
 from replication.peers import FeedAnswer, Peer
@@ -26,6 +27,12 @@ KNOWN_SHARE_TO_ASK = 0.2
 FIRST_GUESS_OF_DOC_BYTES = 1500.0
 
 
+class Covers(Protocol):
+    """Says whether a row is carried ahead of the feed; `came`: its document came along with it."""
+
+    def __call__(self, item: Item, *, came: bool) -> bool: ...
+
+
 class Reader:
     """Each `turn` starts at most one call; `reap` takes answers and hands parcels to the sender."""
 
@@ -39,13 +46,13 @@ class Reader:
         pace: Pace,
         tally: Tally,
         refused: Refused,
-        cover: Callable[[Sequence[Item]], list[Item]],
+        covers: Covers,
     ) -> None:
         self._wire = wire
         self._sender = sender
         self._ledger = ledger
         self._tally = tally
-        self._cover = cover
+        self._covers = covers
         self._doc_bytes = Ratio(FIRST_GUESS_OF_DOC_BYTES)
         self._at_hand = AtHand()
         self._stretches = Stretches(source, wire, pace, tally, self._doc_bytes)
@@ -163,7 +170,15 @@ class Reader:
         self._at_hand.bring(answer.docs)
         items = self._ledger.add(answer.page, doubtful=self._doubtful_rows > 0)
         self._doubtful_rows = max(0, self._doubtful_rows - len(items))
-        self._questions.add(item for item in self._cover(items) if item.ask)
+        self._questions.add(item for item in items if self._is_ours(item) and item.ask)
         self._tally.docs += len(items)
         if self.at_end:
             self._ledger.forget_ahead()
+
+    def _is_ours(self, item: Item) -> bool:
+        """Is a row not on its way by name?"""
+        if not self._covers(item, came=self._at_hand.is_brought(item)):
+            return True
+        for rev in item.leaves:
+            self._at_hand.take_brought(item, rev)
+        return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from replication.document import Rev, Seq
-from replication.peers import Refusal
+from replication.peers import Endpoint, Refusal
 from replication.replicator.express import Express
 from replication.replicator.figures import Tally
 from replication.replicator.ledger import Item, Ledger, Parcel
@@ -40,7 +40,7 @@ class Stages:
             pace,
             tally,
             self._refuse,
-            self._express.cover,
+            self._express.covers,
         )
         self.stretch_s = STRETCH_S
 
@@ -71,6 +71,19 @@ class Stages:
     def wake(self) -> None:
         """Something may have changed: ask again which documents go ahead."""
         self._express.wake()
+
+    @property
+    def line(self) -> Endpoint | None:
+        """A connection beside the wires, while one is open."""
+        return self._express.line
+
+    def pump(self) -> None:
+        """Move bytes on that connection."""
+        self._express.pump()
+
+    def hang_up(self) -> None:
+        """End that connection."""
+        self._express.hang_up()
 
     def wakes_at(self) -> float | None:
         """Return when something put off may be tried again."""

@@ -74,7 +74,10 @@ class Stretches:
         limit = self._docs_at_once() if with_docs else self._rows_at_once(now)
         self._reading = _Reading(self._source.feed(self.seq, limit, docs=with_docs), now, with_docs)
         if with_docs and self._wire is not None:
-            self._wire.reads += 1
+            each = self._doc_bytes
+            # Of documents of unknown size it may take all the time it may have.
+            size = limit * each.value if each.measured else self._wire.meter.down.value * self.stretch_s
+            self._wire.expect_stretch(size, now)
         return True
 
     def _has_room(self) -> bool:
@@ -98,7 +101,7 @@ class Stretches:
             return None
         reading, self._reading = self._reading, None
         if reading.with_docs and self._wire is not None:
-            self._wire.reads -= 1
+            self._wire.end_stretch()
         try:
             answer = reading.pending.result()
         except LinkError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Wire:
     meter: LinkMeter
     writes: int = 0
     reads: int = 0
+    _stretches: int = 0  # of feeds, with their documents; they are among the reads
+    _stretch_until: float = 0.0  # when they will have come, at the measured rate
 
     def may_write(self, now: float) -> bool:
         """Is there room for another batch? Only when the last one has left us: then priority means something."""
@@ -42,6 +45,25 @@ class Wire:
     def may_read(self, now: float) -> bool:
         """Is there room to ask for more?"""
         return self.reads < self._window(self.meter.down.value, self.meter.down_batch_bytes(now))
+
+    def expect_stretch(self, size: float, now: float) -> None:
+        """Note that a stretch of a feed of about `size` bytes was asked for."""
+        self.reads += 1
+        self._stretches += 1
+        self._stretch_until = max(now, self._stretch_until) + size / max(1.0, self.meter.down.value)
+
+    def end_stretch(self) -> None:
+        """Note that nothing more comes of a stretch."""
+        self.reads -= 1
+        self._stretches -= 1
+        if not self._stretches:
+            self._stretch_until = 0.0
+
+    def stretch_left_s(self, now: float) -> float:
+        """Return how long stretches of feeds will fill the line, by what is known of them; `inf` beyond that."""
+        if not self._stretches:
+            return 0.0
+        return self._stretch_until - now if now < self._stretch_until else math.inf
 
     def read(self, wire_bytes: int, begun: float) -> None:
         """Note that an answer of so many bytes, asked for at `begun`, came whole."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -12,7 +14,7 @@ from bench.link import Link as WeakLink
 from bench.link import Profile
 from replication.document import Doc, DocId
 from replication.errors import StoreError
-from replication.peers import HttpPeer, LocalPeer
+from replication.peers import Endpoint, HttpPeer, LocalPeer
 from replication.replicator import DatabaseState, Link, Pair
 from replication.sqlite import SqliteStore
 from replication.store import Database
@@ -86,8 +88,8 @@ def test_what_becomes_wanted_later_overtakes_the_feed_after_wake(
     events: Events,
     direction: str,
 ) -> None:
-    """While 900 documents go out, somebody wants one of the last: it does not wait for its turn."""
-    near.bulk_docs(events(900), new_edits=False)
+    """While 300 documents go out, somebody wants one of the last: it does not wait for its turn."""
+    near.bulk_docs(events(300), new_edits=False)
     wanted: list[DocId] = []
     with WeakLink(address, LINE) as weak:
         pair, arrived = build_pair(
@@ -96,16 +98,17 @@ def test_what_becomes_wanted_later_overtakes_the_feed_after_wake(
 
         def want(_progress: object) -> None:
             if len(arrived()) >= 20 and not wanted:
-                wanted.append(DocId("event-00890"))
+                wanted.append(DocId("event-00290"))
                 link.wake()
 
         link = Link([pair], on_progress=want)
         figures = link.run(threading.Event())
 
     order = arrived()
-    assert order.index("event-00890") < 880  # a pull first takes the stretch of the feed that is on its way
-    assert sorted(order) == [f"event-{number:05d}" for number in range(900)]
-    assert figures.docs_written == 900
+    print(f"{direction}: behind {order.index('event-00290')}")
+    assert order.index("event-00290") < 150
+    assert sorted(order) == [f"event-{number:05d}" for number in range(300)]
+    assert figures.docs_written == 300
 
 
 def test_express_over_cuts_loses_nothing(
@@ -161,3 +164,77 @@ def test_an_express_document_that_cannot_be_read_holds_up_nothing(
 
     assert figures.docs_written == 19
     assert [refusal.id for refusal in figures.refusals] == ["event-00018"]
+
+
+def test_a_pull_brings_it_beside_the_stretch_that_is_on_its_way(
+    near: Database,
+    near_peer: LocalPeer,
+    far_peer: FarPeer,
+    address: tuple[str, int],
+    store: SqliteStore,
+    events: Events,
+) -> None:
+    """At 32 kbit/s large documents fill the line for half a minute; a small one that is wanted takes seconds."""
+    near.bulk_docs([*events(8, size=30_000), *events(1, first=90, size=600)], new_edits=False)
+    wanted, arrived, stop = list[DocId](), threading.Event(), threading.Event()
+    with WeakLink(address, Profile(32_000, 32_000, 600)) as weak:
+        far = far_peer(weak.port)
+        pair, order = build_pair("pull", near, near_peer, far, far_peer(), store, lambda: list(wanted))
+        link = Link([pair], on_progress=lambda _rows: arrived.set() if "event-00090" in order() else None)
+        thread = threading.Thread(target=link.run, args=(stop,))
+        thread.start()
+        while weak.figures().down_bytes < 4000:
+            threading.Event().wait(0.05)
+        wanted.append(DocId("event-00090"))
+        asked = time.monotonic()
+        link.wake()
+        came = arrived.wait(20)
+        took_s = time.monotonic() - asked
+        large = len(order()) - 1
+        stop.set()
+        link.wake()
+        thread.join(10)
+
+    assert came
+    print(f"wanted and here: {took_s:.1f} s, {large} large ones before it")
+    assert took_s < 7, "its connection, the question, and half of the line for its bytes"
+    assert large < 8
+    assert far.endpoint is not None
+    assert (far.endpoint.traffic.connections, link.figures().cuts) == (2, 0)
+
+
+def test_without_a_second_connection_it_comes_behind_the_stretch(
+    near: Database,
+    near_peer: LocalPeer,
+    far_peer: FarPeer,
+    address: tuple[str, int],
+    store: SqliteStore,
+    events: Events,
+) -> None:
+    """Where a server takes no second one nothing fails, and nothing comes twice."""
+    near.bulk_docs(events(10, size=8000), new_edits=False)
+    wanted, tried = list[DocId](), list[Endpoint]()
+
+    def refuse(**_options: object) -> Endpoint:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            tried.append(Endpoint(f"http://127.0.0.1:{unused.getsockname()[1]}"))
+        return tried[-1]
+
+    with WeakLink(address, Profile(64_000, 64_000, 40)) as weak:
+        far = far_peer(weak.port)
+        assert far.endpoint is not None
+        far.endpoint.sibling = refuse  # type: ignore[method-assign]
+        pair, arrived = build_pair("pull", near, near_peer, far, far_peer(), store, lambda: list(wanted))
+
+        def want(_progress: object) -> None:
+            if not wanted and weak.figures().down_bytes > 3000:
+                wanted.append(DocId("event-00009"))
+                link.wake()
+
+        link = Link([pair], on_progress=want)
+        figures = link.run(threading.Event())
+
+    assert tried
+    assert (figures.docs_written, figures.cuts, figures.resent_docs) == (10, 0, 0)
+    assert len(arrived()) == 10
