@@ -10,6 +10,7 @@ import { foldWithStory, readStories } from "./stories.js";
 import { filesOfStream, listEntries } from "./store/drafts.js";
 import { currentTrust } from "./sync.js";
 import { verifyReceipt } from "./lib/trust.js";
+import { keptReceipt } from "./receipts.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
 /** @typedef {"own" | "verified" | "unverified"} Proof */
@@ -21,6 +22,7 @@ import { verifyReceipt } from "./lib/trust.js";
  * @property {import("./lib/outbox.js").Entry[]} entries
  * @property {import("./lib/procedures.js").Procedure | null} procedure
  * @property {EventDocument | null} receipt of the submission, verified on this phone just now
+ * @property {import("./receipts.js").KeptReceipt | null} kept the submission's receipt as COSE, and what the log keeps of it
  * @property {Map<string, Proof>} proofs by event id
  * @property {import("./store/drafts.js").StoredFile[]} stored files that are still on this phone
  * @property {boolean} mayWithdraw @property {boolean} maySupplement
@@ -36,7 +38,8 @@ export async function loadDossier(stream) {
   const withdrawing = mine.some((entry) => entry.doc.event.type === "dossier.withdrawn" && entry.stage !== "refused");
   const open = Boolean(state.identity) && MAY_WITHDRAW.has(dossier.status) && !withdrawing;
   return {
-    dossier, docs, story: stories[stream] ?? null, entries: mine, procedure, stored, proofs, receipt: await findReceipt(dossier.submissionId, docs),
+    dossier, docs, story: stories[stream] ?? null, entries: mine, procedure, stored, proofs,
+    receipt: await findReceipt(dossier.submissionId, docs), kept: await keptReceipt(dossier.submissionId),
     mayWithdraw: open, maySupplement: open && (dossier.status === "waiting_papers" || dossier.status === "new"),
   };
 }

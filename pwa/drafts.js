@@ -14,11 +14,13 @@ import { filesOfDraft, readDraft, saveDraft } from "./store/drafts.js";
 /** @typedef {import("./lib/procedures.js").Procedure} Procedure */
 /** @typedef {import("./lib/procedures.js").Field} Field */
 /** @typedef {{draft: Draft, procedure: Procedure, files: StoredFile[]}} Work */
-/** @typedef {{path: string, label: string, group: "form" | "papers" | "last", state: "done" | "todo" | "partly" | "optional", faults: string[]}} Part */
+/** @typedef {{path: string, label: string, group: "behalf" | "form" | "papers" | "last", state: "done" | "todo" | "partly" | "optional", faults: string[]}} Part */
 
 export const MAX_FILES = 50; // server/dossier/body.py
 /** Papers that are no component of the procedure. */
 export const OTHER_PART = "giay-to-khac";
+/** The paper on which somebody without a phone signed that this is filed for them; the desk calls it so too. */
+export const CONSENT_PART = "giay-ky-nop-thay";
 
 /** Where the catalogue's forms ask for the person who files; a procedure without these gets a page of our own. */
 const REQUESTER = /** @type {const} */ ({ name: "requester_name", id_number: "requester_id_number", phone: "requester_phone", address: "requester_address" });
@@ -55,6 +57,26 @@ export async function newDraft(procedure) {
   return draft;
 }
 
+/** @param {Procedure} procedure @returns {Promise<Draft>} saved, for somebody else: nothing of the helper is filled in */
+export async function newDraftForOther(procedure) {
+  const draft = blank("dossier.submitted", newStream(), procedure.code);
+  draft.behalf = { name: "", how: "", witness: "" };
+  await saveDraft(draft);
+  return draft;
+}
+
+/**
+ * Put who it is for where the procedure's form asks for them, but not over what was answered there.
+ * @param {Work} work @param {Draft["applicant"]} before what stood there until now
+ */
+export function fillRequester({ draft, procedure }, before) {
+  if (!asksRequester(procedure)) return;
+  for (const one of APPLICANT_NAMES) {
+    const answered = draft.form[REQUESTER[one]] ?? "";
+    if (!answered || answered === before[one]) draft.form[REQUESTER[one]] = draft.applicant[one];
+  }
+}
+
 /** @param {string} stream @param {string} procedure @returns {Promise<Draft>} */
 export async function newSupplement(stream, procedure) {
   const draft = blank("dossier.supplemented", stream, procedure);
@@ -71,14 +93,15 @@ const blank = (type, stream, procedure) => ({
   form: {}, delivery: "", note: "", visited: [], createdMs: Date.now(), savedMs: Date.now(),
 });
 
-/** @param {Work} work @returns {{id: string, name: string, required: boolean, condition: string}[]} papers one may hand in, then "other papers" */
+/** @param {Work} work @returns {{id: string, name: string, required: boolean, condition: string}[]} papers one may hand in, then "other papers"; the signed consent first */
 export function partsToAttach({ draft, procedure }) {
   const submitted = draft.type === "dossier.submitted";
   const papers = papersOf(procedure).map((one) => ({
     id: one.id, name: both(one.name), required: submitted && isIndispensable(one),
     condition: isReplacedByForm(one) ? t("papers.form_instead") : one.condition ? both(one.condition) : "",
   }));
-  return [...papers, { id: OTHER_PART, name: t("papers.other"), required: false, condition: "" }];
+  const consent = draft.behalf ? [{ id: CONSENT_PART, name: t("behalf.paper"), required: true, condition: t("behalf.paper_hint") }] : [];
+  return [...consent, ...papers, { id: OTHER_PART, name: t("papers.other"), required: false, condition: "" }];
 }
 
 /** @param {Work} work @param {string} page @returns {Field[]} the fields shown on a page as the form stands now */
@@ -114,8 +137,25 @@ export function partsOf(work) {
   const papers = partsToAttach(work).map((part) => paperPart(work, part));
   if (work.draft.type === "dossier.supplemented") return [notePart(work), ...papers];
   const pages = work.procedure.form.pages.filter((page) => fieldsOf(work, page.id).length).map((page) => formPart(work, page));
+  if (work.draft.behalf) return [behalfPart(work), ...papers.slice(0, 1).map((one) => ({ ...one, group: /** @type {const} */ ("behalf") })), ...pages, ...papers.slice(1), deliveryPart(work)];
   const applicant = asksRequester(work.procedure) ? [] : [applicantPart(work)];
   return [...applicant, ...pages, ...papers, deliveryPart(work)];
+}
+
+/** @param {Draft} draft @returns {{name: string, how: string, witness: string}} what is wrong with each, "" if nothing */
+export function behalfFaults({ behalf }) {
+  const missing = (/** @type {import("./i18n/text.js").Key} */ key) => t("fault.required", { label: lower(t(key), true) });
+  return {
+    name: behalf?.name ? "" : missing("behalf.name"),
+    how: behalf?.how ? "" : t("fault.answer", { label: t("behalf.how") }),
+    witness: behalf?.how === "fingerprint" && !behalf.witness ? t("behalf.witness_fault") : "",
+  };
+}
+
+/** @param {Work} work @returns {Part} */
+function behalfPart({ draft }) {
+  const faults = Object.values(behalfFaults(draft)).filter(Boolean);
+  return { path: "behalf", label: t("behalf.who"), group: "behalf", faults, state: stateOf(faults, draft.visited.includes("behalf")) };
 }
 
 /** @param {Work} work @returns {Part} */
@@ -176,13 +216,19 @@ export function markVisited(draft, path) {
 
 /** @param {Work} work @returns {Record<string, any>} the body of the event, hidden fields left out */
 export function bodyOf(work) {
-  const { draft, procedure } = work;
+  const { draft, procedure, files } = work;
   if (draft.type === "dossier.supplemented") return { note: draft.note };
   const shown = procedure.form.fields.filter((field) => isShown(field, draft.form) && draft.form[field.id]);
   return {
-    procedure: procedure.code, channel: "online", applicant: applicantOf(work), delivery: draft.delivery,
+    procedure: procedure.code, channel: draft.behalf ? "helper" : "online", ...(draft.behalf && { on_behalf: behalfOf(draft.behalf, files) }), applicant: applicantOf(work), delivery: draft.delivery,
     form: Object.fromEntries(shown.map((field) => [field.id, draft.form[field.id]])),
   };
+}
+
+/** @param {import("./store/drafts.js").Behalf} behalf @param {StoredFile[]} files @returns {Record<string, string>} with the hash of the signed paper's first page */
+function behalfOf({ name, how, witness }, files) {
+  const scan = files.find((file) => file.part === CONSENT_PART)?.manifest.sha256 ?? "";
+  return { name, how, scan, witness }; // an empty witness is left out where the event is built
 }
 
 /** @param {StoredFile[]} files @returns {import("./lib/event.js").FileRef[]} papers, then previews; names say which paper and which page */

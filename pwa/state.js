@@ -1,6 +1,6 @@
 // What every page may ask: which node, which clock, who we are, how the line is. Loaded once, kept fresh, told to all tabs.
 
-import { NodeApi } from "./lib/api.js";
+import { NodeApi, Refused } from "./lib/api.js";
 import { tokenSource } from "./lib/token.js";
 import { saveSetting, setting } from "./store/db.js";
 import { readIdentity, readKey } from "./store/keys.js";
@@ -11,6 +11,8 @@ import { readIdentity, readKey } from "./store/keys.js";
  * How the line is: `outcome` of the last run, when we last tried, when the node last answered, when we try again.
  * @typedef {{outcome: "none" | "done" | "offline" | "busy" | "unauthorised", triedMs: number, answeredMs: number, nextMs: number, failures: number}} Link
  */
+
+/** `revokedMs`: when the node said that our certificate is revoked, 0 while it does not. @typedef {{roles: string[], warnings: {vi: string, en: string}[], readMs: number, revokedMs: number, x5t: string}} Me */
 
 export const ORIGIN = location.origin;
 
@@ -24,6 +26,8 @@ export const state = {
   record: null,
   /** @type {Identity | null} */
   identity: null,
+  /** @type {Me | null} who the node takes us for */
+  me: null,
   /** @type {Link} */
   link: { outcome: "none", triedMs: 0, answeredMs: 0, nextMs: 0, failures: 0 },
   /** a run is under way in this tab */
@@ -35,6 +39,7 @@ export async function loadState() {
   const saved = await setting("node");
   if (saved) Object.assign(state, { node: saved.node, offsetMs: saved.offsetMs, nodeReadMs: saved.readMs });
   state.link = { ...state.link, ...(await setting("link", {})) };
+  state.me = await setting("me", null);
   await reloadKey();
 }
 
@@ -52,6 +57,31 @@ export async function refreshNode() {
   Object.assign(state, { node, offsetMs, nodeReadMs: Date.now() });
   await saveSetting("node", { node, offsetMs, readMs: state.nodeReadMs });
   return node;
+}
+
+const HELPERS = ["helper", "official", "leader", "admin"];
+
+/** @returns {boolean} whether this phone's owner was given to file for others, as far as the node has told */
+export const isHelper = () => Boolean(state.me && state.me.x5t === state.identity?.x5t && state.me.roles.some((role) => HELPERS.includes(role)));
+
+/** Ask the node who it takes us for, and keep the answer for when there is no network. @param {NodeApi} api Throws what it throws. */
+export async function refreshMe(api) {
+  const x5t = state.identity?.x5t ?? "";
+  try {
+    const { roles, warnings } = await api.fetchMe();
+    await saveMe({ roles, warnings, readMs: Date.now(), revokedMs: 0, x5t });
+  } catch (cause) {
+    if (cause instanceof Refused && cause.error === "revoked") await saveMe({ roles: [], warnings: [], readMs: Date.now(), revokedMs: Date.now(), x5t });
+    throw cause;
+  }
+}
+
+/** @param {Me} me */
+async function saveMe(me) {
+  const before = JSON.stringify(state.me?.roles);
+  state.me = me;
+  await saveSetting("me", me);
+  if (JSON.stringify(me.roles) !== before) tellAll("me");
 }
 
 /** @type {{x5t: string, urn: string, token: () => Promise<string>} | null} */
@@ -82,7 +112,7 @@ const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastCh
 const listeners = new Set(/** @type {((what: string) => void)[]} */ ([]));
 if (channel) channel.onmessage = ({ data }) => listeners.forEach((listener) => listener(String(data)));
 
-/** @param {(what: string) => void} listener told of changes in this tab and others: "outbox", "events", "link", "key", "draft" */
+/** @param {(what: string) => void} listener told of changes in this tab and others: "outbox", "events", "link", "key", "draft", "receipts", "keeping", "me" */
 export const onChange = (listener) => listeners.add(listener);
 
 /** @param {string} what */

@@ -3,27 +3,35 @@
 import { isSettled, progress } from "./lib/outbox.js";
 import { clock, day, known, size, t } from "./i18n/text.js";
 import { state } from "./state.js";
+import { getAll } from "./store/db.js";
 import { foldWithStory } from "./stories.js";
 import { sayRefusal } from "./ui/faults.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
 /** @typedef {import("./lib/outbox.js").Entry} Entry */
 /** @typedef {import("./ui/parts.js").Tone} Tone */
-/** @typedef {{stream: string, name: string, applicant: string, code: string, label: string, tone: Tone, next: string, when: string}} Summary */
+/** @typedef {{stream: string, name: string, applicant: string, code: string, label: string, tone: Tone, next: string, when: string, behalf: string}} Summary `behalf`: for whom it was filed, "" for one's own */
 
 /** @type {Record<string, Tone>} */
 const TONES = { new: "info", received: "info", processing: "info", waiting_papers: "wait", waiting_fee: "wait", refused: "bad", stopped: "bad", withdrawn: "quiet", done: "good", returned: "good" };
 
 /**
  * @param {Entry[]} entries @param {EventDocument[]} events @param {Map<string, string>} names code → procedure
- * @param {import("./stories.js").Stories} stories
+ * @param {import("./stories.js").Stories} stories @param {Set<string>} [accused] streams that the office's log does not keep
  * @returns {Summary[]} newest first
  */
-export function dossierSummaries(entries, events, names, stories) {
+export function dossierSummaries(entries, events, names, stories, accused = new Set()) {
   const docs = withEntries(entries, events);
   const streams = new Set(docs.map((doc) => doc.event.stream));
   const summaries = [...streams].map((stream) => summarise(foldWithStory(stream, docs, stories), entries.filter((entry) => entry.doc.event.stream === stream), names));
-  return summaries.filter((one) => one !== null).sort((a, b) => (a.stream < b.stream ? 1 : -1));
+  const told = (/** @type {Summary} */ one) => (accused.has(one.stream) ? { ...one, label: t("status.omitted"), tone: /** @type {Tone} */ ("bad"), next: t("next.omitted") } : one);
+  return summaries.filter((one) => one !== null).map(told).sort((a, b) => (a.stream < b.stream ? 1 : -1));
+}
+
+/** @returns {Promise<Set<string>>} dossiers whose receipts the office's log does not bear out */
+export async function accusedStreams() {
+  const kept = /** @type {import("./receipts.js").KeptReceipt[]} */ (await getAll("receipts"));
+  return new Set(kept.filter(({ found }) => found?.standing === "missing" || found?.standing === "contradicts").map(({ stream }) => stream));
 }
 
 /** @param {Entry[]} entries @param {EventDocument[]} events @returns {EventDocument[]} what is signed, whether it has travelled or not */
@@ -43,6 +51,7 @@ function summarise(dossier, entries, names) {
     stream: dossier.stream, code: dossier.code, when: dossier.steps[0]?.at ?? "",
     name: names.get(dossier.procedure) ?? dossier.procedure,
     applicant: dossier.submission.applicant?.name ?? "",
+    behalf: dossier.submission.on_behalf?.name ?? "",
     label: local?.label ?? t(held ? "status.held" : known(`status.${status}`, "status.new")),
     tone: local?.tone ?? (held ? "good" : TONES[status]),
     next: local?.next ?? nextText(dossier, held),

@@ -1,14 +1,15 @@
 // When things travel: at start, when the network or the page comes back, after signing, and at growing intervals.
 // Only one tab sends (navigator.locks); what it does is lib/outbox.js.
 
+import { Unreachable } from "./lib/api.js";
 import { outcomeOf, runOutbox, isOpen } from "./lib/outbox.js";
 import { Trust, verifyReceipt } from "./lib/trust.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
 import { askWhetherRevoked, pollEnrolment } from "./enrol.js";
 import { dropErased } from "./erasures.js";
-import { ORIGIN, citizenToken, nodeApi, refreshNode, renewTokens, state, tellAll } from "./state.js";
+import { ORIGIN, citizenToken, nodeApi, refreshMe, refreshNode, renewTokens, state, tellAll } from "./state.js";
 import { refreshStories } from "./stories.js";
-import { saveSetting } from "./store/db.js";
+import { saveSetting, setting } from "./store/db.js";
 import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
 import { addEvent, eventsOf, findCertificate, replicationWith } from "./store/mine.js";
 
@@ -68,6 +69,7 @@ async function oneRun() {
     if (outcome === "unauthorised") {
       // From the replication, which does not try again by itself.
       await renewTokens();
+      if (state.me) state.me.readMs = 0; // a certificate that was revoked meanwhile is named by the answer to this
       outcome = await pass();
     }
   } catch (cause) {
@@ -76,7 +78,15 @@ async function oneRun() {
     state.sending = false;
   }
   if (outcome === "unauthorised" || (outcome === "done" && state.record?.revoked)) await askWhetherRevoked();
+  await sweepOthers();
   await settle(outcome);
+}
+
+/** Let go of what was filed for others and is due; on a phone that never did, nothing is loaded for it. */
+async function sweepOthers() {
+  const entries = await listEntries();
+  if (!entries.some(({ doc }) => doc.event.body.on_behalf) && !(await setting("keeping"))) return;
+  await (await import("./keeping.js")).sweepKept();
 }
 
 /** @returns {Promise<import("./lib/outbox.js").Outcome>} */
@@ -85,14 +95,27 @@ async function pass() {
   if (Date.now() - catalogueReadMs() > HOUR_MS && (await refreshCatalogue())) tellAll("catalogue");
   if (state.record?.state === "pending") await pollEnrolment();
   if (!state.identity) return "done";
+  if (state.me?.x5t !== state.identity.x5t || Math.abs(Date.now() - state.me.readMs) > HOUR_MS) await refreshMe(nodeApi());
   const parts = await outboxParts();
   const outcome = await runOutbox(parts);
   if (outcome === "done") {
     await dropErased(parts.api, currentTrust());
     await refreshStories(parts.api);
+    // Loaded once something was filed, not with the first screen.
+    const { refreshReceipts } = await loaded(() => import("./receipts.js"));
+    if (await refreshReceipts(parts.api)) tellAll("receipts");
   }
   tellAll("events");
   return outcome;
+}
+
+/** @template T @param {() => Promise<T>} load a module @returns {Promise<T>} A line that breaks meanwhile is a line that broke. */
+async function loaded(load) {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new Unreachable("a module did not come", { cause });
+  }
 }
 
 /** @returns {Promise<import("./lib/outbox.js").Parts>} */

@@ -114,6 +114,37 @@ export class NodeApi {
     return this.json("GET", `/api/dossiers/${encodeURIComponent(stream)}`, {});
   }
 
+  /** @returns {Promise<{subject: string, name: string | null, roles: string[], warnings: {vi: string, en: string}[]}>} who the node takes us for */
+  fetchMe() {
+    return this.json("GET", "/api/me", {});
+  }
+
+  /** @param {string} event id @returns {Promise<{receipt: string, url: string}>} the receipt signed now, base64url of COSE, and the address for its QR code */
+  fetchReceipt(event) {
+    return this.json("GET", `/api/receipts/${encodeURIComponent(event)}`, {});
+  }
+
+  /** @param {string} event id @returns {Promise<string>} the full proof (docs/formats/log.md) */
+  async fetchProof(event) {
+    const response = await this.request("GET", `/api/receipts/${encodeURIComponent(event)}/proof`, { headers: { Accept: "text/plain" } });
+    return readText(response);
+  }
+
+  /** @returns {Promise<{origin: string, size: number, note: string}>} the newest head of the node's log */
+  fetchHead() {
+    return this.json("GET", "/api/log", { open: true });
+  }
+
+  /** @returns {Promise<{certificates: string[], names: Record<string, string>}>} of the keys that sign and cosign the log, base64 DER; unit → its name */
+  fetchLogSigners() {
+    return this.json("GET", "/api/log/signers", { open: true });
+  }
+
+  /** @param {number} generation @param {number} old @param {number} fresh sizes @returns {Promise<{proof: string[]}>} base64url */
+  fetchConsistency(generation, old, fresh) {
+    return this.json("GET", `/api/log/consistency?generation=${generation}&old=${old}&new=${fresh}`, { open: true });
+  }
+
   /** @param {string} thumbprint of a key that waits for approval @param {string} [again] URN of whoever's next key it is @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
   postApprovalDraft(thumbprint, again) {
     return this.json("POST", `/api/enrolments/${encodeURIComponent(thumbprint)}/drafts`, { body: again ? { again } : {} });
@@ -201,10 +232,16 @@ async function unlessCut(work) {
   }
 }
 
-/** @param {Response} response @returns {Promise<any>} an object */
-async function readJson(response) {
+/** @param {Response} response @returns {Promise<string>} */
+async function readText(response) {
   const text = await unlessCut(() => response.text());
   if (text.length > MAX_ANSWER_BYTES) throw new Refused(502, { error: "bad_answer", reason: "the answer is too large" });
+  return text;
+}
+
+/** @param {Response} response @returns {Promise<any>} an object */
+async function readJson(response) {
+  const text = await readText(response);
   try {
     const value = JSON.parse(text);
     if (typeof value === "object" && value !== null) return value;

@@ -13,6 +13,7 @@ import { hex } from "./hashing.js";
  * @property {Bytes} spki           SubjectPublicKeyInfo, as `crypto.subtle.importKey("spki", …)` takes it
  * @property {string} curve         "P-256", "P-384" or ""
  * @property {string[]} uris        subjectAltName URIs
+ * @property {string[]} dns         subjectAltName DNS names
  * @property {boolean} ca           basicConstraints cA
  * @property {Bytes} tbs            what the issuer signed
  * @property {string} signatureHash "SHA-256", "SHA-384" or ""
@@ -22,7 +23,7 @@ import { hex } from "./hashing.js";
 
 const MAX_CERTIFICATE_BYTES = 16384;
 const SEQUENCE = 0x30, INTEGER = 0x02, BIT_STRING = 0x03, OCTET_STRING = 0x04, OID = 0x06, BOOLEAN = 0x01;
-const UTC_TIME = 0x17, GENERALIZED_TIME = 0x18, VERSION = 0xa0, EXTENSIONS = 0xa3, URI_NAME = 0x86;
+const UTC_TIME = 0x17, GENERALIZED_TIME = 0x18, VERSION = 0xa0, EXTENSIONS = 0xa3, URI_NAME = 0x86, DNS_NAME = 0x82;
 const CURVES = /** @type {Record<string, string>} */ ({ "2a8648ce3d030107": "P-256", "2b81040022": "P-384" });
 const SIGNATURES = /** @type {Record<string, string>} */ ({ "2a8648ce3d040302": "SHA-256", "2a8648ce3d040303": "SHA-384" });
 const SUBJECT_ALT_NAME = "551d11", BASIC_CONSTRAINTS = "551d13";
@@ -40,6 +41,9 @@ export function parseItems(bytes) {
   }
   return items;
 }
+
+/** @param {Bytes} bytes @returns {Item} the item `bytes` begin with; what follows is not looked at */
+export const firstItem = (bytes) => readItem(bytes, 0);
 
 /** @param {Bytes} bytes @param {number} at @returns {Item} */
 function readItem(bytes, at) {
@@ -88,7 +92,8 @@ export function parseCertificate(der) {
     notAfter: readTime(notAfter),
     spki: expect(spki, SEQUENCE, "a public key").whole,
     curve: readCurve(spki),
-    uris: readUris(extensions.get(SUBJECT_ALT_NAME)),
+    uris: readNames(extensions.get(SUBJECT_ALT_NAME), URI_NAME),
+    dns: readNames(extensions.get(SUBJECT_ALT_NAME), DNS_NAME),
     ca: readCa(extensions.get(BASIC_CONSTRAINTS)),
     tbs: tbs.whole,
     signatureHash: SIGNATURES[readOid(parseItems(expect(algorithm, SEQUENCE, "an algorithm").content)[0])] ?? "",
@@ -141,11 +146,11 @@ function readExtensions(wrapper) {
   return found;
 }
 
-/** @param {Bytes | undefined} value @returns {string[]} */
-function readUris(value) {
+/** @param {Bytes | undefined} value @param {number} tag the kind of name @returns {string[]} */
+function readNames(value, tag) {
   if (!value) return [];
   const names = parseItems(only(value, SEQUENCE, "names").content);
-  return names.filter((name) => name.tag === URI_NAME).map((name) => String.fromCharCode(...name.content));
+  return names.filter((name) => name.tag === tag).map((name) => String.fromCharCode(...name.content));
 }
 
 /** @param {Bytes | undefined} value */

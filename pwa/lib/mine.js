@@ -24,6 +24,17 @@ export async function addEvent(db, doc) {
   if (failed.length) throw new Error(`the event was not kept: ${failed[0].message}`);
 }
 
+/** Remove a stream's events from this database alone, bodies and all; `push` sends no deletions. @param {Database} db @param {string} stream */
+export async function forgetStream(db, stream) {
+  const { rows } = await db.allDocs({ startkey: `${stream}:`, endkey: `${stream}:\uffff` });
+  if (!rows.length) return;
+  await db.bulkDocs(rows.map((/** @type {any} */ { id, value }) => ({ _id: id, _rev: value.rev, _deleted: true })));
+  await db.compact();
+}
+
+/** What was removed here is no news for the node. A name of its own, because PouchDB makes it part of the checkpoint's. @param {any} doc */
+const isKept = (doc) => !doc._deleted;
+
 /** @param {Database} db @param {string} x5t @returns {Promise<string | null>} base64 DER of a replicated certificate document */
 export async function findCertificate(db, x5t) {
   try {
@@ -58,7 +69,7 @@ export function replicationWith(db, origin, token) {
     async push() {
       const denied = new Map();
       const line = new Line(db, origin, token);
-      await line.settle(db.replicate.to(line.remote, { batch_size: BATCH }).on("denied", (/** @type {any} */ no) => {
+      await line.settle(db.replicate.to(line.remote, { batch_size: BATCH, filter: isKept }).on("denied", (/** @type {any} */ no) => {
         const said = no?.doc ?? no;
         denied.set(said.id, { error: String(said.error ?? said.name ?? "forbidden"), reason: String(said.reason ?? said.message ?? "") });
       }));

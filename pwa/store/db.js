@@ -3,11 +3,12 @@
 //     settings  name → value            keys      id → identity (a private key that cannot be copied out)
 //     drafts    id → draft              files     id → one photograph or scan of a draft, by its chunks
 //     chunks    sha256-… → bytes        outbox    event document id → entry (lib/outbox.js)
+//     receipts  event id → receipt and what the log keeps of it (receipts.js)
 
-/** @typedef {"settings" | "keys" | "drafts" | "files" | "chunks" | "outbox"} StoreName */
+/** @typedef {"settings" | "keys" | "drafts" | "files" | "chunks" | "outbox" | "receipts"} StoreName */
 
 const NAME = "tram";
-const VERSION = 1;
+const VERSION = 2; // 2: receipts
 /** @type {Record<StoreName, IDBObjectStoreParameters>} */
 const STORES = {
   settings: { keyPath: "name" },
@@ -16,6 +17,7 @@ const STORES = {
   files: { keyPath: "id" },
   chunks: { keyPath: "id" },
   outbox: { keyPath: "id" },
+  receipts: { keyPath: "id" },
 };
 
 /** This browser keeps nothing (private mode, storage switched off): the application cannot promise anything here. */

@@ -14,10 +14,12 @@ import { randomText } from "./keys.js";
  * @property {Record<string, string>} form
  * @property {"counter" | "post" | "online" | ""} delivery
  * @property {string} note
+ * @property {Behalf} [behalf]         for somebody without a phone, who signs on paper
  * @property {string[]} visited        pages the person has been through
  * @property {number} createdMs @property {number} savedMs
  * @property {number} [deletedMs]      deleted, can still be brought back
  */
+/** Who signed on paper, and how; `witness` saw it. @typedef {{name: string, how: "wet_signature" | "fingerprint" | "", witness: string}} Behalf */
 /**
  * @typedef {object} StoredFile
  * @property {string} id @property {string} draft draft id, "" once signed @property {string} stream
@@ -163,17 +165,32 @@ export async function listEntries() {
 /** @param {Entry} entry */
 export const saveEntry = (entry) => put("outbox", entry);
 
-/** Free the photographs of dossiers whose receipt was verified; the node holds them. @returns {Promise<number>} bytes freed */
-export async function freeReceived() {
+/**
+ * Free the photographs of dossiers whose receipt was verified; the node holds them.
+ * @param {(stream: string) => boolean} [wanted] of which dossiers @returns {Promise<number>} bytes freed
+ */
+export async function freeReceived(wanted = () => true) {
   const entries = await listEntries();
   const received = new Set(entries.filter(isSettled).map((one) => one.doc.event.stream));
   const open = new Set(entries.filter((one) => !isSettled(one)).map((one) => one.doc.event.stream));
-  const gone = /** @type {StoredFile[]} */ (await getAll("files")).filter((f) => !f.draft && received.has(f.stream) && !open.has(f.stream));
+  const gone = /** @type {StoredFile[]} */ (await getAll("files")).filter((f) => !f.draft && received.has(f.stream) && !open.has(f.stream) && wanted(f.stream));
+  if (!gone.length) return 0;
   await transact(["files"], "readwrite", async ({ files }) => {
     for (const file of gone) await done(files.delete(file.id));
   });
   await sweepChunks();
   return gone.reduce((sum, file) => sum + file.size, 0);
+}
+
+/** Delete all of one dossier: drafts, photographs, what was sent, receipts. Nothing of it may wait to be sent. @param {string} stream */
+export async function dropStream(stream) {
+  await transact(["drafts", "files", "outbox", "receipts"], "readwrite", async (stores) => {
+    for (const store of Object.values(stores)) {
+      const held = /** @type {any[]} */ (await done(store.getAll()));
+      for (const one of held) if ((one.stream ?? one.doc?.event.stream) === stream) await done(store.delete(one.id));
+    }
+  });
+  await sweepChunks();
 }
 
 /** Delete chunks that no file and no open entry names. One transaction, so a file being added is never robbed. */

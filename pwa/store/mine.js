@@ -44,6 +44,9 @@ export const eventsOf = async (stream) => mine.eventsOf(await openMine(), stream
 /** @param {EventDocument} doc */
 export const addEvent = async (doc) => mine.addEvent(await openMine(), doc);
 
+/** @param {string} stream whose events leave this phone; the node keeps them */
+export const forgetStream = async (stream) => mine.forgetStream(await openMine(), stream);
+
 /** @param {string} x5t @returns {Promise<string | null>} base64 DER */
 export const findCertificate = async (x5t) => mine.findCertificate(await openMine(), x5t);
 

@@ -6,11 +6,11 @@ const SVG = "http://www.w3.org/2000/svg";
 const QUIET = 4; // modules of white around the code (ISO/IEC 18004)
 
 /**
- * @param {string} text @param {string} label what a screen reader says
+ * @param {string} text @param {string} label what a screen reader says @param {{ecc?: "L" | "M"}} [options] M for what is printed
  * @returns {HTMLElement} the code on white whatever the theme. Level L: a screen is clean, and coarse modules are read by cheap cameras.
  */
-export function drawQr(text, label) {
-  const { data, size } = encode(text, { ecc: "L", border: QUIET });
+export function drawQr(text, label, { ecc = "L" } = {}) {
+  const { data, size } = encode(text, { ecc, border: QUIET });
   const runs = data.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : "")));
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${size} ${size}`);

@@ -5,8 +5,9 @@ import { answerText } from "../answers.js";
 import { both, size, t } from "../i18n/text.js";
 import { notFound } from "../page.js";
 import { state } from "../state.js";
+import { signingWarnings } from "../warnings.js";
 import { h } from "../ui/dom.js";
-import { backLink, heading, linkButton, summaryList } from "../ui/parts.js";
+import { backLink, heading, linkButton, notice, summaryList } from "../ui/parts.js";
 
 /** @typedef {import("../drafts.js").Work} Work */
 /** @typedef {[string, import("../ui/dom.js").Child, import("../ui/dom.js").Child?]} Row */
@@ -20,8 +21,18 @@ export async function checkPage([id]) {
   const content = h("div", null, backLink(`#/drafts/${id}`), missing.length ? missingBox(id, missing) : null, heading(title, both(work.procedure.name)),
     work.draft.type === "dossier.supplemented" ? noteRows(work) : answers(work),
     h("h2", null, t("draft.papers")), summaryList(paperRows(work)),
+    work.draft.behalf ? notice("info", h("p", null, t("behalf.read_aloud", { name: work.draft.behalf.name }))) : null,
+    await doubts(work),
     missing.length ? null : h("div", { class: "actions" }, linkButton(t("check.continue"), `#/drafts/${id}/sign`)));
   return { title, content };
+}
+
+/** What will be doubtful about the signature or the papers, while there is time to mend it. @param {Work} work */
+async function doubts(work) {
+  const names = new Map(partsToAttach(work).map((part) => [part.id, part.name]));
+  const found = await signingWarnings(work.files, (file) => `${names.get(file.part) ?? file.part} (${file.name})`);
+  if (!found.length) return null;
+  return [h("h2", null, t("warn.title")), ...found.map(({ tone, text }) => notice(tone, h("p", null, text)))];
 }
 
 /** @param {string} id @param {import("../drafts.js").Part[]} missing */
@@ -41,6 +52,7 @@ function answers(work) {
     /** @type {Row} */ ([t(`applicant.${name}`), draft.applicant[name] || t("check.blank"), change(work, "applicant", t(`applicant.${name}`))]));
   return [
     summaryList([[t("check.procedure"), both(procedure.name)], [t("check.unit"), state.node?.name ?? t("app.office")]]),
+    ...behalfRows(work),
     ...(asked ? [h("h2", null, t("draft.applicant")), summaryList(applicant)] : []),
     ...procedure.form.pages.filter((page) => fieldsOf(work, page.id).length).flatMap((page) => [
       h("h2", null, both(page.title)),
@@ -51,6 +63,17 @@ function answers(work) {
     h("h2", null, t("draft.delivery")),
     summaryList([[t("draft.delivery"), draft.delivery ? t(`delivery.${draft.delivery}`) : t("check.blank"), change(work, "delivery", t("draft.delivery"))]]),
   ];
+}
+
+/** Who signs on paper, and how. @param {Work} work */
+function behalfRows(work) {
+  const { behalf, applicant } = work.draft;
+  if (!behalf) return [];
+  const row = (/** @type {string} */ label, /** @type {string} */ value) => /** @type {Row} */ ([label, value || t("check.blank"), change(work, "behalf", label)]);
+  return [h("h2", null, t("behalf.group")), summaryList([
+    row(t("behalf.name"), behalf.name), row(t("applicant.id_number"), applicant.id_number), row(t("applicant.phone"), applicant.phone), row(t("applicant.address"), applicant.address),
+    row(t("behalf.how"), behalf.how && t(`behalf.how.${behalf.how}`)), row(t("behalf.witness_name"), behalf.witness),
+  ])];
 }
 
 /** @param {Work} work */

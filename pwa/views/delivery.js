@@ -15,7 +15,7 @@ export async function deliveryPage([id], query) {
   const title = t("draft.delivery");
   const field = radioField({
     label: title, title: true, value: work.draft.delivery,
-    choices: WAYS.map((value) => ({ value, label: t(`delivery.${value}`) })),
+    choices: WAYS.filter((value) => value !== "online" || !work.draft.behalf).map((value) => ({ value, label: t(`delivery.${value}`) })),
     oninput: () => { take(); void made.save(); },
   });
   const take = () => { work.draft.delivery = /** @type {typeof WAYS[number] | ""} */ (field.read()); };

@@ -11,10 +11,13 @@ import { nodeApi, state, tellAll } from "../state.js";
 import { readFile, saveEntry } from "../store/drafts.js";
 import { syncNow } from "../sync.js";
 import { nextText, sendingText } from "../summaries.js";
+import { behalfText, keepingPanel } from "../ui/behalf.js";
 import { h } from "../ui/dom.js";
 import { sayFault, sayRefusal } from "../ui/faults.js";
 import { backLink, button, heading, linkButton, notice, progressBar, summaryList, tag } from "../ui/parts.js";
+import { save } from "../ui/save.js";
 import { toast } from "../ui/shell.js";
+import { logNotice } from "../ui/standing.js";
 import { erasedPage } from "./erased.js";
 
 /** @typedef {import("../dossiers.js").Loaded} Loaded */
@@ -27,11 +30,13 @@ export async function dossierPage([stream]) {
   const { dossier, entries } = loaded;
   const title = dossierName(loaded);
   const travelling = entries.filter((entry) => !isSettled(entry));
-  const content = h("div", null, backLink("#/", t("home.title")), heading(title, dossier.submission?.applicant?.name),
-    travelling.map(sendingPanel), travelling.length ? null : standing(loaded), requestBox(loaded), resultBox(loaded),
-    facts(loaded), actions(loaded),
+  const behalf = dossier.submission?.on_behalf;
+  const content = h("div", null, backLink(behalf ? "#/behalf" : "#/", t(behalf ? "behalf.title" : "home.title")), heading(title, behalf ? t("behalf.for", { name: behalf.name }) : dossier.submission?.applicant?.name),
+    behalf && notice("quiet", h("p", null, behalfText(behalf))),
+    travelling.map(sendingPanel), loaded.kept && logNotice(loaded.kept, loaded.docs), travelling.length ? null : standing(loaded), requestBox(loaded), resultBox(loaded),
+    facts(loaded), actions(loaded), behalf && (await keepingPanel(dossier.stream, behalf.name, entries)),
     h("h2", null, t("dossier.timeline")), timeline(loaded), answers(loaded), papers(loaded));
-  return { title, content, refreshOn: ["outbox", "events", "link"] };
+  return { title, content, refreshOn: ["outbox", "events", "link", "receipts", "keeping"] };
 }
 
 /** @param {Entry} entry something signed that the office does not have yet */
@@ -125,6 +130,7 @@ function facts({ dossier }) {
 /** @param {Loaded} loaded */
 function actions({ dossier, receipt, mayWithdraw }) {
   return h("div", { class: "actions" },
+    dossier.submission?.on_behalf && linkButton(t("behalf.slip"), `#/dossiers/${dossier.stream}/slip`),
     receipt && linkButton(t("dossier.receipt"), `#/dossiers/${dossier.stream}/receipt`, "button--secondary"),
     mayWithdraw && h("a", { href: `#/dossiers/${dossier.stream}/withdraw` }, t("dossier.withdraw")));
 }
@@ -139,7 +145,7 @@ function timeline({ dossier, proofs, entries, story }) {
     stepText(step).map((line) => h("p", null, line)),
     step.reviewed && h("p", null, t(`step.${step.reviewed.decision}`, { reason: step.reviewed.reason })),
     step.state === "applied" ? null : h("p", null, tag(whyNot(step, story), "wait")),
-    h("p", { class: "soft" }, t(waiting.has(`${dossier.stream}:${step.id}`) ? "step.on_phone" : `step.proof.${proofs.get(step.id) ?? "unverified"}`))));
+    h("p", { class: "soft" }, t(waiting.has(`${dossier.stream}:${step.id}`) ? "step.on_phone" : proofs.get(step.id) === "own" && dossier.submission?.on_behalf ? "behalf.own" : `step.proof.${proofs.get(step.id) ?? "unverified"}`))));
   return h("ol", { class: "timeline" }, steps);
 }
 
@@ -159,9 +165,6 @@ function stepText({ type, body }) {
     default: return [body.reason, body.summary, body.text, body.note].filter((text) => typeof text === "string" && text);
   }
 }
-
-/** Never reads as if the person had signed electronically. @param {{name: string, how: string, witness?: string}} behalf */
-const behalfText = ({ name, how, witness }) => [t(known(`behalf.${how}`, "behalf.wet_signature"), { name }), witness ? t("behalf.witness", { witness }) : ""].filter(Boolean).join(" ");
 
 /** @param {Loaded} loaded */
 function answers({ dossier, procedure }) {
@@ -207,11 +210,4 @@ function fileButton(file, stored, all) {
     }
   };
   return [h("button", { type: "button", class: "link", onclick: open }, t("dossier.open_file", { name: file.name })), h("span", { class: "small soft" }, ` ${size(file.size)}`)];
-}
-
-/** Pictures and PDF files of others are handed over as downloads: they never run inside this page. @param {Blob} blob @param {string} name */
-function save(blob, name) {
-  const url = URL.createObjectURL(blob);
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

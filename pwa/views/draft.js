@@ -26,10 +26,11 @@ export async function draftPage([id]) {
   const title = both(procedure.name);
   const supplement = draft.type === "dossier.supplemented";
   const group = (/** @type {Part["group"]} */ which) => parts.filter((part) => part.group === which).map((part) => row(id, part));
-  const content = h("div", null, backLink(supplement ? `#/dossiers/${draft.stream}` : "#/"),
-    heading(title, t(supplement ? "draft.supplement_title" : "draft.title")),
+  const content = h("div", null, backLink(supplement ? `#/dossiers/${draft.stream}` : draft.behalf ? "#/behalf" : "#/"),
+    heading(title, draft.behalf ? t(draft.behalf.name ? "behalf.for" : "behalf.tag", { name: draft.behalf.name }) : t(supplement ? "draft.supplement_title" : "draft.title")),
     supplement ? await asked(draft.stream) : null,
     supplement ? null : h("p", null, t("draft.tasks_done", { done, all: needed.length })),
+    draft.behalf ? [h("h2", null, t("behalf.group")), h("ul", { class: "tasks" }, group("behalf"))] : null,
     supplement ? null : h("h2", null, t("draft.form")), h("ul", { class: "tasks" }, group("form")),
     h("h2", null, t("draft.papers")), h("ul", { class: "tasks" }, group("papers")),
     supplement ? null : h("h2", null, t("draft.delivery")),
@@ -61,7 +62,7 @@ async function remove(draft, name) {
     tellAll("draft");
   };
   toast(t("draft.deleted", { name }), { label: t("app.undo"), run: undo });
-  go(draft.type === "dossier.supplemented" ? `dossiers/${draft.stream}` : "", { replace: true });
+  go(draft.type === "dossier.supplemented" ? `dossiers/${draft.stream}` : draft.behalf ? "behalf" : "", { replace: true });
 }
 
 /** A procedure may leave the catalogue while somebody fills in its form: the draft stays, and says so. @param {string} id @returns {Promise<import("../page.js").Page>} */

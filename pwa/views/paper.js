@@ -1,14 +1,14 @@
 // #/drafts/<id>/papers/<part> : photographs of one paper: take, look, take again, remove.
 
 import { cleanFileName } from "../lib/normalise.js";
-import { MAX_FILES, backHref, loadWork, nextPath, partsToAttach } from "../drafts.js";
+import { CONSENT_PART, MAX_FILES, backHref, loadWork, nextPath, partsToAttach } from "../drafts.js";
 import { size, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
 import { tellAll } from "../state.js";
 import { addFile, filesOfDraft, readFile, removeFile } from "../store/drafts.js";
 import { fill, freshId, h } from "../ui/dom.js";
 import { sayFault } from "../ui/faults.js";
-import { backLink, heading, showFaults, tag } from "../ui/parts.js";
+import { backLink, heading, linkButton, showFaults, tag } from "../ui/parts.js";
 import { prepareFile } from "../ui/photo.js";
 
 /** @typedef {import("../store/drafts.js").StoredFile} StoredFile */
@@ -26,7 +26,7 @@ export async function paperPage([id, partId], query) {
   const onward = () => go(nextPath(work, `papers/${partId}`, query));
   const content = h("div", null, backLink(backHref(work.draft, query)), album.faults,
     heading(part.name, t("draft.papers")), part.required && h("p", null, tag(t("papers.required"), "info")),
-    part.condition && h("p", null, part.condition), h("p", { class: "soft" }, t("papers.lead")),
+    part.condition && h("p", null, part.condition), partId === CONSENT_PART ? h("p", null, linkButton(t("behalf.consent"), `#/drafts/${id}/consent`, "button--secondary")) : null, h("p", { class: "soft" }, t("papers.lead")),
     album.status, album.list, album.takers,
     h("div", { class: "actions" }, h("button", { type: "button", class: "button", onclick: onward }, t("paper.done"))));
   return { title: part.name, content, leave: () => album.close() };

@@ -4,19 +4,20 @@ import { procedure as findProcedure } from "../catalogue.js";
 import { papersOf } from "../lib/procedures.js";
 import { both, known, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
-import { newDraft } from "../drafts.js";
+import { newDraft, newDraftForOther } from "../drafts.js";
+import { isHelper } from "../state.js";
 import { h } from "../ui/dom.js";
 import { backLink, button, heading, notice, summaryList, tag } from "../ui/parts.js";
 
 /** @typedef {import("../lib/procedures.js").Procedure} Procedure */
 
-/** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
-export async function procedurePage([code]) {
+/** @param {string[]} path @param {URLSearchParams} query `behalf` for somebody else's dossier @returns {Promise<import("../page.js").Page>} */
+export async function procedurePage([code], query) {
   const one = await findProcedure(code);
   if (!one) return { ...notFound(), refreshOn: ["catalogue"] };
   const title = both(one.name);
   const shown = one.components.filter((component) => component.present);
-  const content = h("div", null, backLink("#/procedures"), heading(title, both(one.field)),
+  const content = h("div", null, backLink(query.has("behalf") ? "#/procedures?behalf=1" : "#/procedures"), heading(title, both(one.field)),
     summaryList([
       [t("procedure.time"), withMark(both(one.time.text), one, "time")],
       [t("procedure.fee"), withMark(both(one.fee.text), one, "fee")],
@@ -25,7 +26,7 @@ export async function procedurePage([code]) {
     ]),
     h("h2", null, t("procedure.bring")), papers(papersOf(one)), mark(one, "components"),
     shown.length ? [h("h2", null, t("procedure.show")), papers(shown)] : null,
-    start(one), sources(one));
+    start(one, query.has("behalf") && isHelper()), sources(one));
   return { title, content };
 }
 
@@ -45,11 +46,11 @@ function mark(one, part) {
   return found ? h("div", { class: "source" }, t(`procedure.mark.${found.mark}`)) : null;
 }
 
-/** @param {Procedure} one */
-function start(one) {
+/** @param {Procedure} one @param {boolean} behalf */
+function start(one, behalf) {
   if (one.level === "KHONG") return notice("info", h("p", null, t("procedure.go_there")));
-  const begin = async () => go(`drafts/${(await newDraft(one)).id}`);
-  return h("p", { class: "actions" }, button(t("procedure.start"), begin, "button--big"));
+  const begin = async () => go(`drafts/${(await (behalf ? newDraftForOther(one) : newDraft(one))).id}`);
+  return h("p", { class: "actions" }, button(t(behalf ? "behalf.start" : "procedure.start"), begin, "button--big"));
 }
 
 /** @param {Procedure} one */

@@ -13,16 +13,17 @@ import { backLink, button, heading, notice } from "../ui/parts.js";
 /** What was typed last, so that "back" from a procedure finds the list as it was left. */
 const last = { query: "", field: "" };
 
-/** @returns {Promise<import("../page.js").Page>} */
-export async function procedureList() {
+/** @param {string[]} _ @param {URLSearchParams} query `behalf` for somebody else's dossier @returns {Promise<import("../page.js").Page>} */
+export async function procedureList(_, query) {
+  const behalf = query.has("behalf");
   const title = t("procedures.title");
   const all = await procedures();
-  const body = all.length ? list(all) : notHere();
-  return { title, content: h("div", null, backLink("#/"), heading(title), body), refreshOn: all.length ? [] : ["catalogue"] };
+  const body = all.length ? list(all, behalf) : notHere();
+  return { title, content: h("div", null, backLink(behalf ? "#/behalf" : "#/"), heading(title, behalf ? t("behalf.title") : undefined), body), refreshOn: all.length ? [] : ["catalogue"] };
 }
 
-/** @param {Procedure[]} all */
-function list(all) {
+/** @param {Procedure[]} all @param {boolean} behalf */
+function list(all, behalf) {
   const count = h("p", { class: "small soft", role: "status" });
   const results = h("ul", { class: "cards" });
   const search = textField({
@@ -35,7 +36,7 @@ function list(all) {
   function draw() {
     const found = searchProcedures(all, last.query, last.field);
     fill(count, found.length ? t("procedures.count", { count: found.length }) : "");
-    fill(results, found.length ? found.map(card) : h("li", { class: "empty" }, t("procedures.none")));
+    fill(results, found.length ? found.map((one) => card(one, behalf)) : h("li", { class: "empty" }, t("procedures.none")));
   }
   draw();
   return h("div", null, search.element,
@@ -48,10 +49,10 @@ function fieldOptions(all) {
   return [...names].sort(([, a], [, b]) => a.localeCompare(b, "vi")).map(([id, name]) => h("option", { value: id }, name));
 }
 
-/** @param {Procedure} one */
-function card(one) {
+/** @param {Procedure} one @param {boolean} behalf */
+function card(one, behalf) {
   return h("li", { class: "card" },
-    h("span", { class: "card__title" }, h("a", { href: `#/procedures/${one.code}` }, both(one.name))),
+    h("span", { class: "card__title" }, h("a", { href: `#/procedures/${one.code}${behalf ? "?behalf=1" : ""}` }, both(one.name))),
     h("div", { class: "card__row" }, h("span", null, both(one.field)), h("span", null, both(one.time.text))));
 }
 

@@ -1,14 +1,19 @@
-// #/dossiers/<stream>/receipt : the node's receipt, its signature checked here; made to be printed or shown.
+// #/dossiers/<stream>/receipt : the node's receipt, its signature checked here; its QR code, the full proof, and what the log keeps.
 
 import { dossierName, loadDossier } from "../dossiers.js";
-import { decode } from "../lib/base64url.js";
 import { idInDocument } from "../lib/event.js";
-import { hex } from "../lib/hashing.js";
 import { dateTime, size, t } from "../i18n/text.js";
 import { notFound } from "../page.js";
 import { state } from "../state.js";
+import { behalfText } from "../ui/behalf.js";
 import { h } from "../ui/dom.js";
-import { backLink, button, heading, notice, summaryList } from "../ui/parts.js";
+import { backLink, button, heading, linkButton, notice, summaryList } from "../ui/parts.js";
+import { drawQr } from "../ui/qr.js";
+import { save } from "../ui/save.js";
+import { askAgain, logNotice } from "../ui/standing.js";
+import { peopleRows, shortCode } from "./slip.js";
+
+/** @typedef {import("../dossiers.js").Loaded} Loaded */
 
 /** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function receiptPage([stream]) {
@@ -16,27 +21,45 @@ export async function receiptPage([stream]) {
   if (!loaded) return notFound();
   const title = t("receipt.title");
   const { receipt, dossier } = loaded;
-  if (!receipt) return { title, content: h("div", null, backLink(`#/dossiers/${stream}`), heading(title), h("p", null, t("receipt.none"))), refreshOn: ["events"] };
-  const submission = loaded.docs.find((doc) => idInDocument(doc) === dossier.submissionId);
-  const files = submission?.event.files ?? [];
+  const refreshOn = ["events", "receipts"];
+  if (!receipt) return { title, content: h("div", null, backLink(`#/dossiers/${stream}`), heading(title), h("p", null, t("receipt.none"))), refreshOn };
   const content = h("div", { class: "receipt" }, backLink(`#/dossiers/${stream}`), heading(title, dossierName(loaded)),
     notice("good", h("p", null, t("receipt.lead", { office: state.identity?.node.name ?? "" }))),
-    h("div", { class: "panel" }, h("p", { class: "caption" }, t("receipt.short")), h("p", { class: "bigcode bigcode--long" }, shortCode(idInDocument(receipt)))),
+    code(loaded),
     summaryList([
       [t("receipt.at"), dateTime(receipt.event.at)],
       [t("receipt.node"), [state.identity?.node.name, h("div", { class: "small mono" }, receipt.event.actor)]],
-      [t("receipt.applicant"), dossier.submission?.applicant?.name ?? ""],
+      ...peopleRows(loaded), ...(dossier.submission?.on_behalf ? [/** @type {[string, string]} */ ([t("behalf.signed"), behalfText(dossier.submission.on_behalf)])] : []),
       [t("dossier.code"), dossier.code || t("dossier.no_code")],
+      [t("receipt.short"), h("span", { class: "mono" }, shortCode(idInDocument(receipt)))],
       [t("receipt.hash"), h("span", { class: "mono" }, dossier.submissionId)],
     ]),
-    h("h2", null, t("receipt.files")),
-    files.length ? h("ul", null, files.map((file) => h("li", null, `${file.name}, ${size(file.size)}`, h("div", { class: "small mono" }, file.sha256)))) : h("p", null, t("receipt.no_files")),
+    log(loaded), files(loaded),
     h("p", { class: "small soft" }, t("receipt.not_acceptance")),
-    h("div", { class: "actions" }, button(t("receipt.print"), () => print(), "button--secondary")));
-  return { title, content };
+    h("div", { class: "actions" }, linkButton(t("receipt.slip"), `#/dossiers/${stream}/slip`, "button--secondary")));
+  return { title, content, refreshOn };
 }
 
-/** Ten hexadecimal digits of the receipt's hash, to read out over a telephone. @param {string} id "sha256-…" */
-function shortCode(id) {
-  return hex(decode(id.slice("sha256-".length)).subarray(0, 5)).toUpperCase().replace(/^(.{5})/, "$1-");
+/** @param {Loaded} loaded */
+function code({ kept }) {
+  if (!kept) return h("p", { class: "small soft" }, t("receipt.qr_later"));
+  return h("div", { class: "panel" }, drawQr(kept.url, t("receipt.qr_label"), { ecc: "M" }), h("p", { class: "small" }, t("receipt.qr")));
+}
+
+/** @param {Loaded} loaded */
+function log({ kept, docs }) {
+  if (!kept) return null;
+  const { found, promise, checkedMs } = kept;
+  const proof = found?.proof;
+  const download = () => save(new Blob([proof ?? ""], { type: "text/plain" }), `${promise.code}.tlog-proof`);
+  return [h("h2", null, t("log.title")), logNotice(kept, docs), checkedMs ? h("p", { class: "small soft" }, t("log.checked", { time: dateTime(checkedMs) })) : null,
+    h("div", { class: "actions" }, askAgain(kept), proof ? button(t("receipt.proof"), download, "button--secondary no-print") : null),
+    proof ? h("p", { class: "small soft" }, t("receipt.proof_note")) : null];
+}
+
+/** @param {Loaded} loaded */
+function files({ docs, dossier }) {
+  const found = docs.find((doc) => idInDocument(doc) === dossier.submissionId)?.event.files.filter((file) => file.preview_of === undefined) ?? [];
+  return [h("h2", null, t("receipt.files")),
+    found.length ? h("ul", null, found.map((file) => h("li", null, `${file.name}, ${size(file.size)}`, h("div", { class: "small mono" }, file.sha256)))) : h("p", null, t("receipt.no_files"))];
 }

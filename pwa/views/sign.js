@@ -5,6 +5,7 @@ import { both, day, size, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
 import { signDraft } from "../signing.js";
 import { nodeNowMs, state } from "../state.js";
+import { behalfText } from "../ui/behalf.js";
 import { fill, h } from "../ui/dom.js";
 import { sayFault } from "../ui/faults.js";
 import { backLink, heading, linkButton, notice, showFaults } from "../ui/parts.js";
@@ -20,8 +21,9 @@ export async function signPage([id]) {
     return { title, content: h("div", null, heading(title)) };
   }
   const bytes = work.files.reduce((sum, file) => sum + file.size, 0);
-  const statement = t(supplement ? "sign.statement_supplement" : "sign.statement", {
-    name: supplement ? (state.identity?.name ?? "") : applicantOf(work).name,
+  const { behalf } = work.draft;
+  const statement = t(supplement ? "sign.statement_supplement" : behalf ? "behalf.statement" : "sign.statement", {
+    name: supplement || behalf ? (state.identity?.name ?? "") : applicantOf(work).name, behalf: behalf ? behalfText(behalf) : "", other: behalf?.name ?? "",
     procedure: both(work.procedure.name), office: state.identity?.node.name ?? t("app.office"),
     files: work.files.length ? t("sign.files", { count: work.files.length, size: size(bytes) }) : t("sign.no_files"),
   });

@@ -24,6 +24,7 @@ from server.api.files import files_blueprint
 from server.api.headers import register_headers
 from server.api.identity import identity_blueprint
 from server.api.logs import logs_blueprint
+from server.api.me import me_blueprint
 from server.api.metrics import register_metrics
 from server.api.people import people_blueprint
 from server.api.receipts import receipts_blueprint
@@ -61,6 +62,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
         erasures_blueprint(node, speakers),
         bundles_blueprint(node, speakers),
         session_blueprint(node, speakers, sessions),
+        me_blueprint(node, speakers),
     ):
         api.register_blueprint(blueprint)
     app.register_blueprint(api)

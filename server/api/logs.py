@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Blueprint, Response, jsonify, request
 
+from crypto import base64url
 from crypto.logcert import log_origin
 from server.api.bodies import read_json
 from server.api.speaker import Speakers
 from server.dossier import units
-from server.errors import NotAllowed, Refused
+from server.dossier.times import format_time
+from server.errors import Missing, NotAllowed, Refused
 from server.log.gossip import answer_value, offer_value, parse_offer
 from server.node.assembly import Node
+from server.pki.documents import der_to_base64
 from server.tokens import Principal
 
 MAX_OFFER_BYTES = 16 * 1024
 
 
 def logs_blueprint(node: Node, speakers: Speakers) -> Blueprint:
-    """Return `POST /log/checkpoints`, `GET /log/checkpoint`, `GET /log`."""
+    """Return `POST /log/checkpoints`, `GET /log/checkpoint`, `GET /log`, and what phones check proofs with."""
     blueprint = Blueprint("logs", __name__)
 
     def neighbour() -> Principal:
@@ -57,4 +61,34 @@ def logs_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         head = node.log.head()
         return jsonify(origin=node.log.origin(), size=head.size, note=head.note, key=node.log.key.fingerprint)
 
+    @blueprint.get("/log/signers")
+    def signers() -> Response:
+        """The certificates under which this log is signed and cosigned; names are for people, nothing rests on them."""
+        own = node.log.key.certificate
+        held = node.proofs.signers.certificates(node.unit)
+        ders = dict.fromkeys([own.public_bytes(Encoding.DER)] if own is not None else []) | dict.fromkeys(
+            der for _, der in held
+        )
+        now, described = format_time(node.clock.now()), node.model.units()
+        known = {unit: described.describe(unit, now) for unit in units.path_of(node.unit)}
+        names = {unit: each.name for unit, each in known.items() if each is not None}
+        return jsonify(certificates=[der_to_base64(each) for each in ders], names=names)
+
+    @blueprint.get("/log/consistency")
+    def consistency() -> Response:
+        """That a head of the log grew out of an earlier one: what a receipt fixed has not been rewritten since."""
+        generation, old, new = (_whole(name) for name in ("generation", "old", "new"))
+        size = next((each.size for each in node.log.heads() if each.generation == generation), 0)
+        if not 0 < old <= new <= size:
+            raise Missing(f"the log has no heads of {old} and {new} leaves in generation {generation}")
+        proof = node.log.tree(generation).consistency_proof(old, new)
+        return jsonify(proof=[base64url.encode(each) for each in proof])
+
     return blueprint
+
+
+def _whole(name: str) -> int:
+    text = request.args.get(name, "")
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise Refused("schema", f'"{name}" is a whole number', member=name)
+    return int(text)

@@ -43,6 +43,7 @@ from server.intake.logs import log_signer
 from server.log.leaves import PREFIX_BYTES, Leaf
 from server.log.log import NodeLog
 from server.log.pages import Cosigned, Page, parse_log_document, verify_cosigned, verify_page
+from server.log.signers import LogSigners
 from server.nodedb import NodeDb
 from server.pki.directory import Directory
 from server.timestamps.stamps import Stamps
@@ -101,6 +102,10 @@ class Proofs:
         self.on_contradiction: Callable[[str, str, str, str], None] = lambda *_: None  # origin, known, shown, reason
         db.ensure(SCHEMA)
         db.ensure(ERASED_SCHEMA)
+        self.signers = LogSigners(db, directory)
+        if self.signers.is_empty():  # a home older than that table reads its log documents once more
+            with db.transaction() as connection:
+                connection.execute("DELETE FROM log_followed")
 
     def listen(self, listener: Listener) -> None:
         """Call `listener(database, event ids)` whenever events were proven by a page, in the follower's thread."""
@@ -272,6 +277,7 @@ class Proofs:
             else:
                 verify_page(found, *signers)
                 self._take_page(database, doc.id, found)
+            self.signers.note(database, {key: each.unit for key, each in zip(found.keys, signers, strict=True)})
         except (CryptoError, ServerError, ValueError) as exc:
             _LOG.error("%s in %s proves nothing, run tram verify: %s", doc.id, database, exc)
 

@@ -32,6 +32,14 @@ def signing_doubts(
                     f"Your certificate ends on {ends:%Y-%m-%d}; register the device again before then.",
                 )
             )
+    return (*found, *record_doubts(trust, issuance, database=database, fingerprint=fingerprint, at=at))
+
+
+def record_doubts(
+    trust: TrustState, issuance: Issuance, *, database: str, fingerprint: str, at: datetime
+) -> tuple[Text, ...]:
+    """Return those doubts that only the node's records tell: lapsed lists, and a certificate nobody approved."""
+    found: list[Text] = []
     reason = trust.freshness(database, at).reason
     if reason is not None:
         found.append(reason)
