@@ -62,6 +62,7 @@ export async function sweepKept() {
   for (const [stream, atMs] of Object.entries(keeping.leaving)) {
     if (atMs > Date.now() || open.has(stream)) continue;
     const dossier = foldWithStory(stream, events, stories);
+    if (!dossier.submission) continue; // erased at the office meanwhile, and gone from here
     if (dossier.status === "waiting_papers") continue;
     just.add(stream);
     await letGo(stream, { procedure: dossier.procedure, code: dossier.code || stream.slice(0, STREAM_CODE) }, keeping);
