@@ -1,6 +1,6 @@
 // What every page may ask: which node, which clock, who we are, how the line is. Loaded once, kept fresh, told to all tabs.
 
-import { NodeApi, Refused } from "./lib/api.js";
+import { NodeApi } from "./lib/api.js";
 import { tokenSource } from "./lib/token.js";
 import { saveSetting, setting } from "./store/db.js";
 import { readIdentity, readKey } from "./store/keys.js";
@@ -12,7 +12,7 @@ import { readIdentity, readKey } from "./store/keys.js";
  * @typedef {{outcome: "none" | "done" | "offline" | "busy" | "unauthorised", triedMs: number, answeredMs: number, nextMs: number, failures: number}} Link
  */
 
-/** `revokedMs`: when the node said that our certificate is revoked, 0 while it does not. @typedef {{roles: string[], warnings: {vi: string, en: string}[], readMs: number, revokedMs: number, x5t: string}} Me */
+/** What `/api/me` said of the certificate `x5t`. @typedef {{roles: string[], warnings: {vi: string, en: string}[], readMs: number, x5t: string}} Me */
 
 export const ORIGIN = location.origin;
 
@@ -66,22 +66,11 @@ export const isHelper = () => Boolean(state.me && state.me.x5t === state.identit
 
 /** Ask the node who it takes us for, and keep the answer for when there is no network. @param {NodeApi} api Throws what it throws. */
 export async function refreshMe(api) {
-  const x5t = state.identity?.x5t ?? "";
-  try {
-    const { roles, warnings } = await api.fetchMe();
-    await saveMe({ roles, warnings, readMs: Date.now(), revokedMs: 0, x5t });
-  } catch (cause) {
-    if (cause instanceof Refused && cause.error === "revoked") await saveMe({ roles: [], warnings: [], readMs: Date.now(), revokedMs: Date.now(), x5t });
-    throw cause;
-  }
-}
-
-/** @param {Me} me */
-async function saveMe(me) {
+  const { roles, warnings } = await api.fetchMe();
   const before = JSON.stringify(state.me?.roles);
-  state.me = me;
-  await saveSetting("me", me);
-  if (JSON.stringify(me.roles) !== before) tellAll("me");
+  state.me = { roles, warnings, readMs: Date.now(), x5t: state.identity?.x5t ?? "" };
+  await saveSetting("me", state.me);
+  if (JSON.stringify(roles) !== before) tellAll("me");
 }
 
 /** @type {{x5t: string, urn: string, token: () => Promise<string>} | null} */

@@ -69,7 +69,6 @@ async function oneRun() {
     if (outcome === "unauthorised") {
       // From the replication, which does not try again by itself.
       await renewTokens();
-      if (state.me) state.me.readMs = 0; // a certificate that was revoked meanwhile is named by the answer to this
       outcome = await pass();
     }
   } catch (cause) {

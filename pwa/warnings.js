@@ -21,15 +21,14 @@ export async function signingWarnings(files, nameOf) {
 
 /** @returns {Warning[]} */
 function certificateWarnings() {
-  const { identity, me } = state;
+  const { identity, me, record } = state;
   if (!identity) return [];
   const found = /** @type {Warning[]} */ ([]);
-  const known = me?.x5t === identity.x5t ? me : null;
-  if (known?.revokedMs) found.push({ tone: "bad", text: t("warn.revoked", { time: dateTime(known.revokedMs) }) });
+  if (record?.revoked) found.push({ tone: "bad", text: t("warn.revoked") });
   const ends = identity.expires ? Date.parse(identity.expires) : Infinity;
   if (ends < nodeNowMs()) found.push({ tone: "bad", text: t("sign.expired", { until: day(ends) }) });
   else if (ends - nodeNowMs() < ENDS_SOON_MS) found.push({ tone: "wait", text: t("warn.ends", { until: day(ends) }) });
-  return [...found, ...(known?.warnings ?? []).map((one) => /** @type {Warning} */ ({ tone: "wait", text: both(one) }))];
+  return [...found, ...(me?.x5t === identity.x5t ? me.warnings : []).map((one) => /** @type {Warning} */ ({ tone: "wait", text: both(one) }))];
 }
 
 /** @returns {Warning[]} */

@@ -79,12 +79,6 @@ class NotSignedIn(ServerError):
     error = "unauthorized"
 
 
-class KeyRevoked(NotSignedIn):
-    """The certificate that a token was signed under is revoked: asking again with a better clock does not help."""
-
-    error = "revoked"
-
-
 class NotAllowed(ServerError):
     status = 403
     error = "forbidden"

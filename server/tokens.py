@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 from crypto import base64url, jws, strictjson
 from crypto.chain import VerifiedSigner
-from crypto.errors import CryptoError, Malformed, UntrustedChain
-from server.errors import KeyRevoked, NotSignedIn, Refused
+from crypto.errors import CryptoError, Malformed
+from server.errors import NotSignedIn, Refused
 from server.node.clock import NodeClock
 from server.node.signing import TOKEN_TYPE
 from server.pki.directory import Directory
@@ -95,8 +95,6 @@ class TokenVerifier:
             _, payload = jws.verify_compact(token, public_key=signer.public_key, typ=TOKEN_TYPE)
             claims = strictjson.parse(payload, max_bytes=MAX_CHARS, max_depth=1)
         except (CryptoError, Refused) as exc:
-            if isinstance(exc, UntrustedChain) and exc.reason_code == "revoked":
-                raise KeyRevoked(f"the certificate of this key is revoked: {exc}; register again") from exc
             raise NotSignedIn(f"this token does not hold: {exc}") from exc
         expires = self._check_claims(claims, signer, now)
         return Principal(signer.kind, signer.subject_urn, signer.unit, fingerprint), expires

@@ -411,7 +411,7 @@ export const en = {
   "behalf.left_lead": "Only the code is left to ask with; the office has the content. When something new happens, ask at the one-stop desk with the code.",
   "behalf.left_on": "removed {day}",
   "warn.title": "Worth knowing before you sign",
-  "warn.revoked": "The office's machine said at {time} that this phone's certificate is revoked. What is signed now will not be taken; register again at the office. The draft is kept.",
+  "warn.revoked": "The office's machine says that this phone's certificate is revoked. What is signed now will not be taken; register again at the office. The draft is kept.",
   "warn.ends": "This phone's certificate ends on {until}. Register again at the office before then, and send the dossier before then.",
   "warn.clock_back": "The phone's clock is before the last contact with the office ({time}). Set date and time before you sign; a wrong time of signing may hold the dossier up.",
   "warn.pdf_broken": "“{name}”: a digital signature in the PDF does not fit its content; the file was changed after signing, or is damaged. Get the original again.",

@@ -410,7 +410,7 @@ export const vi = {
   "behalf.left_lead": "Chỉ còn mã để tra hỏi; nội dung ở máy của xã. Có việc mới thì hỏi Bộ phận Một cửa theo mã.",
   "behalf.left_on": "xóa ngày {day}",
   "warn.title": "Nên biết trước khi ký",
-  "warn.revoked": "Máy của xã báo lúc {time}: chứng thư của điện thoại này đã bị thu hồi. Hồ sơ ký bây giờ sẽ không được nhận; hãy đăng ký lại tại xã. Hồ sơ đang nhập vẫn được giữ.",
+  "warn.revoked": "Máy của xã báo: chứng thư của điện thoại này đã bị thu hồi. Hồ sơ ký bây giờ sẽ không được nhận; hãy đăng ký lại tại xã. Hồ sơ đang nhập vẫn được giữ.",
   "warn.ends": "Chứng thư của điện thoại này hết hạn ngày {until}. Hãy đăng ký lại tại xã trước ngày đó, và gửi hồ sơ trước ngày đó.",
   "warn.clock_back": "Giờ trên điện thoại đang sớm hơn lần liên lạc gần nhất với xã ({time}). Chỉnh lại ngày giờ rồi hãy ký; giờ ký sai có thể làm hồ sơ bị giữ lại.",
   "warn.pdf_broken": "«{name}»: chữ ký số trong tệp PDF không khớp với nội dung; tệp đã bị sửa sau khi ký hoặc bị hỏng. Hãy lấy lại bản gốc.",

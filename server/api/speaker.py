@@ -56,8 +56,7 @@ class Speakers:
             try:
                 return self._speaker(self._node.access.principal(header))
             except Unauthorized as exc:
-                cause = exc.__cause__
-                raise cause if isinstance(cause, NotSignedIn) else NotSignedIn(exc.reason) from exc
+                raise NotSignedIn(exc.reason) from exc
         who = self._sessions.find(request.cookies.get(COOKIE, ""))
         if who is None:
             raise NotSignedIn("say who you are: a bearer token, or the desk's session cookie")

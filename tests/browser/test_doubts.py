@@ -46,7 +46,7 @@ def test_what_will_be_doubted_is_told_with_the_answers_to_check(
         phone.look("doubts")
 
         office.node.people.revoke_certificates(subject)
-        page.evaluate("import('/state.js').then((s) => s.refreshMe(s.nodeApi()).catch(() => undefined))")
+        phone.sync()
         page.reload()
         expect(page.get_by_text("chứng thư của điện thoại này đã bị thu hồi")).to_be_visible()
         phone.context.set_offline(True)
