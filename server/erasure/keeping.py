@@ -7,8 +7,9 @@ kept       a rule says that it is kept longer, or for ever
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +23,7 @@ from server.dossier.states import REFUSED, RETURNED, STOPPED, WITHDRAWN
 from server.dossier.times import parse_time
 from server.errors import Refused
 from server.home import Home, read_bounded
-from server.readmodel.closings import Closing, Span
+from server.readmodel.closings import Closing
 from server.readmodel.model import ReadModel
 from server.readmodel.queries import MOST_ROWS, DossierRow
 
@@ -67,20 +68,20 @@ class Keeping:
     def counts(self, today: date, but: Sequence[str]) -> dict[Word, int]:
         """Return how many closed dossiers each word is said of, without the streams in `but`."""
         found = dict.fromkeys(WORDS, 0)
-        rules = self.rules()
-        for each in self._days():
-            found[_word(each, rules, today)] += each.count
-        for row in filter(None, map(self._model.queries.dossier, but)):
-            if row.unit == self._home.unit and row.status in CLOSED:
-                found[_word(Closing(row.procedure, row.updated_at[:10], 1), rules, today)] -= 1
+        for word, each in self._said(today, but):
+            found[word] += each.count
         return found
 
     def page(self, word: Word, today: date, but: Sequence[str], *, limit: int, offset: int) -> tuple[Kept, ...]:
         """Return closed dossiers a word is said of, longest closed first, without the streams in `but`."""
-        rules = self.rules()
-        spans = _spans(self._days(), rules, word, today)
-        rows = self._model.closings.dossiers(self._home.unit, CLOSED, spans, but, limit=limit, offset=offset)
-        return tuple(_judge(row, rules) for row in rows)
+        wanted = [each for said, each in self._said(today, but) if said == word]
+        days, before = _days_of(wanted, limit, offset)
+        if not days:
+            return ()
+        here, rules = {(each.procedure, each.day) for each in days}, self.rules()
+        rows = self._model.closings.dossiers(self._home.unit, CLOSED, days[0].day, days[-1].day, but)
+        fitting = [row for row in rows if (row.procedure, row.updated_at[:10]) in here]
+        return tuple(_judge(row, rules) for row in fitting[offset - before :][:limit])
 
     def all(self, today: date, but: Sequence[str]) -> Iterator[Kept]:
         """Yield every closed dossier, those over first, then those kept longer, the unknown ones last."""
@@ -91,8 +92,15 @@ class Keeping:
                 yield from some
                 offset += len(some)
 
-    def _days(self) -> tuple[Closing, ...]:
-        return self._model.closings.days(self._home.unit, CLOSED)
+    def _said(self, today: date, but: Sequence[str]) -> list[tuple[Word, Closing]]:
+        """Return what is said of the dossiers of each procedure and day, by day."""
+        rules, left_out = self.rules(), Counter[tuple[str, str]]()
+        for row in filter(None, map(self._model.queries.dossier, but)):
+            if row.unit == self._home.unit and row.status in CLOSED:
+                left_out[row.procedure, row.updated_at[:10]] += 1
+        days = self._model.closings.days(self._home.unit, CLOSED)
+        left = [replace(each, count=each.count - left_out[each.procedure, each.day]) for each in days]
+        return [(_word(each, rules, today), each) for each in left]
 
 
 def read_rules(path: Path) -> tuple[Rule, ...]:
@@ -119,11 +127,17 @@ def _word(closing: Closing, rules: tuple[Rule, ...], today: date) -> Word:
     return "over" if ends is not None and ends <= today else "kept"
 
 
-def _spans(days: Sequence[Closing], rules: tuple[Rule, ...], word: Word, today: date) -> list[Span]:
-    """Return the runs of days of each procedure that a word is said of. `days` are sorted by procedure and day."""
-    found = []
-    for (procedure, said), run in groupby(days, lambda each: (each.procedure, _word(each, rules, today))):
-        if said == word:
-            closed = [each.day for each in run]
-            found.append(Span(procedure, closed[0], closed[-1]))
-    return found
+def _days_of(closings: Sequence[Closing], limit: int, offset: int) -> tuple[list[Closing], int]:
+    """Return those of `closings` (sorted by day) on whose days rows `offset` to `offset + limit` fall, and how many
+    rows come before them."""
+    found: list[Closing] = []
+    before = passed = 0
+    for _, group in groupby(closings, lambda each: each.day):
+        day = list(group)
+        count = sum(each.count for each in day)
+        if passed + count <= offset:
+            before += count
+        elif passed < offset + limit:
+            found += day
+        passed += count
+    return found, before

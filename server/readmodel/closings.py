@@ -1,6 +1,7 @@
 """Closed dossiers by the day they closed: what retention is counted from.
 
-A rule about retention speaks of a procedure and of days, so dossiers are counted by both, and fetched by spans of days.
+A rule about retention speaks of a procedure and of days, so dossiers are counted by both, and fetched by days. Counting
+reads every closed dossier, so it is done once for each state of the tables.
 """
 
 from __future__ import annotations
@@ -25,42 +26,38 @@ class Closing:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Days of a procedure, both ends included."""
-
-    procedure: str
-    first: str
-    last: str
-
-
 class Closings:
     """Reads the tables; answers are as of the follower's last commit."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._counted: tuple[tuple[object, ...], tuple[Closing, ...]] | None = None
 
     def days(self, unit: str, statuses: Sequence[int]) -> tuple[Closing, ...]:
-        """Return how many dossiers of exactly this unit closed when, by procedure and day."""
-        rows = self._tables.rows(
-            f"SELECT d.procedure, {_DAY}, count(*) FROM dossiers d WHERE d.unit = ?"  # noqa: S608 - a name of ours
-            " AND d.status IN (SELECT value FROM json_each(?)) GROUP BY 1, 2 ORDER BY 1, 2",
-            (unit, json.dumps(list(statuses))),
+        """Return how many dossiers of exactly this unit closed when, by day and procedure."""
+        # Every change takes the next number; a dossier that is forgotten leaves one less.
+        state = self._tables.row(
+            "SELECT birth, (SELECT max(updates) FROM dossiers), (SELECT count(*) FROM dossiers) FROM meta"
         )
-        return tuple(Closing(row[0], row[1], row[2]) for row in rows)
+        key = (unit, *statuses, *(state or ()))
+        if self._counted is None or self._counted[0] != key:
+            rows = self._tables.rows(
+                f"SELECT {_DAY} AS day, d.procedure, count(*) FROM dossiers d WHERE d.unit = ?"  # noqa: S608 - our names
+                " AND d.status IN (SELECT value FROM json_each(?)) GROUP BY d.procedure, day ORDER BY day, d.procedure",
+                (unit, json.dumps(list(statuses))),
+            )
+            self._counted = key, tuple(Closing(row[1], row[0], row[2]) for row in rows)
+        return self._counted[1]
 
     def dossiers(
-        self, unit: str, statuses: Sequence[int], spans: Sequence[Span], but: Sequence[str], *, limit: int, offset: int
+        self, unit: str, statuses: Sequence[int], first: str, last: str, but: Sequence[str]
     ) -> tuple[DossierRow, ...]:
-        """Return those of `spans`, longest closed first, without the streams in `but`."""
-        wanted = json.dumps([[each.procedure, each.first, each.last] for each in spans])
+        """Return those that closed on the days from `first` to `last`, longest closed first, without the streams in
+        `but`."""
         rows = self._tables.rows(
-            f"SELECT {_COLUMNS} FROM dossiers d JOIN json_each(?) s"  # noqa: S608 - names of ours
-            " ON d.procedure = json_extract(s.value, '$[0]')"
-            f" AND {_DAY} BETWEEN json_extract(s.value, '$[1]') AND json_extract(s.value, '$[2]')"
-            " WHERE d.unit = ? AND d.status IN (SELECT value FROM json_each(?))"
-            " AND d.stream NOT IN (SELECT value FROM json_each(?))"
-            " ORDER BY d.updated_at, d.stream LIMIT ? OFFSET ?",
-            (wanted, unit, json.dumps(list(statuses)), json.dumps(list(but)), limit, offset),
+            f"SELECT {_COLUMNS} FROM dossiers d WHERE d.unit = ?"  # noqa: S608 - names of ours
+            " AND d.status IN (SELECT value FROM json_each(?)) AND d.updated_at BETWEEN ? AND ?"
+            " AND d.stream NOT IN (SELECT value FROM json_each(?)) ORDER BY d.updated_at, d.stream",
+            (unit, json.dumps(list(statuses)), first, f"{last}~", json.dumps(list(but))),
         )
         return tuple(DossierRow(**(dict(row) | {"received": bool(row["received"])})) for row in rows)

@@ -29,10 +29,17 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Engine]]:
     if getattr(request, "param", "sqlite") == "sqlite":
         yield lambda unit: Engine()
         return
-    prefix = f"t{secrets.token_hex(4)}-"
-    yield lambda unit: Engine("couchdb", COUCHDB, f"{prefix}{unit.lower().replace('.', '-')}-")
-    with closing(CouchStore(COUCHDB, prefix=prefix)) as store:
-        store.remove()
+    mark, used = f"t{secrets.token_hex(4)}-", list[str]()
+
+    def couchdb(unit: str) -> Engine:
+        # Lowest level first: no unit's prefix begins with another's, or one node would see the other's databases.
+        used.append(f"{mark}{'-'.join(reversed(unit.lower().split('.')))}-")
+        return Engine("couchdb", COUCHDB, used[-1])
+
+    yield couchdb
+    for prefix in used:
+        with closing(CouchStore(COUCHDB, prefix=prefix)) as store:
+            store.remove()
 
 
 @pytest.fixture
@@ -92,10 +99,8 @@ class Offices:
 
 @pytest.fixture
 def offices(carry: Callable[..., Carrier]) -> Offices:
-    """A commune and its district without a link, who know one another's keys; a closed dossier at the commune."""
-    made = carry("H41", DISTRICT, COMMUNE)
-    made.meet(COMMUNE, DISTRICT)
-    return Offices(made)
+    """A commune and its district, the root of this tree, without a link; a closed dossier at the commune."""
+    return Offices(carry(DISTRICT, COMMUNE))
 
 
 def here(node: Any, database: str, ids: Any) -> set[str]:

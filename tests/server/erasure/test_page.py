@@ -143,13 +143,14 @@ def test_while_trust_is_provisional_nothing_can_be_ordered_and_the_page_says_why
     assert "không thể rút lại" in refused.json()["reason"]
 
 
-def test_counts_and_pages_agree_and_leave_out_what_is_proposed(commune, helpers, key_pool):
-    """Twenty-three closed dossiers come on two pages; one that is proposed stands above, not in the list."""
+def test_counts_and_pages_agree_and_leave_out_what_is_proposed(commune, helpers, key_pool, monkeypatch):
+    """Of seven closed dossiers six come on two pages; one that is proposed stands above, not in the list."""
+    monkeypatch.setattr("server.desk.erasures.PAGE_ROWS", 4)
     node, url, _, stream = commune
     official = helpers.enrol(node, url, key_pool(), "official")
     leader = enrol(commune, helpers, key_pool(), "leader")
     streams = {stream}
-    for _ in range(22):
+    for _ in range(6):
         event = helpers.submission(node.unit, official.person)
         [filed] = node.intake.admit(
             node.database, [official.person.sign(event)], source=Source("person", official.person.urn)
@@ -174,12 +175,12 @@ def test_counts_and_pages_agree_and_leave_out_what_is_proposed(commune, helpers,
     words = {"basis": "Quyết định 12", "rule": "Thử nghiệm", "ended": "2026-01-01T00:00:00Z"}
     node.people.say("erasure.proposed", node.erasures.proposal(stream, **words))
 
-    pages = [look(commune, leader, f"/desk/erasures?of=unknown&offset={offset}") for offset in (0, 20)]
+    pages = [look(commune, leader, f"/desk/erasures?of=unknown&offset={offset}") for offset in (0, 4)]
     listed = [{each for each in streams if f'value="{each}"' in page} for page in pages]
-    assert [len(each) for each in listed] == [20, 2]
+    assert [len(each) for each in listed] == [4, 2]
     assert listed[0] | listed[1] == streams - {stream}
-    assert '<span class="count">22</span>' in pages[0]
-    assert "offset=20" in pages[0]
+    assert '<span class="count">6</span>' in pages[0]
+    assert "offset=4" in pages[0]
     assert 'data-sign="erasure.confirmed"' in pages[0]
 
 
@@ -203,3 +204,22 @@ def test_the_nodes_that_have_not_confirmed_are_named(commune, helpers, key_pool)
     assert record.count("chưa xác nhận</td>") == 2
     for said in ("Quyết định 12", "Lường Văn Thành", stream, erasure.id):
         assert said in record
+
+
+def test_an_erased_dossier_is_counted_no_more(commune, helpers, key_pool):
+    """Also where it was not the one that changed last: counts come from the tables as they are."""
+    node, _, clock, stream = commune
+    leader = enrol(commune, helpers, key_pool(), "leader")
+    keeping, today = node.erasures.keeping, clock().date()
+    later = helpers.submission(node.unit, leader.person)
+    assert leader.post("/api/events", leader.person.envelope(later)).status_code == 201
+    node.model.follower.catch_up()
+    assert keeping.counts(today, []) == {"over": 0, "unknown": 1, "kept": 0}
+    assert keeping.counts(today, [stream])["unknown"] == 0
+    assert [each.row.stream for each in keeping.page("unknown", today, [], limit=5, offset=0)] == [stream]
+    assert keeping.page("unknown", today, [stream], limit=5, offset=0) == ()
+
+    story = node.model.story(stream)
+    node.model.forget(node.database, stream, [held.doc_id for held in story.events])
+    assert keeping.counts(today, [stream])["unknown"] == 0
+    assert keeping.counts(today, []) == {"over": 0, "unknown": 0, "kept": 0}
