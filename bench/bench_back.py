@@ -39,7 +39,7 @@ from server.pki.authority import Authority, found_root, install, new_subject_id
 DISTRICT = "H41.12"
 COMMUNES, DOSSIERS, PHOTO = 100, 2, 40_000
 CUT_S = 60.0  # the waits have reached their longest
-MODES = (Mode.RESET, Mode.PORTAL, Mode.STALL, Mode.HALF_OPEN, Mode.BLACKHOLE, Mode.BLACKHOLE, Mode.BLACKHOLE)
+MODES = (Mode.RESET, Mode.PORTAL, Mode.STALL, Mode.HALF_OPEN, Mode.BLACKHOLE)
 LIMIT_S = 600.0
 
 
@@ -47,7 +47,7 @@ LIMIT_S = 600.0
 def back(sink: Sink) -> None:
     """Seconds from the line's return to the dossier at the district; then a hundred communes' return."""
     if os.environ.get("TRAM_LINKS") != "full":
-        sink.note("the line's return takes fifteen minutes: TRAM_LINKS=full measures it")
+        sink.note("the line's return takes ten minutes: TRAM_LINKS=full measures it")
         return
     with tempfile.TemporaryDirectory(prefix="back-") as folder, _district(Path(folder), COMMUNES) as district:
         _one(sink, district)

@@ -13,11 +13,14 @@ from replication.errors import LinkCut, NotAPeer
 from replication.peers import LocalPeer
 from replication.peers.peer import Outgoing, WriteAnswer
 from replication.replicator import DatabaseState, Link, Pair
+from server.bundles import online
 from server.dossier import units
 from server.intake.guard import GuardedDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
 from server.node.assembly import Node
+from server.node.linkstate import FarStores
+from server.node.neighbour import Acquaintance
 from server.pki.documents import to_base64
 
 
@@ -75,10 +78,14 @@ def exchange(lower: Node, upper: Node, line: Line, app: Flask) -> None:
     """Replicate everything two neighbours share, both ways, events before files, until done or until the line dies.
     `app` is the upper one's HTTP interface.
 
-    As in `server.node.sync`, the lower one first asks what it may have lost, and at the end has its log cosigned.
+    As in `server.node.sync`, both first tell what came by stick and which stores they keep; the lower one asks what it
+    may have lost, and at the end has its log cosigned.
     """
     call = Call(lower, upper, app)
+    there = Acquaintance(upper.unit, upper.signer.urn, upper.home.settings.name, ())
+    online.exchange(lower, there, call.ask)
     lower.gossip.greet(upper.unit, call)
+    FarStores(lower.db).note(upper.unit, upper.store.uuid)
     _replicate(upper, lower, line)
     if not line.dead.is_set():
         lower.gossip.visit(upper.unit, call)

@@ -14,13 +14,17 @@ from bench.link import Link as WeakLink
 from bench.link import Mode
 from replication.errors import LinkCut
 from replication.peers import EndpointOptions
-from server.node import neighbour
+from server.home import Home
+from server.intake.source import Source
+from server.node import neighbour, neighbourlink
 from server.node.links import Neighbour
 from server.node.neighbour import CONNECT_S, MUTE_S, Meeting
 from server.node.neighbourlink import NUDGE_S
 from server.node.retry import LONGEST_S
 from server.node.sync import LOOK_EVERY_S
 from server.node.troubles import explain_trouble
+from server.pki.authority import Authority
+from tests.server.conftest import issue_person, submission
 
 HALF_A_MINUTE_S = 30.0
 
@@ -28,8 +32,6 @@ HALF_A_MINUTE_S = 30.0
 @pytest.fixture
 def weak(office: Any, serve: Any, make_homes: Any) -> Iterator[tuple[Any, WeakLink]]:
     """A commune's office whose link to a running district goes through a line that can fail."""
-    from server.home import Home
-
     district, url = serve(Home.open(office.node.home.path.parent / "h41-12"))
     with WeakLink(("127.0.0.1", int(url.rpartition(":")[2]))) as line:
         office.node.links.put(Neighbour("parent", f"http://huyen.invalid:{line.port}", "parent"))
@@ -125,3 +127,26 @@ def test_nodes_whose_clocks_are_days_apart_replicate_and_say_so(make_homes: Any,
     (status,) = commune.sync.status()
     assert status.last_error is None
     assert status.clock_offset_s == pytest.approx(-3 * 86_400, abs=5)
+
+
+def test_a_clock_that_is_set_while_the_link_runs_is_met_again(
+    make_homes: Any, serve: Any, helpers: Any, key_pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The district's clock jumps a day ahead: tokens are refused for a moment, made anew, and dossiers go on."""
+    monkeypatch.setattr(neighbourlink, "REINTRODUCE_AFTER_S", 1.0)
+    homes, ahead = make_homes(), [timedelta()]
+    district, url = serve(homes["H41.12"], now=lambda: datetime.now(UTC) + ahead[0])
+    commune, _ = serve(homes["H41.12.03"])
+    commune.links.put(Neighbour("parent", url, "parent"))
+    person = issue_person(Authority.open(commune.home), key_pool())
+    commune.copier.ensure_certificate(commune.database, person.certificate)
+    commune.sync.start()
+    helpers.wait_until(lambda: commune.database in district.store.names(), HALF_A_MINUTE_S)
+
+    ahead[0] = timedelta(days=1)
+    event = person.sign(submission(commune.unit, person))
+    (result,) = commune.intake.admit(commune.database, [event], source=Source("local", commune.signer.urn))
+    assert result.error is None
+    helpers.wait_until(lambda: district.model.queries.dossier(event.id.partition(":")[0]), HALF_A_MINUTE_S)
+
+    assert commune.sync.status()[0].clock_offset_s == pytest.approx(86_400, abs=5)
