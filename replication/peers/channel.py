@@ -6,7 +6,6 @@ until something can be done or time is up. Nothing else blocks but `connect`.
 
 from __future__ import annotations
 
-import select
 import ssl
 import time
 from collections import deque
@@ -18,6 +17,7 @@ from replication.errors import LinkCut, NotAPeer, TooLarge
 from replication.peers.dialling import Address, dial, in_words
 from replication.peers.patience import Patience
 from replication.peers.pending import Promise
+from replication.peers.readiness import wait_ready
 from replication.peers.wire import MAX_ANSWER_BYTES, NO_PART, Answer, AnswerParser, Part
 
 SLICE = 8 * 1024
@@ -180,11 +180,11 @@ class Channel:
             return False
         if self._waiting:
             return True
-        return not select.select([self._socket], [], [], 0)[0]
+        return not wait_ready([self._socket], [], 0)[0]
 
     def ends_within(self, seconds: float) -> bool:
         """Tell whether a fresh connection is ended within so short a time: a server never speaks first."""
-        return self.closed or bool(select.select([self._socket], [], [], seconds)[0])
+        return self.closed or bool(wait_ready([self._socket], [], seconds)[0])
 
     def fileno(self) -> int:
         """The socket's number for `select`, -1 when closed."""
@@ -194,7 +194,7 @@ class Channel:
         if self.closed:
             raise LinkCut("the connection is closed")
         writes = [self._socket] if self._unsent else []
-        readable, writable, _ = select.select([self._socket], writes, [], max(0.0, timeout_s))
+        readable, writable = wait_ready([self._socket], writes, timeout_s)
         if writable:
             self._send()
         if readable:
@@ -216,7 +216,7 @@ class Channel:
                 self._unsent.popleft()
             else:
                 self._unsent[0] = piece[sent:], account
-            if not select.select([], [self._socket], [], 0)[1]:
+            if not wait_ready([], [self._socket], 0)[1]:
                 return
 
     def _receive(self) -> None:

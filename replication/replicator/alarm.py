@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import threading
+
+from replication.peers.readiness import wait_ready
 
 
 class Alarm:
@@ -47,7 +48,7 @@ class Alarm:
 
     def wait(self, timeout_s: float) -> None:
         """Return when rung, or after `timeout_s`."""
-        select.select([self], [], [], timeout_s)
+        wait_ready([self], [], timeout_s)
         self.silence()
 
     def close(self) -> None:

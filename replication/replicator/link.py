@@ -10,7 +10,6 @@ while events keep coming. A pair whose database is missing, full or forbidden wa
 from __future__ import annotations
 
 import random as random_module
-import select
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from collections.abc import Callable, Sequence
 from replication.errors import LinkError
 from replication.peers import Endpoint
 from replication.peers.bodies import FEATURE as BODIES_FEATURE
+from replication.peers.readiness import wait_ready
 from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
@@ -240,8 +240,8 @@ class Link:
         lines = wires + [line for job in self._jobs if (line := job.line) is not None]
         reads: list[Endpoint | Alarm] = [*lines, self._alarm]
         writes = [endpoint for endpoint in lines if endpoint.unsent_bytes]
-        readable, _, _ = select.select(reads, writes, [], timeout_s)
-        if self._alarm in readable:
+        readable, _ = wait_ready(reads, writes, timeout_s)
+        if self._alarm.fileno() in readable:
             self._alarm.silence()
         for endpoint in wires:
             endpoint.pump(0.0)

@@ -34,8 +34,8 @@ from server.node.clock import NodeClock
 from server.node.signing import TOKEN_LIFE_S, NodeSigner
 from server.pki.documents import to_base64
 
-# Either of these with the longest wait between two tries (`retry`) stays within 30 s: a router may swallow the call, or
-# a network in between take it, and then carry nothing.
+# Either of these with the longest wait between two tries stays within 30 s: a router may swallow the call, or a network
+# in between take it, and then carry nothing.
 CONNECT_S = 10.0
 MUTE_S = 15.0
 _STALL_S = 60.0  # of somebody who has just answered

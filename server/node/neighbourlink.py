@@ -18,7 +18,7 @@ from server.node.auditing import Auditor
 from server.node.linkgate import LinkGate
 from server.node.links import Neighbour
 from server.node.linkstate import FarStores, LinkState
-from server.node.neighbour import CONNECT_S, Acquaintance, Caller, Companion, Meeting, Tokens
+from server.node.neighbour import CONNECT_S, MUTE_S, Acquaintance, Caller, Companion, Meeting, Tokens
 from server.node.pairing import NotedState, Pairing
 from server.node.refusals import Refusals
 from server.node.retry import Retry
@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 REINTRODUCE_AFTER_S = 30.0
 RELIST_S = 300.0
 # While cut the replicator waits up to 30 s between tries. Woken this often, by a look each 2 s, it keeps the half
-# minute of `retry` also where a try takes the 20 s after which a mute line is given up.
+# minute of `retry`, also where a line takes the call and stays mute (`MUTE_S`).
 NUDGE_S = 8.0
 STAND_BACK_S = 2.0  # between two looks whether the other side's link is still at work
 
@@ -217,7 +217,7 @@ class NeighbourLink:
             f"{self.neighbour.url}/db",
             headers=tokens.headers,
             tls=self._meeting.tls,
-            options=EndpointOptions(connect_timeout_s=CONNECT_S),
+            options=EndpointOptions(connect_timeout_s=CONNECT_S, stall_s=MUTE_S),
             traffic=self._meeting.traffic,
         )
         self._far = (there.unit, endpoint)

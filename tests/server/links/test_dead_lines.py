@@ -13,7 +13,6 @@ import pytest
 from bench.link import Link as WeakLink
 from bench.link import Mode
 from replication.errors import LinkCut
-from replication.peers import EndpointOptions
 from server.home import Home
 from server.intake.source import Source
 from server.node import neighbour, neighbourlink
@@ -110,7 +109,7 @@ def test_a_line_that_takes_the_call_and_says_nothing_is_left(commune: Any, monke
 def test_every_try_with_the_wait_after_it_stays_within_half_a_minute() -> None:
     """Before the neighbour is met and after: a call swallowed, or taken and left unanswered."""
     assert max(CONNECT_S, MUTE_S) + LONGEST_S <= HALF_A_MINUTE_S
-    assert max(CONNECT_S, EndpointOptions().stall_s) + NUDGE_S + LOOK_EVERY_S <= HALF_A_MINUTE_S
+    assert max(CONNECT_S, MUTE_S) + NUDGE_S + LOOK_EVERY_S <= HALF_A_MINUTE_S
 
 
 def test_nodes_whose_clocks_are_days_apart_replicate_and_say_so(make_homes: Any, serve: Any, helpers: Any) -> None:
