@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from replication.peers.channel import Broken, Channel, Exchange, Traffic
 from replication.peers.dialling import Address
 from replication.peers.life import HEADER as LIFE_HEADER
 from replication.peers.life import Life
+from replication.peers.packing import build_gzip
 from replication.peers.patience import LEAST_S, Patience
 from replication.peers.pending import Pending, Rescued
 from replication.peers.urls import build_basic, parse_server_url
@@ -220,7 +220,7 @@ class Endpoint:
         if self.dictionary is not None:
             return self.dictionary.compress(body), dictionaries.CODING
         if self.gzip:
-            return gzip.compress(body, 6, mtime=0), "gzip"
+            return build_gzip(body), "gzip"
         return body, ""
 
     def refuse_coding(self, coding: str) -> bool:

@@ -1,7 +1,8 @@
 """The first exchanges of a pair: who are both sides, what do they remember, and where to read on.
 
 At most two round trips: greet, then fetch both logs. The second carries the feed along when our own notes already
-say where it will go on, so that a pull with nothing new is over after it.
+say where it will go on, so that a pull with nothing new is over after it. A push to a server nothing is known of asks
+in the first what the database holds, and where that is nothing there is no second.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from replication.document import Seq
-from replication.errors import DatabaseExists, NotFound
+from replication.errors import DatabaseExists, LinkError, NotFound, StoreError
 from replication.peers import FeedAnswer, Peer, Summary
-from replication.peers.pending import Pending
+from replication.peers.pending import Mapped, Pending
 from replication.replicator.checkpoint import Log, common_seq, parse_log_doc, seq_number
 from replication.replicator.identity import Direction, build_replication_id
 from replication.replicator.state import CheckpointState, Resume
@@ -73,9 +74,12 @@ class Opening:
     def turn(self) -> Opened | None:
         """Take what has come, ask what is next. None while an answer is due."""
         if self._names is None:
+            is_first = self._is_first_meeting()
             self._names = (self._source.identity(), self._target.identity())
+            if is_first:
+                self._counted = self._target.summary()  # an empty or missing database has no log to be asked for
         if self._logs is None:
-            if not all(name.done for name in self._names):
+            if not all(name.done for name in self._names) or (self._counted is not None and not self._counted.done):
                 return None
             uuids = self._names[0].result(), self._names[1].result()
             if self._vouched is not None and (opened := self._open_from_notes(*uuids, self._vouched)) is not None:
@@ -85,6 +89,11 @@ class Opening:
         if not all(log.done for log in self._logs):
             return None
         return self._decide()
+
+    def _is_first_meeting(self) -> bool:
+        """Do we push to a server that nothing is known of?"""
+        there = self._target.endpoint
+        return self._source.endpoint is None and there is not None and there.identity is None
 
     def _open_from_notes(self, source_uuid: str, target_uuid: str, seq: Seq) -> Opened | None:
         """Return where to go on without asking the other side, None if our notes do not suffice.
@@ -111,8 +120,11 @@ class Opening:
 
     def _ask_logs(self, source_uuid: str, target_uuid: str) -> None:
         self._identify(source_uuid, target_uuid)
+        if self._resume is None and self._counted is not None and _is_bare(self._counted):
+            self._logs = (self._source.get_local(self._id), Mapped(self._counted, lambda _nothing: None))
+            return
         self._logs = (self._source.get_local(self._id), self._target.get_local(self._id))
-        if self._resume is None:
+        if self._resume is None and self._counted is None:
             self._counted = self._target.summary()  # most likely wanted, and a round trip is 600 ms
         if self._resume is not None and self._source.endpoint is not None:
             self._page = self._source.feed(self._begins_at(self._resume), EARLY_FEED_LIMIT, docs=False)
@@ -182,3 +194,13 @@ class Opening:
         session = there.session_id if there is not None else None
         published = there.recorded_seq if there is not None else None
         return Opened(self._id, since, doubtful_rows, log, session, published, page)
+
+
+def _is_bare(counted: Pending[Summary]) -> bool:
+    """Is the database missing, or was nothing ever written to it?"""
+    try:
+        return counted.result().doc_count == 0
+    except NotFound:
+        return True
+    except (StoreError, LinkError):
+        return False
