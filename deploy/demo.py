@@ -12,6 +12,7 @@ from deploy.scenario.processes import DidNotStart
 from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import DISTRICT_OFFICIAL, OFFICIAL, PROVINCE_OFFICIAL
 from deploy.scenario.tiers import COMMUNE, DISTRICT, PROVINCE, Province, Tier
+from server.home import write_atomically
 
 ROOT = Path(".demo")
 OFFICIALS = {COMMUNE: OFFICIAL, DISTRICT: DISTRICT_OFFICIAL, PROVINCE: PROVINCE_OFFICIAL}
@@ -40,7 +41,7 @@ def main() -> int:
 def _prepare(province: Province) -> dict[str, str]:
     """Return activation codes by tier, making homes and sample papers on the first run."""
     kept = ROOT / "activation-codes"
-    if province.is_made():
+    if province.is_made() and kept.exists():  # the last thing written: a first run that was cut short begins anew
         lines = kept.read_text(encoding="utf-8").splitlines()
         return dict(line.split(" ", 1) for line in lines)
     print("making keys, certificates and the sample catalogue (first run only)")
@@ -50,7 +51,7 @@ def _prepare(province: Province) -> dict[str, str]:
         folder.mkdir(exist_ok=True)
         (folder / scan.name).write_bytes(scan.jpeg)
     codes = {tier.folder: province.add_official(tier, name) for tier, name in OFFICIALS.items()}
-    kept.write_text("".join(f"{folder} {code}\n" for folder, code in codes.items()), encoding="utf-8")
+    write_atomically(kept, "".join(f"{folder} {code}\n" for folder, code in codes.items()).encode())
     return codes
 
 
