@@ -80,7 +80,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         ]
         person = {"name": _name_of(node, visit.speaker.urn, visit.t)}
         banner = build_banner(node, visit.speaker.roles, visit.t)
-        common = _common(node, visit.t) | {"menu": menu, "person": person, "banner": banner}
+        common = _common(node, visit.t) | {"menu": menu, "person": person, "banner": banner, "place": page}
         return render_template(template, **common, **values)
 
     @desk.get("")

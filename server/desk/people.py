@@ -197,9 +197,8 @@ def _key(node: Node, key: PersonKey, t: Translator) -> dict[str, str]:
         "begins": time_text(key.begins),
         "ends": time_text(key.ends),
         "state": state,
-        "state_text": t(f"people.key.{state}", at=time_text(key.revoked))
-        if state == "revoked"
-        else t(f"people.key.{state}"),
+        "state_text": t(f"people.key.{state}"),
+        "stops": t("person.key.stops", at=time_text(key.revoked)) if key.revoked else "",
     }
 
 

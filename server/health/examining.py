@@ -13,6 +13,7 @@ from server.dossier.times import format_time
 from server.health.complaints import LISTS, STAMPS
 from server.health.finding import LEVELS, Finding
 from server.node.assembly import Node
+from server.node.troubles import explain_trouble
 from server.pki.authority import RENEW_NODE_BEFORE
 
 LOW_DISK_BYTES: Final = 1024 * 1024 * 1024
@@ -39,11 +40,11 @@ def _alarms(node: Node) -> Iterator[Finding]:
             "log_alarm",
             "alarm",
             Text(
-                f"BÁO ĐỘNG do {each.unit} phát hiện: nhật ký {each.origin} có hai đầu mối trái nhau ({each.reason})",
+                f"BÁO ĐỘNG do {each.unit} phát hiện: nhật ký {each.origin} có hai nội dung trái nhau",
                 f"ALARM by {each.unit}: {each.origin}: {each.reason}",
             ),
             Text(
-                "In hai đầu mối làm bằng chứng, giữ nguyên ổ đĩa của máy đó, báo đơn vị cấp trên và công an",
+                "in hai đầu nhật ký làm bằng chứng, giữ nguyên ổ đĩa của máy đó, báo đơn vị cấp trên và công an",
                 "print both heads as evidence, keep that machine's disk as it is, and call the unit above",
             ),
             each.at,
@@ -234,12 +235,12 @@ def _upkeep(node: Node) -> Iterator[Finding]:
 def _links(node: Node) -> Iterator[Finding]:
     for status in node.sync.status():
         if status.last_error and not status.neighbour.paused:
-            name = status.neighbour.name
+            name, trouble = status.neighbour.name, explain_trouble(status.last_error)
             yield Finding(
                 "link",
                 "warning",
-                Text(f"Đường đồng bộ {name}: {status.last_error}", f"link {name}: {status.last_error}"),
-                Text("xem trang Đồng bộ", "see tram link list DIR"),
+                Text(f"Đường đồng bộ {name}: {trouble.said.vi.rstrip('.')}", f"link {name}: {status.last_error}"),
+                trouble.next,
                 status.since,
                 "/desk/links",
             )

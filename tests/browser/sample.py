@@ -77,6 +77,19 @@ def _states(office: Office) -> dict[str, str]:
     return found | {"pictures": _from_phone(office)}
 
 
+def fill_erasures(office: Office, stream: str) -> dict[str, str]:
+    """Propose the erasure of a closed dossier; return the desk's pages of it."""
+    fields = {"dossier": stream, "basis": "Quyết định 12/QĐ-UBND", "rule": "01 năm", "ended": "2026-01-01T00:00:00Z"}
+    wanted = {"type": "erasure.proposed", "fields": fields}
+    draft = _leader(office).post("/api/erasures/drafts", wanted)
+    assert draft.status_code == 200, draft.text
+    person = _leader(office).person
+    assert person is not None
+    _signed(_leader(office).post("/api/events", person.envelope(draft.json()["event"])))
+    [erasure] = office.node.erasures.all()
+    return {"erasures": "/desk/erasures", "erasure": f"/desk/erasures/{erasure.id}"}
+
+
 def fill_people(office: Office) -> dict[str, str]:
     """Somebody whose key was taken away, somebody who still has one, an alarm; return the desk's pages of them."""
     lost, kept = Citizen("Sùng A Páo", office.url), Citizen("Sùng Thị Páo", office.url)

@@ -16,7 +16,7 @@ from server.api.sessions import COOKIE
 from server.bundles import media
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.filling import fill_draft
-from tests.browser.sample import approve_waiting, fill_office, fill_people
+from tests.browser.sample import approve_waiting, fill_erasures, fill_office, fill_people
 from tests.server.conftest import Client, ca_keys, home_templates, key_pool, make_homes, make_node, office, serve
 
 __all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
@@ -117,7 +117,7 @@ def test_every_page_of_the_desk_reads_well_on_both_sizes(
     }.items():
         reader.open(path, f"desk-{name}")
     people = fill_people(office)
-    for name, path in people.items():
+    for name, path in (fill_erasures(office, streams["refused"]) | people).items():
         reader.open(path, f"desk-{name}")
     reader.page.goto(people["person-gone"])
     reader.page.get_by_role("button", name="Cấp mã kích hoạt").click()
