@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from crypto import base64url
 from crypto.certificates import parse_certificate
-from crypto.crl import Crl, CrlSet, is_issued_by, revocation_of
+from crypto.crl import Crl, CrlSet, Revocation, is_issued_by, revocation_of
 from crypto.errors import CryptoError, ReasonCode, UntrustedChain
 from crypto.names import SignerKind
 from crypto.path import TrustAnchors, verify_ca, verify_leaf_profile, verify_path
@@ -71,8 +71,9 @@ class VerifiedSigner:
     """A leaf whose path has been verified, and what it says. It is a `Signer` for `verify_event_signature`.
 
     `chain` runs from the leaf to the anchor; between `not_before` and `not_after` all of it is valid. `revoked_at` is
-    the instant from which its signatures no longer count, None if no CRL names any of the path. `crls_due` is when the
-    first CRL behind this answer is due for renewal, None if for some CA of the path there was none.
+    the instant from which its signatures no longer count, None if no CRL names any of the path; `revoked_on` is when
+    the CA said so, which for a lost key is later. `crls_due` is when the first CRL behind this answer is due for
+    renewal, None if for some CA of the path there was none.
     """
 
     certificate: x509.Certificate = field(repr=False)
@@ -87,6 +88,7 @@ class VerifiedSigner:
     not_after: datetime
     revoked_at: datetime | None
     crls_due: datetime | None
+    revoked_on: datetime | None = None
 
     def freshness(self, at: datetime) -> Freshness:
         """Say how much the CRLs know about `at`: stale ones do not refuse an event, but forbid irreversible steps."""
@@ -148,19 +150,34 @@ def verify_chain(
     issuer did not sign counts for nothing. Raises `UntrustedChain` with a `reason_code`, `Malformed` or `TooLarge` for
     bytes that are no certificate.
     """
-    if at.tzinfo is None:
-        raise ValueError("`at` must be aware, in UTC")
-    known = crls if isinstance(crls, CrlSet) else CrlSet(crls)
-    digest = sha256(leaf_der).digest()
-    signer = cache.find(digest, anchors, at, known) if cache is not None else None
-    if signer is None:
-        signer = _verify_cold(leaf_der, intermediates_der, anchors, at, known)
-        if cache is not None:
-            cache.keep(digest, anchors, signer, known)
+    signer = _verify_path(leaf_der, intermediates_der, anchors, at, crls, cache)
     if signer.revoked_at is not None and at >= signer.revoked_at:
         raise UntrustedChain(
             f"revoked from {signer.revoked_at:%Y-%m-%dT%H:%MZ}, signature first proven at {at:%Y-%m-%dT%H:%MZ}",
             "revoked",
+        )
+    return signer
+
+
+def verify_claim(
+    leaf_der: bytes,
+    intermediates_der: Sequence[bytes],
+    *,
+    anchors: TrustAnchors,
+    claimed: datetime,
+    crls: CrlSet | Iterable[Crl] = _NO_CRLS,
+    cache: ChainCache | None = None,
+) -> VerifiedSigner:
+    """Return who signs with the leaf in `leaf_der`, for a signature of which only its author says when it was made.
+
+    As `verify_chain`, but `revoked` is raised only for a claim at or after the day the CA revoked. A key that was lost
+    stops counting earlier than that, and what it signed in between is in doubt, not false: nobody had said yet that the
+    key was lost. `revoked_at` of the answer may lie before `claimed`.
+    """
+    signer = _verify_path(leaf_der, intermediates_der, anchors, claimed, crls, cache)
+    if signer.revoked_on is not None and claimed >= signer.revoked_on:
+        raise UntrustedChain(
+            f"revoked on {signer.revoked_on:%Y-%m-%dT%H:%MZ}, the signature claims {claimed:%Y-%m-%dT%H:%MZ}", "revoked"
         )
     return signer
 
@@ -188,13 +205,34 @@ def judge(outcome: VerifiedSigner | CryptoError, *, at: datetime) -> Verdict:
     return Verdict("invalid", type(outcome).__name__)
 
 
+def _verify_path(
+    leaf_der: bytes,
+    intermediates_der: Sequence[bytes],
+    anchors: TrustAnchors,
+    at: datetime,
+    crls: CrlSet | Iterable[Crl],
+    cache: ChainCache | None,
+) -> VerifiedSigner:
+    """Return the signer for `at`, revocation noted and not yet judged."""
+    if at.tzinfo is None:
+        raise ValueError("`at` must be aware, in UTC")
+    known = crls if isinstance(crls, CrlSet) else CrlSet(crls)
+    digest = sha256(leaf_der).digest()
+    signer = cache.find(digest, anchors, at, known) if cache is not None else None
+    if signer is None:
+        signer = _verify_cold(leaf_der, intermediates_der, anchors, at, known)
+        if cache is not None:
+            cache.keep(digest, anchors, signer, known)
+    return signer
+
+
 def _verify_cold(
     leaf_der: bytes, intermediates_der: Sequence[bytes], anchors: TrustAnchors, at: datetime, crls: CrlSet
 ) -> VerifiedSigner:
     leaf = parse_certificate(leaf_der)
     profile = verify_leaf_profile(leaf)
     chain = verify_path(leaf, intermediates_der, profile=profile, anchors=anchors, at=at)
-    revoked_at, crls_due = revocation_on_path(chain, crls)
+    revoked, crls_due = _revocations(chain, crls)
     return VerifiedSigner(
         certificate=leaf,
         fingerprint=base64url.encode(sha256(leaf_der).digest()),
@@ -206,14 +244,21 @@ def _verify_cold(
         chain=chain,
         not_before=max(certificate.not_valid_before_utc for certificate in chain),
         not_after=min(certificate.not_valid_after_utc for certificate in chain),
-        revoked_at=revoked_at,
+        revoked_at=min((each.effective_at for each in revoked), default=None),
         crls_due=crls_due,
+        revoked_on=min((each.revoked_at for each in revoked), default=None),
     )
 
 
 def revocation_on_path(chain: Sequence[x509.Certificate], crls: CrlSet) -> tuple[datetime | None, datetime | None]:
     """Return (instant from which the path is revoked, when the first CRL asked is due), as in `VerifiedSigner`."""
-    revoked: list[datetime] = []
+    revoked, due = _revocations(chain, crls)
+    return min((each.effective_at for each in revoked), default=None), due
+
+
+def _revocations(chain: Sequence[x509.Certificate], crls: CrlSet) -> tuple[list[Revocation], datetime | None]:
+    """Return (what the newest lists revoke of a path, when the first of them is due if there is one for each CA)."""
+    revoked: list[Revocation] = []
     due: list[datetime] = []
     for certificate, issuer in pairwise(chain):
         candidates = crls.of(issuer.subject.public_bytes())
@@ -223,6 +268,6 @@ def revocation_on_path(chain: Sequence[x509.Certificate], crls: CrlSet) -> tuple
         due.append(newest.next_update)
         revocation = revocation_of(newest, certificate.serial_number)
         if revocation is not None:
-            revoked.append(revocation.effective_at)
+            revoked.append(revocation)
     complete = len(due) == len(chain) - 1
-    return min(revoked, default=None), min(due) if complete else None
+    return revoked, min(due) if complete else None

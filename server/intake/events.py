@@ -82,6 +82,8 @@ def _signer(
             claimed = parse_time(event.at)
             if exc.reason_code not in _MAY_HAVE_HELD or claimed > now + _CLOCK_AHEAD:
                 raise
-            return directory.verify(database, signed.fingerprint, claimed), Verdict("indeterminate", exc.reason_code)
+            return directory.verify_claim(database, signed.fingerprint, claimed), Verdict(
+                "indeterminate", exc.reason_code
+            )
     freshness = signer.freshness(now)
     return signer, Verdict("valid", "crl_stale" if freshness == "stale" else "")

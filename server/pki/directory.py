@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto.certificates import dns_suffix_of, parse_certificate
-from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_chain
+from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_chain, verify_claim
 from crypto.crl import Crl, CrlSet, parse_crl
 from crypto.errors import UntrustedChain
 from crypto.event import fingerprint_of
@@ -269,6 +269,17 @@ class Directory:
             if exc.reason_code == "unknown_issuer":  # a CA of the right key identifier, and still not the issuer
                 raise Refused("untrusted_chain", str(exc)) from exc
             raise
+
+    def verify_claim(self, database: str, fingerprint: str, claimed: datetime) -> VerifiedSigner:
+        """Return the signer with this thumbprint for a time that only the author claims (`crypto.chain.verify_claim`).
+
+        Raises as `verify`.
+        """
+        der = self.certificate(database, fingerprint)
+        known = self.crls(database)
+        return verify_claim(
+            der, self.path(database, der), anchors=self.anchors, claimed=claimed, crls=known, cache=self._cache
+        )
 
     def _documents(self, database: str, prefix: str) -> list[Doc]:
         opened = self._store.open(database)

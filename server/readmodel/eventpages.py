@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from crypto.certificates import parse_certificate
-from crypto.crl import Crl, parse_crl, revocation_of
+from crypto.crl import Crl, Revocation, parse_crl, revocation_of
 from crypto.errors import CryptoError
 from replication.document import Doc
 from replication.store import Database
@@ -139,7 +138,7 @@ class EventPages:
             for fingerprint, kind in revoked:
                 below = self._issued_below(connection, database, fingerprint) if kind == "ca" else [fingerprint]
                 for each in below:
-                    streams |= self._judge_signer(connection, database.name, each, revocation.effective_at)
+                    streams |= self._judge_signer(connection, database.name, each, revocation)
         return streams
 
     def _issued_below(self, connection: sqlite3.Connection, database: Database, ca: str) -> list[str]:
@@ -160,9 +159,11 @@ class EventPages:
         return found
 
     def _judge_signer(
-        self, connection: sqlite3.Connection, database: str, fingerprint: str, revoked: datetime
+        self, connection: sqlite3.Connection, database: str, fingerprint: str, revocation: Revocation
     ) -> set[str]:
-        """What was here before the revocation stays valid; of the rest nobody can prove when it was made."""
+        """What was here before the revocation took effect stays valid; of the rest nobody can prove when it was made.
+        Its own word is against an event only if it claims a time at which the CA had revoked already."""
+        revoked = revocation.effective_at
         connection.execute(
             "INSERT INTO endings VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
             (database, fingerprint, revoked.isoformat()),
@@ -174,7 +175,7 @@ class EventPages:
             if admission is not None and admission.admitted < revoked:
                 streams.add(stream)  # its end is known now, whatever was thought of it
                 continue
-            verdict = Verdict("indeterminate" if parse_time(claimed) < revoked else "invalid", "revoked")
+            verdict = Verdict("indeterminate" if parse_time(claimed) < revocation.revoked_at else "invalid", "revoked")
             self._admissions.revise(database, doc_id, verdict)
             self._note_verdict(connection, database, doc_id, stream, verdict)
             streams.add(stream)

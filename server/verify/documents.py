@@ -20,6 +20,7 @@ from server.dossier.erasing import TYPES
 from server.dossier.event import Event, EventId, StoredEvent, document_id, parse_event
 from server.dossier.granting import ROLE_TYPES
 from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
+from server.dossier.times import parse_time
 from server.errors import Refused, ServerError
 from server.log.pages import Cosigned, Page
 from server.verify.logs import verify_log_document
@@ -140,7 +141,9 @@ class DocumentCheck:
         signed = parse_signed_event(fields)
         check_name(doc, document_id(event.stream, signed.id), signed.rev)
         self.found.events.add(parse_sha256_id(signed.id))
-        self._proofs.verify_event(signed)
+        signer = self._proofs.verify_event(signed)
+        if signer.revoked_at is not None and parse_time(event.at) >= signer.revoked_at:
+            self.found.report.checked["events of a key reported lost"] += 1
         owner = units.unit_of_database(self._database.name)
         if owner is not None and not units.is_within(owner, event.unit):
             raise Refused("wrong_database", f"an event of {event.unit}")

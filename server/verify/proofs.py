@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto.certificates import parse_certificate
-from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_actor, verify_chain
+from crypto.chain import ChainCache, TrustAnchors, VerifiedSigner, verify_actor, verify_chain, verify_claim
 from crypto.crl import Crl, CrlSet, is_issued_by, parse_crl
 from crypto.errors import Malformed, UntrustedChain
 from crypto.event import SignedEvent, fingerprint_of, verify_event_signature
@@ -100,7 +100,8 @@ class Proofs:
         return crl
 
     def verify_event(self, signed: SignedEvent) -> VerifiedSigner:
-        """Return who signed an event, proven: chain and CRLs at the claimed time, signature, actor.
+        """Return who signed an event, proven: chain and CRLs at the claimed time, signature, actor. Of a key that was
+        lost, `revoked_at` may lie before that time: then the signature is in doubt and the fold holds it for a leader.
 
         Raises `CryptoError`, `Refused("bad_time")`.
         """
@@ -109,7 +110,7 @@ class Proofs:
             raise UntrustedChain(f"the signer's certificate {signed.fingerprint} is not here", "unknown_issuer")
         at = parse_time(str(signed.event["at"]))
         above = list(self._authorities.values())
-        signer = verify_chain(der, above, anchors=self.anchors, at=at, crls=self._crls, cache=self._cache)
+        signer = verify_claim(der, above, anchors=self.anchors, claimed=at, crls=self._crls, cache=self._cache)
         verify_event_signature(signed, signer=signer)
         verify_actor(signer, signed.event["actor"])
         return signer
