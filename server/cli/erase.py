@@ -1,7 +1,7 @@
 """`tram erase`: dossiers whose retention is over, and their erasure by two voices.
 
-What is said here is the node's word, one voice; the other is a leader's, who signs the draft of
-`POST /api/erasures/drafts`. It cannot be undone.
+What is said here is the node's word, one voice; the other is a leader's, who signs on the desk (`/desk/erasures`). It
+cannot be undone.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _propose(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         node.model.follower.catch_up()
         say_proposal(node, arguments.dossier, basis=arguments.basis, rule=arguments.rule, ended=arguments.ended)
-    print(f"proposed: {arguments.dossier} is erased once a leader signs the draft of POST /api/erasures/drafts")
+    print(f"proposed: {arguments.dossier} is erased once a leader confirms it on the desk, /desk/erasures")
     return 0
 
 

@@ -110,6 +110,7 @@ def test_every_page_of_the_desk_reads_well_on_both_sizes(
         "file": "/desk/file",
         "enrolments": "/desk/enrolments",
         "roles": "/desk/roles",
+        "erasures": "/desk/erasures?of=unknown",
         "links": "/desk/links",
         "usb": "/desk/usb",
         "slip": f"/desk/dossiers/{streams['pictures']}/slip",
