@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -95,14 +96,14 @@ def _proposal(node: Node, speaker: Speaker, fields: dict[str, Any]) -> Draft:
         rule=str(fields.get("rule") or ""),
         ended=str(fields.get("ended") or ""),
     )
-    code = node.model.story(body["dossier"]).dossier.code or body["dossier"]
+    what, ended = _spoken(node, body["dossier"]), date.fromisoformat(body["ended"][:10])
     counts = (len(body["events"]), len(body["files"]))
     statement = Text(
-        f"Tôi đề nghị tiêu hủy hồ sơ {code} ({counts[0]} sự kiện, {counts[1]} tệp) đã hết thời hạn lưu trữ từ"
-        f" {body['ended'][:10]}. Quy tắc: {body['rule']}. Căn cứ: {body['basis']}. Việc tiêu hủy không thể hoàn tác và"
+        f"Tôi đề nghị tiêu hủy hồ sơ {what} ({counts[0]} sự kiện, {counts[1]} tệp) đã hết thời hạn lưu trữ từ"
+        f" {ended:%d/%m/%Y}. Quy tắc: {body['rule']}. Căn cứ: {body['basis']}. Việc tiêu hủy không thể hoàn tác và"
         " chỉ thực hiện khi người thứ hai xác nhận.",
-        f"I propose to erase dossier {code} ({counts[0]} events, {counts[1]} files), whose retention ended on"
-        f" {body['ended'][:10]}. Rule: {body['rule']}. Basis: {body['basis']}. It cannot be undone, and is done once a"
+        f"I propose to erase dossier {what} ({counts[0]} events, {counts[1]} files), whose retention ended on"
+        f" {ended.isoformat()}. Rule: {body['rule']}. Basis: {body['basis']}. It cannot be undone, and is done once a"
         " second person confirms it.",
     )
     return draft_unit_event(node, speaker, "erasure.proposed", body, statement)
@@ -114,14 +115,21 @@ def _confirmation(node: Node, speaker: Speaker, of: str) -> Draft:
         raise Clash(
             "Người đề nghị không tự xác nhận được; cần người khác / who proposed an erasure does not confirm it"
         )
-    counts = (len(found.events), len(found.files))
+    counts, what = (len(found.events), len(found.files)), _spoken(node, found.dossier)
     statement = Text(
-        f"Tôi xác nhận tiêu hủy vĩnh viễn hồ sơ {found.dossier} ({counts[0]} sự kiện, {counts[1]} tệp) ở mọi cấp."
+        f"Tôi xác nhận tiêu hủy vĩnh viễn hồ sơ {what} ({counts[0]} sự kiện, {counts[1]} tệp) ở mọi cấp."
         f" Căn cứ: {found.basis}. Việc này không thể hoàn tác.",
-        f"I confirm that dossier {found.dossier} ({counts[0]} events, {counts[1]} files) is erased for good on every"
+        f"I confirm that dossier {what} ({counts[0]} events, {counts[1]} files) is erased for good on every"
         f" tier. Basis: {found.basis}. This cannot be undone.",
     )
     return draft_unit_event(node, speaker, "erasure.confirmed", {"of": of}, statement)
+
+
+def _spoken(node: Node, stream: str) -> str:
+    """Return how a statement names a dossier: its code, or the end of its stream id, and whose it is."""
+    row = node.model.queries.dossier(stream)
+    name = row.code if row is not None and row.code else "…" + stream[-8:]
+    return f"{name}, {row.applicant}" if row is not None and row.applicant else name
 
 
 def waiting(node: Node, of: str) -> Erasure:

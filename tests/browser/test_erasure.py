@@ -138,6 +138,8 @@ def _propose(desk: Reader, stream: str) -> None:
     desk.look("erasures-propose")
     row.get_by_role("button", name="Xem và ký đề nghị").click()
     expect(page.locator("#sign-statement")).to_contain_text("không thể hoàn tác")
+    expect(page.locator("#sign-statement")).to_contain_text(SECRET)  # whose dossier it is
+    expect(page.locator("#sign-statement")).to_contain_text("01/01/2026")
     shoot(page, "erasures-sign")
     page.get_by_role("button", name="Ký", exact=True).click()
     expect(page.get_by_text("Anh/chị đã đề nghị nên một người khác phải xác nhận.")).to_be_visible()
