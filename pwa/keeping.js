@@ -50,9 +50,12 @@ export async function sweepKept() {
   const others = filedForOthers(withEntries(entries, events));
   const open = new Set(entries.filter((entry) => !isSettled(entry)).map((entry) => entry.doc.event.stream));
   let changed = false;
-  for (const { stage, doc } of entries) {
-    const { stream } = doc.event;
-    if (stage !== "received" || !others.has(stream) || open.has(stream) || stream in keeping.leaving) continue;
+  const left = new Set(keeping.left.map((one) => one.stream));
+  for (const stream of others.keys()) {
+    // Without an entry it was filed by an earlier phone of the same helper, and came back from the office.
+    const sent = entries.filter(({ doc }) => doc.event.stream === stream);
+    const received = !sent.length || sent.some(({ stage }) => stage === "received");
+    if (!received || open.has(stream) || left.has(stream) || stream in keeping.leaving) continue;
     keeping.leaving[stream] = Date.now() + KEEP_DAYS * DAY_MS;
     changed = true;
   }

@@ -54,9 +54,20 @@ export async function refreshReceipts(api, { only } = {}) {
     const kept = await keptReceipt(idInDocument(filing));
     if (kept && !only && !isDue(kept)) continue;
     if (!(await isTrue(receipt, filing))) continue;
-    changed = (await refreshOne(api, filing, kept)) || changed;
+    changed = (await unlessRefused(() => refreshOne(api, filing, kept))) || changed;
   }
   return changed;
+}
+
+/** One receipt that the node will not speak of holds up nothing else. @param {() => Promise<boolean>} work @returns {Promise<boolean>} */
+async function unlessRefused(work) {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof Refused) || cause.status === 401) throw cause;
+    console.info("the log was not asked", cause);
+    return false;
+  }
 }
 
 // The absolute difference: a phone's clock may be set back.

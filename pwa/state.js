@@ -1,6 +1,6 @@
 // What every page may ask: which node, which clock, who we are, how the line is. Loaded once, kept fresh, told to all tabs.
 
-import { NodeApi } from "./lib/api.js";
+import { NodeApi, Refused } from "./lib/api.js";
 import { tokenSource } from "./lib/token.js";
 import { saveSetting, setting } from "./store/db.js";
 import { readIdentity, readKey } from "./store/keys.js";
@@ -66,7 +66,12 @@ export const isHelper = () => Boolean(state.me && state.me.x5t === state.identit
 
 /** Ask the node who it takes us for, and keep the answer for when there is no network. @param {NodeApi} api Throws what it throws. */
 export async function refreshMe(api) {
-  const { roles, warnings } = await api.fetchMe();
+  const told = await api.fetchMe().catch((cause) => {
+    if (cause instanceof Refused && cause.status !== 401) return null; // it does not say; nothing else waits for it
+    throw cause;
+  });
+  if (!told) return;
+  const { roles, warnings } = told;
   const before = JSON.stringify(state.me?.roles);
   state.me = { roles, warnings, readMs: Date.now(), x5t: state.identity?.x5t ?? "" };
   await saveSetting("me", state.me);

@@ -7,11 +7,11 @@ import { Trust, verifyReceipt } from "./lib/trust.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
 import { askWhetherRevoked, pollEnrolment } from "./enrol.js";
 import { dropErased } from "./erasures.js";
-import { ORIGIN, citizenToken, nodeApi, refreshMe, refreshNode, renewTokens, state, tellAll } from "./state.js";
+import { ORIGIN, citizenToken, isHelper, nodeApi, refreshMe, refreshNode, renewTokens, state, tellAll } from "./state.js";
 import { refreshStories } from "./stories.js";
 import { saveSetting, setting } from "./store/db.js";
 import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
-import { addEvent, eventsOf, findCertificate, replicationWith } from "./store/mine.js";
+import { addEvent, allEvents, eventsOf, findCertificate, replicationWith } from "./store/mine.js";
 
 const HOUR_MS = 3600_000;
 // First failures are often a bend in the road; a phone in a pocket should not knock all day.
@@ -83,8 +83,8 @@ async function oneRun() {
 
 /** Let go of what was filed for others and is due; on a phone that never did, nothing is loaded for it. */
 async function sweepOthers() {
-  const entries = await listEntries();
-  if (!entries.some(({ doc }) => doc.event.body.on_behalf) && !(await setting("keeping"))) return;
+  const signed = [...(await listEntries()).map(({ doc }) => doc), ...(isHelper() ? await allEvents() : [])];
+  if (!signed.some(({ event }) => event.body.on_behalf) && !(await setting("keeping"))) return;
   await (await import("./keeping.js")).sweepKept();
 }
 

@@ -29,7 +29,7 @@ from server.desk.health import add_health_pages, build_banner
 from server.desk.linkpages import add_link_pages, build_first
 from server.desk.people import add_people_pages, build_choices
 from server.desk.roles import build_roles
-from server.desk.translate import DEFAULT, LANGUAGES, Translator
+from server.desk.translate import DEFAULT, LANGUAGES, Translator, time_text
 from server.dossier import units
 from server.dossier.event import build_stream_id
 from server.dossier.times import format_time
@@ -265,6 +265,24 @@ def _known(node: Node, story: Story, t: Translator) -> view.Known:
             for ref in (f.ref, *((f.preview,) if f.preview else ()))
         },
         seals={entry.id: doubtful.get(entry.id, "valid") for entry in dossier.timeline},
+        log=_log_of(node, story, t),
+    )
+
+
+def _log_of(node: Node, story: Story, t: Translator) -> tuple[str, bool]:
+    """Return what the unit's log keeps of the filing, in words, and whether that is alarming: in its own log every
+    event has a leaf, of another unit's log the page may not have come yet."""
+    filing = story.dossier.submission
+    kept = node.proofs.kept(story.row.database, filing) if filing else None
+    if kept is None:
+        missing = bool(filing) and story.row.database == node.database
+        return (t("fact.log.missing") if missing else "", missing)
+    if kept.at is None:
+        return (t("fact.log.own"), False)
+    described = node.model.units().describe(kept.witness, format_time(node.clock.now()))
+    return (
+        t("fact.log.cosigned", unit=described.name if described else kept.witness, at=time_text(kept.at.isoformat())),
+        False,
     )
 
 

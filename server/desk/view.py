@@ -82,6 +82,7 @@ class Known:
     present: Mapping[str, int]
     seals: Mapping[str, str]
     papers: Mapping[str, PaperVerdict]
+    log: tuple[str, bool] = ("", False)  # what the log keeps of the filing, and whether that is alarming
 
 
 def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def build_dossier(dossier: Dossier, known: Known, t: Translator, now: datetime) 
         "applicant": dossier.applicant.get("name", ""),
         "status_name": t.of(dossier.status_name),
         "tag": TAGS.get(dossier.status, "tag--info"),
-        "facts": _facts(dossier, t, now),
+        "facts": _facts(dossier, t, now, known.log),
         "files": [_file(file, known, t) for file in dossier.files],
         "form": known.answers,
         "news": build_notice(dossier),
@@ -142,7 +143,7 @@ def _action(name: str, t: Translator, needs_due: bool) -> dict[str, Any]:
     return {"type": name, "label": t(f"action.{name}"), "fields": fields, "dangerous": name in DANGEROUS}
 
 
-def _facts(dossier: Dossier, t: Translator, now: datetime) -> list[dict[str, Any]]:
+def _facts(dossier: Dossier, t: Translator, now: datetime, log: tuple[str, bool]) -> list[dict[str, Any]]:
     receipt = next((r for r in dossier.receipts if r.of == dossier.submission), None)
     values: list[tuple[str, str, bool]] = [
         ("fact.unit", dossier.unit, False),
@@ -151,6 +152,7 @@ def _facts(dossier: Dossier, t: Translator, now: datetime) -> list[dict[str, Any
         ("fact.channel", t(f"channel.{dossier.channel}") if dossier.channel else "", False),
         ("fact.on_behalf", _behalf(dossier, t), False),
         ("fact.receipt", time_text(receipt.at) if receipt else t("fact.receipt.none"), receipt is None),
+        ("fact.log", *log),
         ("fact.due", time_text(dossier.due), is_late(dossier.status, dossier.due, now)),
         ("fact.phone", dossier.applicant.get("phone", ""), False),
         ("fact.delivery", t(f"delivery.{dossier.delivery}") if dossier.delivery else "", False),

@@ -75,6 +75,14 @@ Listener = Callable[[str, set[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """That an event is in the log that counts for it; `witness` is the unit that cosigned first, "" while none has."""
+
+    witness: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProvenTime:
     """The earliest instant at which an event is proven to have existed, by what, in the log of which name.
 
@@ -129,6 +137,19 @@ class Proofs:
         """Return `earliest(…).at`, or None."""
         found = self.earliest(database, event_id)
         return found.at if found is not None else None
+
+    def kept(self, database: str, event_id: str) -> Kept | None:
+        """Return how the log keeps an event, as far as this node can show; None if it is in no log known here."""
+        places = self._places(database, parse_sha256_id(event_id))
+        sql = (
+            "SELECT c.witness, min(c.time) AS time FROM log_cosigned c JOIN log_origins o ON o.number = c.log"
+            " WHERE o.origin = ? AND c.size > ? AND c.state = 'holds'"
+        )
+        for origin, number, _ in places:
+            row = self._db.row(sql, (origin, number))
+            if row is not None and row["time"] is not None:
+                return Kept(row["witness"], _utc(row["time"]))
+        return Kept() if places else None
 
     def is_cosigned(self, origin: str) -> bool:
         """Say whether any head of a log is known to be cosigned."""

@@ -84,6 +84,7 @@ def test_a_log_that_loses_what_it_receipted_is_told_with_evidence(
         for _ in range(2):  # the second time brings the witness's certificate, and with it the cosignature
             node.sync.run_once("parent")
         _look_at_cosigned(phone, node, stream, tmp_path)
+        assert "H41.12 ký xác nhận lúc" in _desk_page(office, stream)
 
         lose_leaf(node, stream)
         take(node, 4)
@@ -128,6 +129,14 @@ def _look_at_cosigned(phone: Phone, node: Any, stream: str, folder: Path) -> Non
     download.value.save_as(folder / "proof.txt")
     text = (folder / "proof.txt").read_text(encoding="utf-8")
     assert text == node.receipt_desk.proof("sha256-" + base64url.encode(receipt.event))
+
+
+def _desk_page(office: Any, stream: str) -> str:
+    """The dossier's page as an official sees it."""
+    cookies = office.official.post(
+        "/api/session", {"token": office.official.person.token(office.official.audience)}
+    ).cookies
+    return str(office.nobody.get(f"/desk/dossiers/{stream}", cookies=cookies).text)
 
 
 def office_host(phone: Phone) -> str:

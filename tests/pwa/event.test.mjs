@@ -70,7 +70,7 @@ const FORGERIES = {
     doc.event.body.procedure = "1.001194";
     doc._id = (await eventDocument(doc.event, doc.signatures))._id;
   },
-  "a foreign id": (doc) => { doc._id = doc._id.replace(/.$/, "A"); },
+  "a foreign id": (doc) => { doc._id = doc._id.replace(/.$/, (last) => (last === "A" ? "E" : "A")); },
   "a changed signature": (doc) => { doc.signatures[0].signature = `A${doc.signatures[0].signature.slice(1)}`; },
   "a shortened signature": (doc) => { doc.signatures[0].signature = doc.signatures[0].signature.slice(0, 84); },
   "two signatures": (doc) => { doc.signatures.push(doc.signatures[0]); },

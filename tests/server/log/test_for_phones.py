@@ -74,3 +74,15 @@ def test_consistency_of_any_two_heads_is_shown_and_nothing_else(witnessed: Any, 
     ):
         answer = client.get(f"/api/log/consistency?{query}")
         assert (answer.status_code, set(answer.json())) == (status, {"error", "reason"}), query
+
+
+def test_what_the_log_keeps_of_an_event_is_told(witnessed: Any, take: Any) -> None:
+    """Cosigned, by whom and since when; kept alone while nobody has cosigned; nothing of what it never took."""
+    commune, _, _ = witnessed
+    first = commune.log.tree(1).leaves(0, 1)[0]
+    kept = commune.proofs.kept(commune.database, f"sha256-{base64url.encode(first.event)}")
+    assert (kept.witness, kept.at is not None) == ("H41.12", True)
+
+    [fresh] = take(commune, 1)
+    assert commune.proofs.kept(commune.database, fresh.id.rpartition(":")[2]).witness == ""
+    assert commune.proofs.kept(commune.database, "sha256-" + "A" * 43) is None

@@ -1,4 +1,4 @@
-"""What phones ask about themselves."""
+"""What phones ask about themselves, and what the desk says of the log."""
 
 from __future__ import annotations
 
@@ -16,3 +16,17 @@ def test_a_phone_learns_its_roles_and_what_will_be_doubted(office: Any, key_pool
     assert not any("phê duyệt" in each["vi"] for each in office.citizen.get("/api/me").json()["warnings"])
     assert office.enrol(key_pool(), "helper").get("/api/me").json()["roles"] == ["helper"]
     assert office.nobody.get("/api/me").status_code == 401
+
+
+def test_the_desk_says_what_the_log_keeps_of_a_filing(office: Any) -> None:
+    """Kept; and an alarm for a filing that is here and has no leaf."""
+    stream = office.file()
+    token = office.official.person.token(office.official.audience)
+    cookies = office.official.post("/api/session", {"token": token}).cookies
+    page = office.nobody.get(f"/desk/dossiers/{stream}", cookies=cookies).text
+    assert "Đã ghi, đơn vị cấp trên chưa ký xác nhận" in page
+
+    with office.node.db.transaction() as connection:
+        connection.execute("DELETE FROM log_leaves")
+    page = office.nobody.get(f"/desk/dossiers/{stream}", cookies=cookies).text
+    assert "KHÔNG có trong sổ" in page
