@@ -2,11 +2,12 @@
 
 At most two round trips: greet, then fetch both logs. The second carries the feed along when our own notes already
 say where it will go on, so that a pull with nothing new is over after it. A push to a server nothing is known of asks
-in the first what the database holds, and where that is nothing there is no second.
+in the first what the database holds, and where that is nothing there is no second. That it was met is noted.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from replication.document import Seq
@@ -51,6 +52,7 @@ class Opening:
         self._state = state
         self._direction = direction
         self._create_target = create_target
+        self._met_key = "met-" + hashlib.sha256(target.label.encode()).hexdigest()[:16]
         self._names: tuple[Pending[str], Pending[str]] | None = None
         self._logs: tuple[Pending[JsonObject | None], Pending[JsonObject | None]] | None = None
         self._made: Pending[None] | None = None
@@ -91,9 +93,11 @@ class Opening:
         return self._decide()
 
     def _is_first_meeting(self) -> bool:
-        """Do we push to a server that nothing is known of?"""
+        """Do we push to a database that nothing is known of?"""
         there = self._target.endpoint
-        return self._source.endpoint is None and there is not None and there.identity is None
+        if self._source.endpoint is not None or there is None or there.identity is not None:
+            return False
+        return self._state.load_listing(self._met_key) is None
 
     def _open_from_notes(self, source_uuid: str, target_uuid: str, seq: Seq) -> Opened | None:
         """Return where to go on without asking the other side, None if our notes do not suffice.
@@ -120,6 +124,8 @@ class Opening:
 
     def _ask_logs(self, source_uuid: str, target_uuid: str) -> None:
         self._identify(source_uuid, target_uuid)
+        if self._counted is not None:
+            self._state.save_listing(self._met_key, {"uuid": target_uuid})
         if self._resume is None and self._counted is not None and _is_bare(self._counted):
             self._logs = (self._source.get_local(self._id), Mapped(self._counted, lambda _nothing: None))
             return

@@ -49,6 +49,17 @@ TROUBLES: Final[dict[str, Trouble]] = {
         Trouble("cut", Text("Đường truyền bị ngắt giữa chừng.", "The line broke off."), _RESUME),
         Trouble("stalled", Text("Đường truyền đứng yên.", "The line stands still: no byte moved."), _RESUME),
         Trouble(
+            "anew",
+            Text(
+                "Nút bên kia vừa khởi động lại, có thể từ một bản sao lưu.",
+                "The other node has begun anew, perhaps from a backup.",
+            ),
+            Text(
+                "Trạm hỏi lại bên đó còn giữ những gì và gửi lại phần còn thiếu.",
+                "Trạm asks what it still has and sends again what is missing there.",
+            ),
+        ),
+        Trouble(
             "portal",
             Text(
                 "Mạng đang chặn bằng một trang đăng nhập.",
@@ -155,6 +166,7 @@ TROUBLES: Final[dict[str, Trouble]] = {
 # Tried in order; the first that is found in the text decides.
 _SIGNS: Final[tuple[tuple[str, str], ...]] = (
     (r"name or service not known|name resolution|nodename nor servname|getaddrinfo|no address associated", "dns"),
+    (r"began anew or was set back", "anew"),
     (r"redirects to|login page|web page came", "portal"),
     (r"certificate has expired|not yet valid|certificate_expired", "certificate_time"),
     (r"does not prove to be the peer|pinned", "stranger"),

@@ -9,8 +9,8 @@ import pytest
 
 from replication import errors
 from replication.errors import LinkCut, NotAPeer, StoreError
-from replication.peers import Busy
-from replication.replicator.wire import explain
+from replication.peers import Busy, Endpoint
+from replication.replicator.wire import SetBack, explain
 from server.node.troubles import TROUBLES, explain_trouble
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,6 +46,7 @@ def test_every_refusal_of_a_peer_has_a_sentence(kind: type[StoreError]) -> None:
         ("the answer redirects to http://login.wifi; a login page of the network may be in the way", "portal"),
         ("a web page came instead of the peer's answer (status 200)", "portal"),
         ("no byte moved for 20 s while an answer was due", "stalled"),
+        (str(SetBack(Endpoint("http://10.0.0.1:8080/db"))), "anew"),
         ("http://10.0.0.1 answers 500: Internal Server Error", "fault"),
         ("Connection reset by peer", "cut"),
         ("the peer answered 507 insufficient_storage: no room", "full"),
