@@ -15,6 +15,7 @@ from cheroot import wsgi
 
 from replication.serving.connections import Connection, Gateway
 from replication.serving.memory import Trimmer, bound_arenas, is_glibc
+from replication.serving.openfiles import allow_open_files
 from replication.serving.pool import Pool
 from replication.serving.tls import LazyTls
 
@@ -87,6 +88,7 @@ class Server:
     def start(self) -> None:
         """Bind and serve in a thread of its own; connections are taken when this returns. Raises `OSError`."""
         bound_arenas()
+        allow_open_files()
         self._server.prepare()
         self._thread = threading.Thread(target=self._server.serve, name="http-accept", daemon=True)
         self._thread.start()

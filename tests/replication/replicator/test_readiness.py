@@ -1,9 +1,11 @@
-"""Waiting for sockets, whatever their numbers."""
+"""Many open files: a server allows itself what it may have, and sockets are waited for whatever their numbers."""
 
 from __future__ import annotations
 
 import resource
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -63,3 +65,19 @@ def test_an_end_of_the_other_side_can_be_read() -> None:
         wait_ready([ours], [], 0)
     quiet.close()
     other.close()
+
+
+SERVE = """
+import resource
+from replication.serving import Server
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 512))
+with Server(lambda _environ, _start: [], port=0):
+    print(resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+def test_a_server_may_open_all_the_files_that_the_system_lets_it() -> None:
+    """Shells allow 1,024; a process that serves goes up to its hard limit by itself."""
+    done = subprocess.run([sys.executable, "-c", SERVE], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.strip() == "(512, 512)"
