@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE ?= 1
+# Bytecode lies in .venv: the tree stays clean, and a run of many commands does not compile the node for each of them.
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/$(VENV)/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-js setup-browser setup-token demo smoke test bench fuzz lint format clean
 

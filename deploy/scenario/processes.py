@@ -32,10 +32,15 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def ask_to_end(self) -> None:
+        """Ask the program to end, without waiting until it has."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """Ask the program to end, and make it end if it does not."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.ask_to_end()
             try:
                 self.process.wait(STOP_LIMIT_S)
             except subprocess.TimeoutExpired:

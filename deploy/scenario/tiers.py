@@ -91,24 +91,33 @@ class Province:
                 self.links[name] = Link((LOOPBACK, self.port(tier)), self.profile, port=port)
 
     def start_all(self) -> None:
-        """Start links and all three nodes, and return once each answers."""
+        """Start links and all three nodes, side by side, and return once each answers."""
         self.open_links()
         for tier in TIERS:
-            self.start(tier)
+            self._launch(tier)
+        for tier in TIERS:
+            self._wait_for(tier)
 
     def start(self, tier: Tier) -> None:
         """Start one node and return once it answers."""
+        self._launch(tier)
+        self._wait_for(tier)
+
+    def _launch(self, tier: Tier) -> None:
         command = (sys.executable, "-m", "server.cli", "serve", str(self.home(tier)), "--port", str(self.port(tier)))
-        child = start(tier.folder, command, self.root / f"{tier.folder}.log")
-        self.children[tier.folder] = child
-        wait_until_answering(child, f"{self.url(tier)}/api/node")
+        self.children[tier.folder] = start(tier.folder, command, self.root / f"{tier.folder}.log")
+
+    def _wait_for(self, tier: Tier) -> None:
+        wait_until_answering(self.children[tier.folder], f"{self.url(tier)}/api/node")
 
     def kill(self, tier: Tier) -> None:
         """End one node as a power cut would."""
         self.children.pop(tier.folder).kill()
 
     def stop_all(self) -> None:
-        """Stop nodes and links."""
+        """Stop nodes, all at once, and links."""
+        for child in self.children.values():
+            child.ask_to_end()
         for child in self.children.values():
             child.stop()
         for link in self.links.values():
