@@ -25,6 +25,7 @@ from server.readmodel.queries import DossierFilter, DossierRow
 
 _MOST_CHARS: Final = 200
 _SHOWN_DOSSIERS: Final = 5
+_MOST_OTHERS: Final = 5
 
 
 class PeopleVisit(Protocol):
@@ -95,17 +96,21 @@ def add_people_pages(desk: Blueprint, node: Node, visit: Callable[[], Any], show
 
 def awaiting_key(node: Node) -> tuple[str, ...]:
     """Return the URNs of people of this unit whose keys were all taken away and who have no new one, newest first."""
-    ordered = (each.subject for each in reversed(node.revoking.all()) if each.unit == node.unit and each.how != "ended")
-    return tuple(subject for subject in dict.fromkeys(ordered) if not _has_key(node, subject))
+    return tuple(subject for subject in _lost(node) if not _has_key(node, subject))
 
 
 def build_choices(node: Node, found: Enrolment, approver: str, t: Translator) -> list[dict[str, str]]:
-    """Return the people whose next key a waiting request may be: those without one, of the same name first."""
-    choices = []
-    for subject in awaiting_key(node):
+    """Return the people whose next key a waiting request may be: those without one of the same name, then the last few
+    who lost theirs. Whoever is not among them gets an activation code on their own page."""
+    choices: list[dict[str, str]] = []
+    others = 0
+    for subject in _lost(node):
         name = node.model.queries.name_of(subject)
-        why = node.why_not_again(subject, approver)
         same = _plain(name) == _plain(found.name)
+        if (not same and others >= _MOST_OTHERS) or _has_key(node, subject):
+            continue
+        others += not same
+        why = node.why_not_again(subject, approver)
         text = t("again.choice", name=name, id=subject[-6:], when=time_text(_last_order(node, subject).at))
         choices.append({"value": subject, "label": text, "same": "1" if same else "", "why": t.of(why) if why else ""})
     return sorted(choices, key=lambda each: (not each["same"], each["label"]))
@@ -143,6 +148,12 @@ def build_person(node: Node, urn: str, who: PeopleVisit) -> dict[str, Any]:
         "why_not_again": t.of(why) if why else "",
         "is_official": _kind(node, urn) == "official",
     }
+
+
+def _lost(node: Node) -> list[str]:
+    """Return the URNs of people of this unit whose keys were ever taken away, newest first."""
+    ordered = (each.subject for each in reversed(node.revoking.all()) if each.unit == node.unit and each.how != "ended")
+    return list(dict.fromkeys(ordered))
 
 
 def _urn(node: Node, subject: str, t: Translator) -> str:

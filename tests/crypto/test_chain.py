@@ -347,6 +347,25 @@ def test_attack_11_signing_after_the_revocation_is_indeterminate(province: Any) 
     assert verify(province, province.node, crls=crls)
 
 
+def test_a_claim_before_the_day_of_revocation_is_in_doubt_and_not_refused(province: Any) -> None:
+    """A key lost two days ago and revoked today: what claims yesterday may be the thief's or its owner's."""
+    serial, lost = province.official.certificate.serial_number, NOW - 2 * DAY
+    revocation = crl.Revocation(serial, NOW, x509.ReasonFlags.key_compromise, lost)
+    lists = [crl_of(holder) for holder in (province.root, province.district)]
+    known = [*lists, crl_of(province.commune, revocation, at=NOW)]
+
+    def claim(at: datetime) -> chain.VerifiedSigner:
+        leaf, above = province.official.der, province.intermediates
+        return chain.verify_claim(leaf, above, anchors=province.anchors, claimed=at, crls=known)
+
+    assert reason_of(province, province.official, at=NOW - DAY, crls=known) == "revoked"
+    doubted = claim(NOW - DAY)
+    assert (doubted.revoked_at, doubted.revoked_on) == (lost, NOW)
+    with pytest.raises(UntrustedChain) as refused:
+        claim(NOW)
+    assert refused.value.reason_code == "revoked"
+
+
 def test_a_revoked_ca_takes_its_leaves_along(province: Any) -> None:
     """The district revoked the commune CA: its people no longer sign."""
     revocation = crl.Revocation(province.commune.certificate.serial_number, NOW - DAY)
