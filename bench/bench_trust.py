@@ -51,7 +51,7 @@ def trust(sink: Sink) -> None:
         _measure_one_event(sink, home)
 
 
-def measure_verification(sink: Sink, home: Path) -> None:
+def measure_verification(sink: Sink, home: Path, name: str = "trust_verify_cold") -> None:
     """`tram verify` in a fresh process that knows no chain yet, sharing out to one process and to every core."""
     cores = len(os.sched_getaffinity(0))
     for processes in sorted({1, cores}):
@@ -63,8 +63,8 @@ def measure_verification(sink: Sink, home: Path) -> None:
             raise RuntimeError(f"what was just written does not hold: {done.stdout[-500:]}{done.stderr[-500:]}")
         events = next(int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("events: "))
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        sink.add(Figure(f"trust_verify_cold_{processes}", round(events / took_s), "events/s", n=events))
-        sink.add(Figure(f"trust_verify_cold_{processes}_cpu", round(cpu_s / events * 1000, 3), "ms/event", n=events))
+        sink.add(Figure(f"{name}_{processes}", round(events / took_s), "events/s", n=events))
+        sink.add(Figure(f"{name}_{processes}_cpu", round(cpu_s / events * 1000, 3), "ms/event", n=events))
 
 
 def _measure_one_event(sink: Sink, home: Home) -> None:
@@ -95,7 +95,7 @@ def _time_event(proofs: Proofs, body: bytes) -> float:
 
 
 def _measure_appends(sink: Sink, node: Node) -> None:
-    docs = _sign(node, ONE_BY_ONE + IN_BATCHES)
+    docs = sign_events(node, ONE_BY_ONE + IN_BATCHES)
     source = Source("peer", "bench")
     begun = time.perf_counter()
     for doc in docs[:ONE_BY_ONE]:
@@ -122,7 +122,8 @@ def _measure_pages(sink: Sink, node: Node) -> None:
     sink.add(Figure("trust_inclusion_proof", 32 * len(proof), "B", n=head.size))
 
 
-def _sign(node: Node, count: int) -> list[Doc]:
+def sign_events(node: Node, count: int) -> list[Doc]:
+    """Return `count` new filings by one person whom the node enrols."""
     key, subject, now = keys.generate_p256(), new_subject_id(), datetime.now(UTC)
     certificate = Authority.open(node.home).issue_person(key.public_key(), subject_id=subject, now=now)
     node.copier.ensure_certificate(node.database, certificate)

@@ -40,7 +40,9 @@ async function sign(what) {
   if (!identity) throw new Error("nothing is signed without a registration");
   const past = await knownEvents(what.stream);
   const unit = past[0]?.event.unit ?? identity.node.unit;
-  return signDocument({ ...what, unit, prev: arrange(past).heads }, identity, nodeNowMs());
+  // A head of the unit's own log alone has a time that every tier knows: what is signed now was not signed before it.
+  const after = state.node?.unit === unit ? state.node.checkpoint : "";
+  return signDocument({ ...what, unit, after, prev: arrange(past).heads }, identity, nodeNowMs());
 }
 
 function announce() {

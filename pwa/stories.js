@@ -2,6 +2,7 @@
 // why. A phone has no role grants, so it takes the node's word for who is in office; signatures it checks by itself.
 
 import { Refused } from "./lib/api.js";
+import { idInDocument } from "./lib/event.js";
 import { foldDossier } from "./lib/fold.js";
 import { saveSetting, setting } from "./store/db.js";
 import { allEvents } from "./store/mine.js";
@@ -14,7 +15,7 @@ import { allEvents } from "./store/mine.js";
  * @property {Record<string, NodeStep>} steps by event id
  * @property {Record<string, {status: string, text: {vi: string, en: string}, signatures: {signer: string, at: string}[]}>} [papers] what the signatures inside result PDFs are worth, by the file's content id
  */
-/** @typedef {{state: string, reason: {vi: string, en: string} | null, time?: {proven: string, not_before: string} | null, reviewed?: object | null}} NodeStep */
+/** @typedef {{state: string, reason: {vi: string, en: string} | null, time?: {proven: string, not_before: string, provisional: boolean} | null, reviewed?: object | null}} NodeStep */
 /** @typedef {Record<string, Story>} Stories by stream */
 
 /** @returns {Promise<Stories>} */
@@ -49,17 +50,22 @@ async function fetchStory(api, stream, count) {
 export function foldWithStory(stream, docs, stories) {
   const owner = docs.find(({ event }) => event.stream === stream && event.type === "dossier.submitted")?.event.actor;
   const steps = stories[stream]?.steps ?? {};
-  return foldDossier(stream, docs, ({ actor }, id) => actor !== owner && (steps[id]?.state !== "not_applied" || wasHeld(steps[id])), proofsOf(steps));
+  return foldDossier(stream, docs, ({ actor }, id) => actor !== owner && (steps[id]?.state !== "not_applied" || wasHeld(steps[id])), proofsOf(steps, docs));
 }
 
 /** @param {NodeStep | undefined} step whether the node held it for a leader, who may have seen it since */
 const wasHeld = (step) => step?.state === "held" || Boolean(step?.reviewed);
 
-/** @param {Record<string, NodeStep>} steps @returns {import("./lib/proofs.js").Proofs} what the node told of times and doubts */
-function proofsOf(steps) {
+/** @param {Record<string, NodeStep>} steps @param {EventDocument[]} docs @returns {import("./lib/proofs.js").Proofs} what the node told of times and doubts */
+function proofsOf(steps, docs) {
   const known = Object.entries(steps);
   return {
     times: Object.fromEntries(known.flatMap(([id, { time }]) => (time?.proven ? [[id, time.proven]] : []))),
+    logged: known.flatMap(([id, { time }]) => (time?.provisional === false ? [id] : [])),
+    checkpoints: Object.fromEntries(docs.flatMap((doc) => {
+      const seen = steps[idInDocument(doc)]?.time?.not_before;
+      return doc.event.after && seen ? [[doc.event.after, seen]] : [];
+    })),
     doubts: Object.fromEntries(known.flatMap(([id, step]) => (wasHeld(step) ? [[id, "held"]] : []))),
   };
 }

@@ -14,16 +14,15 @@ signed, is remembered until the read model has seen it: what is offered to the s
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from replication.document import Doc
 from replication.store import AllDocsQuery, Store
 from server.dossier import units
 from server.dossier.event import StoredEvent
 from server.dossier.fold import fold
+from server.errands import Errand, for_each
 from server.errors import Missing, Refused
 from server.filestore import FileStore
 from server.intake.door import Intake
@@ -34,9 +33,7 @@ from server.readmodel.documents import read_events
 from server.readmodel.model import ReadModel
 
 _LOG = logging.getLogger(__name__)
-_STOP = ""
 LOOK_EVERY_S = 30.0  # for what another process stored
-AGAIN_S = 2.0  # after a failure: a full disk, a CouchDB that is being restarted
 
 
 class Receipts:
@@ -51,41 +48,29 @@ class Receipts:
         intake: Intake,
         model: ReadModel,
         clock: NodeClock,
+        is_waiting: Callable[[], bool],
     ) -> None:
+        """`is_waiting`: whether the node may have forgotten what it said, and says nothing until that is settled."""
         self._signer = signer
         self._store = store
         self._files = files
         self._intake = intake
         self._model = model
         self._clock = clock
+        self._is_waiting = is_waiting
         self._issuing = threading.Lock()
         self._signed: dict[str, Doc] = {}  # by filing, until the read model holds the receipt
-        self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Look at everything that lacks a receipt, then at whatever changes, in a thread."""
-        for stream in self._model.queries.awaiting_receipt(self._signer.unit):
-            self._waiting.put(stream)
-        self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; returns when it has ended."""
-        if self._thread is not None:
-            self._waiting.put(_STOP)
-            self._thread.join()
-            self._thread = None
+        self.errand = Errand("receipts", self._look, every_s=LOOK_EVERY_S)
 
     def notice(self, streams: set[str]) -> None:
         """Say that dossiers changed (a `Listener` of the follower)."""
-        for stream in streams:
-            self._waiting.put(stream)
+        self.errand.notice(*streams)
 
     def consider(self, stream: str) -> list[str]:
         """Issue what receipts the stream is owed and can have. Returns the ids of the filings receipted.
 
-        A node whose clock stands before a time it has vouched for issues none.
+        A node whose clock stands before a time it has vouched for issues none, nor one whose log waits: what was put
+        back from a backup may have issued this very receipt, and forgotten it.
         """
         row = self._model.queries.dossier(stream)
         if row is None or row.unit != self._signer.unit:
@@ -95,6 +80,8 @@ class Receipts:
             return []
         if self._clock.is_behind():
             _LOG.error("no receipts: the system's clock stands before a time this node has signed; set the clock")
+            return []
+        if self._is_waiting():
             return []
         with self._issuing:
             return self._issue(stream)
@@ -168,30 +155,6 @@ class Receipts:
                 return False
         return True
 
-    def _run(self) -> None:
-        due = time.monotonic() + LOOK_EVERY_S  # of the next look at everything, also while others keep the queue busy
-        while True:
-            left_s = due - time.monotonic()
-            if left_s <= 0:
-                well = self._safely(self._model.queries.awaiting_receipt(self._signer.unit))
-                due = time.monotonic() + (LOOK_EVERY_S if well else AGAIN_S)
-                continue
-            try:
-                stream = self._waiting.get(timeout=left_s)
-            except queue.Empty:
-                continue
-            if stream == _STOP:
-                return
-            if not self._safely([stream]):
-                due = min(due, time.monotonic() + AGAIN_S)
-
-    def _safely(self, streams: Sequence[str]) -> bool:
-        """Consider the streams, each whatever becomes of the others. Returns whether the store answered for all."""
-        well = True
-        for stream in streams:
-            try:
-                self.consider(stream)
-            except Exception:
-                _LOG.exception("no receipt for dossier %s this time; trying again", stream)
-                well = False
-        return well
+    def _look(self, told: Sequence[str]) -> None:
+        """Consider what changed, or everything that lacks a receipt: another process may have stored the last of it."""
+        for_each(told or self._model.queries.awaiting_receipt(self._signer.unit), self.consider)

@@ -421,7 +421,7 @@ export const en = {
   "behalf.wet_signature": "{name} did not sign electronically but on paper by hand, the scan is attached; the electronic signature is of who filed for them.",
   "behalf.fingerprint": "{name} did not sign electronically but gave a fingerprint on paper, the scan is attached; the electronic signature is of who filed for them.",
   "behalf.witness": "Witness: {witness}.",
-  "step.claimed": "The signer claims {time}; the time above is the proven one",
+  "step.claimed": "The signer claims {time}; by what is proven that cannot be right",
   "step.adopted": "A leader adopted it: {reason}",
   "step.discarded": "A leader did not adopt it: {reason}",
   "step.waiting": "Waiting for an earlier step to arrive",

@@ -420,7 +420,7 @@ export const vi = {
   "behalf.wet_signature": "{name} không ký điện tử mà ký tay trên giấy, bản chụp kèm theo; chữ ký điện tử là của người nộp thay.",
   "behalf.fingerprint": "{name} không ký điện tử mà điểm chỉ trên giấy, bản chụp kèm theo; chữ ký điện tử là của người nộp thay.",
   "behalf.witness": "Người làm chứng: {witness}.",
-  "step.claimed": "Người ký khai {time}; giờ trên là giờ chứng minh được",
+  "step.claimed": "Người ký khai {time}; theo những gì chứng minh được thì không thể đúng",
   "step.adopted": "Lãnh đạo đã công nhận: {reason}",
   "step.discarded": "Lãnh đạo không công nhận: {reason}",
   "step.waiting": "Chờ bước trước được gửi tới",

@@ -36,6 +36,7 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
  * @property {string} unit @property {string} name @property {string} urn
  * @property {string} time RFC 3339 @property {string} certificate base64 DER @property {string} [version]
  * @property {string[]} [chain] base64 DER, the unit's CA first
+ * @property {string} [checkpoint] name of the newest head of its log, for `after` of what is signed from now on
  */
 
 export class NodeApi {

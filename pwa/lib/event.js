@@ -38,10 +38,10 @@ export class UnfitEvent extends Error {}
  * @param {object} parts
  * @param {string} parts.stream @param {string} parts.type @param {string} parts.unit @param {string} parts.actor
  * @param {number} parts.atMs milliseconds since 1970 @param {string[]} parts.prev @param {Uint8Array} parts.nonce 16 random bytes
- * @param {Record<string, any>} parts.body @param {FileRef[]} [parts.files]
+ * @param {Record<string, any>} parts.body @param {FileRef[]} [parts.files] @param {string} [parts.after] "" where none was seen
  * @returns {TramEvent} ready to sign. Throws `UnfitEvent` if the node would refuse it.
  */
-export function buildEvent({ stream, type, unit, actor, atMs, prev, nonce, body, files = [] }) {
+export function buildEvent({ stream, type, unit, actor, atMs, prev, nonce, body, files = [], after = "" }) {
   if (nonce.length !== 16) throw new UnfitEvent(`a nonce has 16 bytes, not ${nonce.length}`);
   /** @type {TramEvent} */
   const event = {
@@ -51,6 +51,7 @@ export function buildEvent({ stream, type, unit, actor, atMs, prev, nonce, body,
     nonce: encode(nonce),
     body: withoutEmpty(body),
     files,
+    ...(after && { after }),
   };
   eventBytes(event);
   return event;

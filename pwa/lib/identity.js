@@ -6,7 +6,7 @@ import { signEvent } from "./jws.js";
 /** @typedef {import("./event.js").EventDocument} EventDocument */
 
 /**
- * @param {{stream: string, type: string, unit: string, prev: string[], body: Record<string, any>, files?: import("./event.js").FileRef[]}} what
+ * @param {{stream: string, type: string, unit: string, prev: string[], body: Record<string, any>, files?: import("./event.js").FileRef[], after?: string}} what
  * @param {{privateKey: CryptoKey, x5t: string, subject: string}} identity
  * @param {number} nowMs by the node's clock as far as it is known
  * @returns {Promise<EventDocument>} Throws `UnfitEvent`.

@@ -5,11 +5,12 @@ import { has } from "./order.js";
 
 /** @typedef {import("./event.js").TramEvent} TramEvent */
 /**
- * Evidence by event id; `checkpoints` by the text an event names in `after`.
- * @typedef {{times?: Record<string, string>, ends?: Record<string, string>, doubts?: Record<string, string>, checkpoints?: Record<string, string>}} Proofs
+ * Evidence by event id; `checkpoints` by the text an event names in `after`; `logged`: events the owner's log is known to hold.
+ * @typedef {{times?: Record<string, string>, ends?: Record<string, string>, doubts?: Record<string, string>, checkpoints?: Record<string, string>, logged?: string[]}} Proofs
  */
 /**
- * `shown` is the proven time, or the claim while nothing proves one (`provisional`); `differs`: the claim cannot be right.
+ * `shown` is the proven time, or while nothing proves one the claim, but not before the checkpoint (`notBefore`). `provisional`: it
+ * may still become earlier, since the owner's log has not been seen to hold the event. `differs`: the claim cannot be right.
  * @typedef {{claimed: string, proven: string, notBefore: string, shown: string, provisional: boolean, differs: boolean}} EventTime
  */
 
@@ -29,16 +30,22 @@ export function eventTimes(order, proofs, isOffice) {
       if ((j === i || has(order.past[i], j)) && (!known || event.at < known)) proven[j] = event.at;
     });
   });
-  return order.docs.map(({ event }, i) => timesOf(event, proven[i], proofs));
+  const logged = new Set(proofs.logged);
+  return order.docs.map(({ event }, i) => {
+    const own = proven[i] !== "" && event.actor.startsWith("urn:tram:node:") && Boolean(isOffice(event, order.ids[i]));
+    return timesOf(event, proven[i], own || logged.has(order.ids[i]), proofs);
+  });
 }
 
-/** @param {TramEvent} event @param {string} proven @param {Proofs} proofs @returns {EventTime} */
-function timesOf(event, proven, proofs) {
+/** @param {TramEvent} event @param {string} proven @param {boolean} settled @param {Proofs} proofs @returns {EventTime} */
+function timesOf(event, proven, settled, proofs) {
   const seen = (event.after && proofs.checkpoints?.[event.after]) || "";
-  const claimedMs = Date.parse(event.at);
-  const wrong = proven !== "" && Math.abs(Date.parse(proven) - claimedMs) > TOLERANCE_MS;
-  const tooEarly = seen !== "" && Date.parse(seen) - claimedMs > TOLERANCE_MS;
-  return { claimed: event.at, proven, notBefore: seen, shown: proven || event.at, provisional: !proven, differs: wrong || tooEarly };
+  const isLate = (/** @type {string} */ one, /** @type {string} */ other) => Date.parse(one) - Date.parse(other) > TOLERANCE_MS;
+  const tooEarly = seen !== "" && isLate(seen, event.at);
+  const tooLate = proven !== "" && isLate(event.at, proven);
+  const datedBack = proven !== "" && settled && isLate(proven, event.at);
+  const shown = proven || (seen > event.at ? seen : event.at);
+  return { claimed: event.at, proven, notBefore: seen, shown, provisional: !settled, differs: tooEarly || tooLate || datedBack };
 }
 
 /** Whether the signer's certificate may have ended before the signature was made. @param {string} id @param {EventTime} time @param {Proofs} proofs */

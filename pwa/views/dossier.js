@@ -140,7 +140,7 @@ function timeline({ dossier, proofs, entries, story }) {
   const waiting = new Set(entries.filter((entry) => !isSettled(entry) && entry.stage !== "sent").map((entry) => entry.id));
   const steps = dossier.steps.map((step, i) => h("li", { class: i === dossier.steps.length - 1 ? "now" : null },
     h("h3", null, t(known(`step.${step.type}`, "step.other"))), h("time", { datetime: step.time.shown }, dateTime(step.time.shown)),
-    step.time.differs && step.time.proven ? h("p", { class: "small soft" }, t("step.claimed", { time: dateTime(step.at) })) : null,
+    step.time.differs ? h("p", { class: "small soft" }, t("step.claimed", { time: dateTime(step.at) })) : null,
     story?.names[step.actor] && h("p", null, story.names[step.actor]),
     stepText(step).map((line) => h("p", null, line)),
     step.reviewed && h("p", null, t(`step.${step.reviewed.decision}`, { reason: step.reviewed.reason })),

@@ -212,16 +212,18 @@ def _event(
     files = fields.get("files", []) if type in WITH_FILES else []
     if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
         raise Refused("schema", '"files" is a list of file references', member="files")
+    now = node.clock.now()
     return build_event(
         stream=stream,
         type=type,
         unit=unit,
         actor=speaker.urn,
-        at=format_time(node.clock.now()),
+        at=format_time(now),
         nonce=secrets.token_bytes(16),
         prev=heads,
         body=body,
         files=files,
+        after=node.proofs.heads.newest(unit, now),
     )
 
 

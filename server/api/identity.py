@@ -25,11 +25,13 @@ def identity_blueprint(node: Node) -> Blueprint:
 
     @blueprint.get("/node")
     def who() -> Response:
+        now = node.clock.now()
         return jsonify(
             unit=node.unit,
             name=node.home.settings.name,
             urn=node.signer.urn,
-            time=format_time(node.clock.now()),
+            time=format_time(now),
+            checkpoint=node.proofs.heads.newest(node.unit, now),
             certificate=to_base64(node.signer.certificate),
             chain=[to_base64(each) for each in node.home.chain()],
             jwk=keys.public_to_jwk(node.signer.public_key),

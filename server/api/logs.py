@@ -7,21 +7,23 @@ from flask import Blueprint, Response, jsonify, request
 
 from crypto import base64url
 from crypto.logcert import log_origin
-from server.api.bodies import read_json
+from server.api.bodies import member, read_json
 from server.api.speaker import Speakers
 from server.dossier import units
 from server.dossier.times import format_time
 from server.errors import Missing, NotAllowed, Refused
-from server.log.gossip import answer_value, offer_value, parse_offer
+from server.log.offers import answer_value, offer_value, parse_offer
 from server.node.assembly import Node
 from server.pki.documents import der_to_base64
 from server.tokens import Principal
 
 MAX_OFFER_BYTES = 16 * 1024
+MAX_HEADS_BYTES = 256 * 1024
 
 
 def logs_blueprint(node: Node, speakers: Speakers) -> Blueprint:
-    """Return `POST /log/checkpoints`, `GET /log/checkpoint`, `GET /log`, and what phones check proofs with."""
+    """Return `POST /log/checkpoints`, `GET /log/checkpoint`, `GET` and `POST /log/known`, `GET /log`, and what phones
+    check proofs with."""
     blueprint = Blueprint("logs", __name__)
 
     def neighbour() -> Principal:
@@ -41,20 +43,26 @@ def logs_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         who = neighbour()
         if who.unit == node.unit or not units.is_within(node.unit, who.unit):
             raise NotAllowed(f"the units above {node.unit} witness its log")
-        old = request.args.get("old", "0")
-        if not old.isascii() or not old.isdigit() or len(old) > 12:
-            raise Refused("schema", '"old" is the number of leaves you have cosigned')
         head = node.log.head()
-        offer = node.gossip.build_offer(int(old) if int(old) <= head.size else head.size)
+        old = _number("old", "0", 12)
+        if head.state == "waiting":
+            return jsonify(waiting=head.generation)
+        if _number("generation", str(head.generation), 4) != head.generation:
+            old = 0  # the asker knows an earlier log, of which this one proves nothing
+        offer = node.gossip.build_offer(min(old, head.size))
         return jsonify(offer_value(offer) if offer is not None else {})
 
     @blueprint.get("/log/known")
     def known() -> Response:
         who = neighbour()
-        generation = request.args.get("generation", "1")
-        if not generation.isascii() or not generation.isdigit() or not 1 <= len(generation) <= 4:
-            raise Refused("schema", '"generation" is a small number')
-        return jsonify(answer_value(node.witness.known(log_origin(who.unit, int(generation)))))
+        generation = _number("generation", "1", 4)
+        return jsonify(answer_value(node.witness.known(log_origin(who.unit, generation))))
+
+    @blueprint.post("/log/known")
+    def told() -> Response:
+        who = neighbour()
+        node.gossip.hear(who.unit, member(read_json(limit_bytes=MAX_HEADS_BYTES), "heads", list))
+        return jsonify(ok=True)
 
     @blueprint.get("/log")
     def newest() -> Response:
@@ -77,7 +85,7 @@ def logs_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     @blueprint.get("/log/consistency")
     def consistency() -> Response:
         """That a head of the log grew out of an earlier one: what a receipt fixed has not been rewritten since."""
-        generation, old, new = (_whole(name) for name in ("generation", "old", "new"))
+        generation, old, new = (_number(name, "", 12) for name in ("generation", "old", "new"))
         size = next((each.size for each in node.log.heads() if each.generation == generation), 0)
         if not 0 < old <= new <= size:
             raise Missing(f"the log has no heads of {old} and {new} leaves in generation {generation}")
@@ -87,8 +95,9 @@ def logs_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     return blueprint
 
 
-def _whole(name: str) -> int:
-    text = request.args.get(name, "")
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise Refused("schema", f'"{name}" is a whole number', member=name)
-    return int(text)
+def _number(name: str, default: str, digits: int) -> int:
+    """Return a number from the query. Raises `Refused("schema")`."""
+    value = request.args.get(name, default)
+    if not value.isascii() or not value.isdigit() or len(value) > digits:
+        raise Refused("schema", f'"{name}" is a whole number of at most {digits} digits', member=name)
+    return int(value)

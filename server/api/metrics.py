@@ -13,7 +13,7 @@ from prometheus_client.registry import CollectorRegistry
 from server.api.speaker import Speakers
 from server.errors import NotAllowed
 from server.health.examining import examine
-from server.metrics.collecting import HealthCollector, LinkCollector, NodeCollector
+from server.metrics.collecting import ErrandCollector, HealthCollector, LinkCollector, NodeCollector
 from server.metrics.counting import build_latencies
 from server.node.assembly import Node
 
@@ -28,6 +28,7 @@ def register_metrics(app: Flask, node: Node, speakers: Speakers) -> None:
     registry.register(LinkCollector(node.sync))
     registry.register(NodeCollector(node.unit, node.home.path, node.store, node.model.queries, node.db))
     registry.register(HealthCollector(lambda: examine(node)))
+    registry.register(ErrandCollector(node.errands))
     latencies = build_latencies(registry)
 
     @app.before_request

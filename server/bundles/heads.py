@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from server.bundles import extras
 from server.dossier import units
+from server.log.sticks import export_notes, import_notes
 from server.node.assembly import Node
 
 NAME = "log-head"
@@ -28,9 +29,9 @@ def _give(node: Node, unit: str) -> bytes | None:
     cosigned = node.proofs.cosigned_size(node.log.origin(), unit)
     if node.gossip.build_offer(max(cosigned, node.gossip.cosigned_size(unit, node.log.origin()))) is None:
         return None
-    return node.gossip.export_notes(unit, cosigned=cosigned)
+    return export_notes(node.gossip, unit, cosigned=cosigned)
 
 
 def _take(node: Node, unit: str, data: bytes) -> None:
     """Consider the heads that came from `unit`. Raises `Refused` for what is none."""
-    node.gossip.import_notes(data)
+    import_notes(node.witness, data)

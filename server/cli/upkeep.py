@@ -15,7 +15,12 @@ def register(commands: Commands) -> None:
     """Add the commands."""
     add_command(commands, "load-sample", _load_sample, help="publish the sample catalogue, calendars and units, signed")
     parser = add_command(commands, "doctor", _doctor, help="look the node over and say what needs attention")
-    parser.add_argument("--accept-clock", action="store_true", help="take the system's time though it is earlier")
+    parser.add_argument("--accept-clock", action="store_true", help="take the system's time as it is now: you looked")
+    parser.add_argument(
+        "--accept-restore",
+        action="store_true",
+        help="let the log go on under its next name without waiting for the unit above",
+    )
     add_command(commands, "rebuild", _rebuild, help="compute the read model anew from the store")
 
 
@@ -33,6 +38,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         if arguments.accept_clock:
             node.clock.accept_system()
+        if arguments.accept_restore:
+            generation = node.recovery.accept(node.clock.now())
+            print(f"the log goes on as {node.log.origin(generation)}; the unit above learns of it with the next sync")
         node.model.follower.catch_up()
         print(f"{node.unit} ({node.home.settings.name}), {node.home.settings.engine.kind}")
         print(f"databases: {', '.join(node.store.names())}")

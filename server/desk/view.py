@@ -235,9 +235,9 @@ def _times(entry: Entry, t: Translator) -> str:
     if time is None or not (time.differs or time.provisional):
         return ""
     if not time.differs:
-        return t("time.provisional")
-    if time.provisional:
-        return t("time.before_checkpoint", at=time_text(time.not_before))
+        return t("time.at_latest" if time.proven else "time.provisional")
+    if not time.proven:
+        return t("time.before_checkpoint", at=time_text(time.not_before), claimed=time_text(time.claimed))
     return t("time.differs", at=time_text(time.claimed))
 
 

@@ -3,16 +3,19 @@
 An author's `at` is a claim. What others signed proves more: the home node's log, the parent's cosignature, an RFC 3161
 token, a node's receipt that builds on the event. The earliest of them counts. All of it comes from documents that
 replicate, so two nodes with the same documents judge alike.
+
+All of these say that the event existed *by* then. From below it is bounded by `after`: a checkpoint that the author had
+seen was there before the event was. So the time of an event lies between the two, whatever its author's clock says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from server.dossier.event import Event
+from server.dossier.event import StoredEvent
 from server.dossier.granting import is_issued_by_node
 from server.dossier.order import Order, bits
 from server.dossier.times import format_time, parse_time
@@ -41,7 +44,12 @@ class Proofs(Protocol):
         ...
 
     def seen_at(self, checkpoint: str) -> datetime | None:
-        """Return when a log checkpoint that an event names in `after` was signed."""
+        """Return the time of a log checkpoint that an event names in `after`: it was signed no earlier."""
+        ...
+
+    def is_logged(self, event: str) -> bool:
+        """Say whether the log of the unit that owns the dossier is known to hold the event. That log takes events as
+        they arrive, so once it has spoken a claim that lies long before its time is no honest clock's."""
         ...
 
 
@@ -53,6 +61,7 @@ class Evidence:
     ends: Mapping[str, datetime] = field(default_factory=dict)
     doubts: Mapping[str, str] = field(default_factory=dict)
     checkpoints: Mapping[str, datetime] = field(default_factory=dict)
+    logged: Collection[str] = frozenset()
 
     def proven_at(self, event: str) -> datetime | None:
         return self.times.get(event)
@@ -66,6 +75,9 @@ class Evidence:
     def seen_at(self, checkpoint: str) -> datetime | None:
         return self.checkpoints.get(checkpoint)
 
+    def is_logged(self, event: str) -> bool:
+        return event in self.logged
+
 
 NOTHING: Final = Evidence()
 
@@ -74,9 +86,11 @@ NOTHING: Final = Evidence()
 class EventTime:
     """The times of one event, as events write them; "" where there is none.
 
-    `shown` is the proven time, or the claim while nothing proves one (`provisional`). `not_before` is the signing time
-    of the checkpoint its author had seen. `differs` says that the claim cannot be right: it is further than `TOLERANCE`
-    before what is proven, after it, or before the checkpoint.
+    `shown` is what rights are judged by: the proven time, or while nothing proves one the claim, but not before
+    `not_before`, the time of the checkpoint that the author had seen. `provisional` says that it may still become
+    earlier, because the owner's log has not been seen to hold the event. `differs` says that the claim cannot be
+    right, and never has to be taken back: it lies further than `TOLERANCE` after what is proven, before the checkpoint,
+    or before the time at which the owner's log took the event.
     """
 
     claimed: str
@@ -109,7 +123,7 @@ def event_times(order: Order, proofs: Proofs) -> tuple[EventTime, ...]:
             at = parse_time(stored.event.at)
             for j in bits(order.past[i] | 1 << i):
                 proven[j] = earliest((proven[j], at))
-    return tuple(_times(stored.event, at, proofs) for stored, at in zip(order.events, proven, strict=True))
+    return tuple(_times(stored, at, proofs) for stored, at in zip(order.events, proven, strict=True))
 
 
 def earliest(times: Iterable[datetime | None]) -> datetime | None:
@@ -117,16 +131,19 @@ def earliest(times: Iterable[datetime | None]) -> datetime | None:
     return min((at for at in times if at is not None), default=None)
 
 
-def _times(event: Event, proven: datetime | None, proofs: Proofs) -> EventTime:
+def _times(stored: StoredEvent, proven: datetime | None, proofs: Proofs) -> EventTime:
+    event = stored.event
     seen = proofs.seen_at(event.after) if event.after else None
     claimed = parse_time(event.at)
-    wrong = proven is not None and abs(proven - claimed) > TOLERANCE
+    is_settled = proofs.is_logged(stored.id) or (proven is not None and is_issued_by_node(event))
     too_early = seen is not None and seen - claimed > TOLERANCE
+    too_late = proven is not None and claimed - proven > TOLERANCE
+    dated_back = proven is not None and is_settled and proven - claimed > TOLERANCE
     return EventTime(
         claimed=event.at,
         proven=format_time(proven) if proven else "",
         not_before=format_time(seen) if seen else "",
-        shown=format_time(proven) if proven else event.at,
-        provisional=proven is None,
-        differs=wrong or too_early,
+        shown=format_time(proven or max(claimed, seen or claimed)),
+        provisional=not is_settled,
+        differs=too_early or too_late or dated_back,
     )

@@ -17,19 +17,19 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from replication.errors import NotFound, ReplicationError
+from replication.errors import NotFound
 from replication.store import AllDocsQuery, Database, Store
 from server.dossier import units
 from server.dossier.documents import FILE_PREFIX
 from server.dossier.erasing import Erasure
 from server.erasure.filesweep import purge_documents, unneeded_chunks
 from server.erasure.orders import Orders
-from server.errors import Refused, ServerError
+from server.errands import Errand
+from server.errors import Refused
 from server.intake.door import Intake
 from server.intake.erased import Erased
 from server.intake.quarantine import Quarantine
@@ -88,29 +88,13 @@ class Erasing:
         self._signer = signer
         self._clock = clock
         self._one = threading.Lock()
-        self._wake = threading.Event()
-        self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._seen = -1  # events about erasures when all of them had been carried out
+        self.errand = Errand("erasing", self._look, every_s=LOOK_EVERY_S)
         db.ensure(SCHEMA)
-
-    def start(self) -> None:
-        """Look after each new event about an erasure and every ten minutes, in a thread."""
-        self._stopped = False
-        self._wake.set()
-        self._thread = threading.Thread(target=self._run, name="erasing", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; returns when it has ended."""
-        self._stopped = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def notice(self, streams: set[str]) -> None:
         """Say that something changed (a `Listener` of the follower)."""
-        self._wake.set()
+        self.errand.notice("events")
 
     def settle(self) -> int:
         """Carry out every confirmed erasure that is not done here yet. Returns how many were."""
@@ -135,25 +119,15 @@ class Erasing:
 
     # Inside
 
-    def _run(self) -> None:
-        known, look_at = -1, 0.0
-        while True:
-            self._wake.wait(LOOK_EVERY_S)
-            self._wake.clear()
-            if self._stopped:
-                return
-            is_time = time.monotonic() >= look_at
-            try:
-                count = self._orders.count()
-                if count == known and not is_time:
-                    continue
-                self.settle()
-                known = self._orders.count()
-                if is_time:
-                    self.sweep()
-                    look_at = time.monotonic() + LOOK_EVERY_S
-            except (ServerError, ReplicationError):
-                _LOG.exception("an erasure could not be carried out; trying again with the next change")
+    def _look(self, told: Sequence[str]) -> None:
+        """Carry out what was ordered since; every ten minutes also what had to wait, and sweep."""
+        count = self._orders.count()
+        if told and count == self._seen:
+            return
+        self.settle()
+        self._seen = count
+        if not told:
+            self.sweep()
 
     def _is_done(self, erasure: Erasure) -> bool:
         """Done means done and said. A node whose `node.db` was restored may have said it and has to do it again."""

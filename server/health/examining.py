@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from server.backup.restored import restored_since
 from server.dossier.states import Text
-from server.dossier.times import format_time
+from server.dossier.times import VIETNAM, format_time
 from server.health.complaints import LISTS, STAMPS
 from server.health.finding import LEVELS, Finding
+from server.log.recovery import Waiting
 from server.node.assembly import Node
 from server.node.troubles import explain_trouble
 from server.pki.authority import RENEW_NODE_BEFORE
@@ -63,17 +63,19 @@ def _log(node: Node) -> Iterator[Finding]:
             ),
             Text("gọi cho đơn vị đó và giữ nguyên ổ đĩa này", "call them, and keep this disk as it is"),
         )
-    if node.log.head().state == "waiting":
-        restores = restored_since(node.db)
+    waiting = node.recovery.waiting()
+    if waiting is not None:
         yield Finding(
             "log_waits",
             "fault",
+            _why_waiting(waiting),
             Text(
-                "Bản khôi phục này đang chờ đơn vị cấp trên cho biết nhật ký đã đến đâu, nên chưa cấp biên nhận",
-                "this restored copy waits for the unit above to say how far its log had come, and issues no receipts",
+                "kết nối với đơn vị cấp trên; nếu lâu chưa được, hoặc không có cấp trên: tram doctor THƯ_MỤC"
+                " --accept-restore",
+                "connect it to the unit above; where that stays out of reach, or there is none: tram doctor DIR"
+                " --accept-restore",
             ),
-            Text("kết nối với đơn vị cấp trên, hoặc nhập gói USB mới nhất", "connect it to the unit above"),
-            format_time(restores[-1].at) if restores else "",
+            format_time(waiting.since),
             "/desk/links",
         )
     if node.log.key.certificate is None:
@@ -88,7 +90,43 @@ def _log(node: Node) -> Iterator[Finding]:
         )
 
 
+def _why_waiting(waiting: Waiting) -> Text:
+    """Say what was forgotten; dossiers are taken all the same."""
+    if waiting.made_at is not None:
+        made = waiting.made_at.astimezone(VIETNAM)
+        return Text(
+            f"Trạm được khôi phục từ bản sao lưu lúc {made:%H:%M %d/%m/%Y} và không nhớ những gì đã ký sau đó; hồ sơ"
+            " vẫn được nhận, còn nhật ký và biên nhận phải chờ đơn vị cấp trên cho biết nhật ký đã đến đâu",
+            f"this node was put back from a backup of {made:%Y-%m-%d %H:%M} and has forgotten what it signed since;"
+            " dossiers are taken, the log and receipts wait for the unit above to say how far the log had come",
+        )
+    return Text(
+        "Tệp node.db của trạm đã mất, nên trạm không nhớ nhật ký của mình; hồ sơ vẫn được nhận, còn nhật ký và biên"
+        " nhận phải chờ đơn vị cấp trên cho biết nhật ký đã đến đâu",
+        "this node's node.db was lost, and with it the memory of its log; dossiers are taken, the log and receipts wait"
+        " for the unit above to say how far the log had come",
+    )
+
+
 def _clock(node: Node) -> Iterator[Finding]:
+    jumps = node.clock.jumps.unanswered()
+    if jumps:
+        minutes, found = max(jump.minutes for jump in jumps), jumps[-1].found.astimezone(VIETNAM)
+        yield Finding(
+            "clock_jumped",
+            "warning",
+            Text(
+                f"Đồng hồ của máy đã nhảy tới trước {minutes} phút, đến {found:%H:%M %d/%m/%Y}; biên nhận được ký theo"
+                " giờ mới",
+                f"the machine's clock jumped forward by {minutes} minutes, to {found:%Y-%m-%d %H:%M}; receipts are"
+                " signed with the new time",
+            ),
+            Text(
+                "kiểm tra giờ của máy; nếu sai thì chỉnh lại; sau đó chạy: tram doctor THƯ_MỤC --accept-clock",
+                "look at the clock, set it if it is wrong, then: tram doctor DIR --accept-clock",
+            ),
+            format_time(jumps[-1].found),
+        )
     if node.clock.is_behind():
         yield Finding(
             "clock_behind",

@@ -2,36 +2,43 @@
 
     POST /api/log/checkpoints           {"key", "note", "old", "proof"}
                                         →  {"key", "cosigned"} or {"key", "size", "known", "stopped"}
-    GET  /api/log/checkpoint?old=1204   →  {"key", "note", "old", "proof"}, or {} if the log has not grown
+    GET  /api/log/checkpoint?old=1204&generation=1
+                                        →  {"key", "note", "old", "proof"}, {} if the log has not grown, {"waiting"} if
+                                           it waits for an answer (`recovery`)
+
+    GET  /api/log/known?generation=2    →  the head of one of the asker's own logs that was cosigned last
+    POST /api/log/known                 {"heads": [one answer a generation]}
+                                        to a unit below whose log waits, or lost leaves
 
 Said at every meeting and every hour after, and only when the tree has grown: nothing new costs nothing. On a stick the
-same offers travel as `export_notes` and `import_notes`; the cosignatures come back as documents, like everything else.
+same offers travel (`sticks`); the cosignatures come back as documents, like everything else.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import orjson
-
-from crypto import base64url, strictjson
 from crypto.errors import CryptoError
 from crypto.note import parse_checkpoint
 from replication.errors import NotFound, ReplicationError
 from replication.store import Store
 from server.dossier import units
-from server.errors import Refused, ServerError
+from server.errands import Errand
+from server.errors import NotAllowed, Refused, ServerError
 from server.intake.door import Intake
-from server.intake.refusal import refusing
 from server.intake.source import Source
 from server.log.log import NodeLog
+from server.log.offers import Answer, Offer, answer_value, offer_value, parse_answer, parse_offer
 from server.log.pages import build_cosigned
-from server.log.witness import Answer, Offer, Witness, parse_proof
+from server.log.recovery import MOST_GENERATIONS, Recovery
+from server.log.witness import Witness
 from server.nodedb import NodeDb
 from server.pki.documents import certificate_id
 
@@ -40,8 +47,6 @@ _LOG = logging.getLogger(__name__)
 EXCHANGE_EVERY_S = 3600.0
 SETTLE_S = 2.0  # after meeting, so that certificates are there before what they signed
 LOOK_EVERY_S = 30.0  # whether there is anything to say; after a failure, to say it again
-_MAX_NOTES_BYTES = 64 * 1024
-_MAX_NOTES = 64
 _ASKED_AT_MOST = 3
 
 SCHEMA = """
@@ -66,62 +71,70 @@ class _Visit:
 
 
 class Gossip:
-    """The exchanges of one node, in a thread of its own once it is started."""
+    """The exchanges of one node: the errand "gossip"."""
 
-    def __init__(self, *, db: NodeDb, log: NodeLog, witness: Witness, intake: Intake, store: Store) -> None:
+    def __init__(
+        self, *, db: NodeDb, log: NodeLog, recovery: Recovery, witness: Witness, intake: Intake, store: Store
+    ) -> None:
         self._db = db
         self._store = store
         self._greeted: set[str] = set()
         self._asked: dict[str, str] = {}  # unit below → where its database stood when we asked
         self._log = log
+        self._recovery = recovery
         self._witness = witness
         self._intake = intake
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
         self._visits: dict[str, _Visit] = {}
-        self._stopped = False
-        self._thread: threading.Thread | None = None
+        self.unit = log.unit
+        self.errand = Errand("gossip", self._look, at_once=False)
         db.ensure(SCHEMA)
+
+    def is_witnessed_by(self, unit: str) -> bool:
+        """Say whether `unit` lies above this node's, and so witnesses its log."""
+        return unit != self.unit and units.is_within(self.unit, unit)
+
+    def origin(self) -> str:
+        """Return the name of the log that is being written."""
+        return self._log.origin()
 
     # When
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="gossip", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; returns when it has ended."""
-        with self._wake:
-            self._stopped = True
-            self._wake.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
     def met(self, unit: str, caller: Caller) -> None:
         """Say that the node of `unit` was met and can be asked."""
-        with self._wake:
+        with self._lock:
             self._visits[unit] = _Visit(unit, caller, time.monotonic() + SETTLE_S)
-            self._wake.notify_all()
+        self.errand.notice(unit)
 
     def greet(self, unit: str, caller: Caller) -> None:
         """Before anything is replicated with the unit above: learn whether this is a restored copy that lost leaves.
 
-        Asked once per start, and whenever the log waits. A log that waits goes on as soon as there is an answer: under
-        its own name if nothing is lost, else under the next. Never raises for what the neighbour does.
+        Asked once per start, and whenever the log waits. Never raises for what the neighbour does.
         """
-        above = units.is_within(self._log.unit, unit) and unit != self._log.unit
-        if not above or (unit in self._greeted and self._log.head().state != "waiting"):
+        if not self.is_witnessed_by(unit) or (unit in self._greeted and self._recovery.waiting() is None):
             return
+
+        def ask(generation: int) -> Answer:
+            return parse_answer(caller.ask("GET", f"/api/log/known?generation={generation}"))
+
         try:
-            answer = parse_answer(caller.ask("GET", f"/api/log/known?generation={self._log.head().generation}"))
-            if answer.size > self._log.head().size:
-                self._log.recover(answer.known)
-            elif self._log.head().state == "waiting":
-                self._log.set_state("open")
+            self._recovery.hear(ask, datetime.now(UTC))
             self._greeted.add(unit)
-            self._log.reconcile(datetime.now(UTC))
         except (ReplicationError, ServerError, CryptoError) as exc:
             _LOG.warning("%s does not say what it has cosigned of this log: %s", unit, exc)
+
+    def hear(self, unit: str, value: Any) -> None:
+        """Take from the unit above, which called, what it knows of this node's logs (JSON, one answer a generation).
+
+        Raises `NotAllowed` for any other unit, `Refused` and `CryptoError` for what does not hold.
+        """
+        if not self.is_witnessed_by(unit):
+            raise NotAllowed(f"the units above {self.unit} witness its log")
+        if not isinstance(value, list) or len(value) > MOST_GENERATIONS:
+            raise Refused("schema", '"heads" is a list of answers')
+        heads = [parse_answer(each) for each in value]
+        self._recovery.hear(lambda n: heads[n - 1] if n <= len(heads) else Answer(""), datetime.now(UTC))
+        self._greeted.add(unit)
 
     def visit(self, unit: str, caller: Caller) -> None:
         """Exchange heads with a neighbour now; what does not work today is tried at the next meeting."""
@@ -130,18 +143,16 @@ class Gossip:
         except (ReplicationError, ServerError, CryptoError) as exc:
             _LOG.info("no heads were exchanged with %s: %s", unit, exc)
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                due = [each for each in self._visits.values() if each.due <= time.monotonic()]
-                if self._stopped:
-                    return
-                if not due:
-                    soonest = min((each.due for each in self._visits.values()), default=None)
-                    self._wake.wait(None if soonest is None else max(0.05, soonest - time.monotonic()))
-                    continue
-            for each in due:
-                each.due = time.monotonic() + self._after(each)
+    def _look(self, _: Sequence[str]) -> float:
+        """Make the visits that are due. Returns the seconds until the next is."""
+        with self._lock:
+            due = [each for each in self._visits.values() if each.due <= time.monotonic()]
+        for each in due:
+            each.due = time.monotonic() + EXCHANGE_EVERY_S
+            each.due = time.monotonic() + self._after(each)
+        with self._lock:
+            soonest = min((each.due for each in self._visits.values()), default=math.inf)
+        return max(0.05, soonest - time.monotonic())
 
     def _after(self, visit: _Visit) -> float:
         """Visit if there is something new, and return in how many seconds to look again."""
@@ -150,9 +161,6 @@ class Gossip:
                 return EXCHANGE_EVERY_S
         except (ReplicationError, ServerError, CryptoError) as exc:
             _LOG.info("no heads were exchanged with %s: %s; trying again", visit.unit, exc)
-        except Exception:
-            _LOG.exception("exchanging heads with %s failed", visit.unit)
-            return EXCHANGE_EVERY_S
         return LOOK_EVERY_S
 
     # What
@@ -162,9 +170,9 @@ class Gossip:
 
         Raises what asking raises.
         """
-        if units.is_within(self._log.unit, unit) and unit != self._log.unit:
+        if self.is_witnessed_by(unit):
             return self._offer(unit, caller)
-        if units.is_within(unit, self._log.unit) and unit != self._log.unit:
+        if units.is_within(unit, self.unit) and unit != self.unit:
             return self._ask(unit, caller)
         return False
 
@@ -183,9 +191,9 @@ class Gossip:
             if answer.stopped:
                 raise Refused("stopped", f"{unit} cosigns {origin} no more: {answer.stopped}")
             if answer.size > self._log.head().size:
-                raise Refused(
-                    "leaves_lost", f"{unit} has cosigned {answer.size} leaves, here are fewer; restart the node"
-                )
+                self._greeted.discard(unit)
+                self.greet(unit, caller)  # a later generation than the one that was asked about at the start
+                return False
             old = answer.size
         raise Refused("contradiction", f"{unit} does not say where it stands with {origin}")
 
@@ -194,9 +202,17 @@ class Gossip:
         seq = self._seq_of(units.database_name(unit))
         if not seq or self._asked.get(unit) == seq:
             return False
-        value = caller.ask("GET", f"/api/log/checkpoint?old={self._witness.newest_size(unit)}")
-        if value:
-            self._witness.consider(unit, parse_offer(value))
+        generation, size = self._witness.newest(unit)
+        value = caller.ask("GET", f"/api/log/checkpoint?old={size}&generation={generation}")
+        has_lost = isinstance(value, dict) and "waiting" in value
+        if value and not has_lost:
+            offer = parse_offer(value)
+            answer = self._witness.consider(unit, offer)
+            has_lost = not answer.stopped and answer.size > offer.size
+        if has_lost:
+            heads = [answer_value(each) for each in self._witness.all_known(unit)]
+            caller.ask("POST", "/api/log/known", {"heads": heads})
+            return True  # its head is asked for at the next look
         self._asked[unit] = self._seq_of(units.database_name(unit))  # with our cosignature, which we need not ask about
         return True
 
@@ -253,77 +269,3 @@ class Gossip:
             connection.execute(
                 "INSERT OR REPLACE INTO log_offered VALUES (?, ?, ?, ?)", (witness, origin, size, stopped)
             )
-
-    # On a stick
-
-    def export_notes(self, to_unit: str, *, cosigned: int = 0) -> bytes:
-        """Return what a bundle for a unit carries beside documents: our head, as JSON text.
-
-        For a unit above, the offer proves consistency from what that unit cosigned last; small, and safe to repeat.
-        `cosigned` is the size of its newest cosignature among the documents here: one that came by stick is no answer
-        to a question, so nothing else noted it.
-        """
-        notes: list[dict[str, Any]] = []
-        if units.is_within(self._log.unit, to_unit) and to_unit != self._log.unit:
-            offer = self.build_offer(max(cosigned, self.cosigned_size(to_unit, self._log.origin())))
-            if offer is not None:
-                notes.append({"unit": self._log.unit, "offer": offer_value(offer)})
-        return orjson.dumps({"v": 1, "notes": notes})
-
-    def import_notes(self, data: bytes) -> int:
-        """Consider the offers of a bundle as if they came over a link. Returns how many heads were cosigned.
-
-        Raises `Refused` for what is not such notes; an offer that does not fit is passed over, its sender learns from
-        the cosignatures that travel back which head is known here.
-        """
-        with refusing():
-            value = strictjson.parse(data, max_bytes=_MAX_NOTES_BYTES, max_depth=6)
-        notes = value.get("notes") if isinstance(value, dict) and value.get("v") == 1 else None
-        if not isinstance(notes, list) or len(notes) > _MAX_NOTES:
-            raise Refused("schema", f'notes are {{"v": 1, "notes": [at most {_MAX_NOTES}]}}')
-        cosigned = 0
-        for note in notes:
-            if not isinstance(note, dict) or note.keys() != {"unit", "offer"}:
-                raise Refused("schema", 'a note has the members "unit" and "offer"')
-            try:
-                answer = self._witness.consider(units.parse_unit_code(str(note["unit"])), parse_offer(note["offer"]))
-            except (ServerError, CryptoError) as exc:
-                _LOG.warning("a head from a bundle was not cosigned: %s", exc)
-                continue
-            cosigned += bool(answer.cosigned)
-        return cosigned
-
-
-def offer_value(offer: Offer) -> dict[str, Any]:
-    """Return the JSON of an offer."""
-    proof = [base64url.encode(each) for each in offer.proof]
-    return {"key": offer.key, "note": offer.note, "old": offer.old, "proof": proof}
-
-
-def parse_offer(value: Any) -> Offer:
-    """Return the offer in JSON. Raises `Refused("schema")`."""
-    try:
-        key, note, old, proof = (value[name] for name in ("key", "note", "old", "proof"))
-        hashes = parse_proof([base64url.decode(each) for each in proof])
-    except (KeyError, TypeError, AttributeError, CryptoError) as exc:
-        raise Refused("schema", f'an offer is {{"key", "note", "old", "proof"}}: {exc}') from exc
-    if type(old) is not int or old < 0 or not isinstance(key, str) or not isinstance(note, str):
-        raise Refused("schema", "key and note are text, old is a whole number")
-    return Offer(key, note, old, hashes)
-
-
-def answer_value(answer: Answer) -> dict[str, Any]:
-    """Return the JSON of an answer."""
-    if answer.cosigned:
-        return {"key": answer.key, "cosigned": answer.cosigned}
-    return {"key": answer.key, "size": answer.size, "known": answer.known, "stopped": answer.stopped}
-
-
-def parse_answer(value: Any) -> Answer:
-    """Return the answer in JSON. Raises `Refused("schema")`."""
-    try:
-        if "cosigned" in value:
-            return Answer(str(value["key"]), cosigned=str(value["cosigned"]))
-        return Answer(str(value["key"]), "", int(value["size"]), str(value["known"]), str(value["stopped"]))
-    except (KeyError, TypeError, ValueError) as exc:
-        raise Refused("schema", f"not an answer of a witness: {exc}") from exc

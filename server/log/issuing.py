@@ -20,6 +20,7 @@ from server.errors import Missing, NotReady
 from server.log.log import NodeLog, Placed
 from server.log.proofs import Proofs
 from server.log.receipt import CitizenReceipt, receipt_url
+from server.log.recovery import Recovery
 from server.node.clock import NodeClock
 from server.node.signing import NodeSigner
 
@@ -36,8 +37,18 @@ class Issued:
 class ReceiptDesk:
     """Signs receipts of one node. `domain` is the one official host whose `/r` opens them."""
 
-    def __init__(self, *, log: NodeLog, proofs: Proofs, signer: NodeSigner, clock: NodeClock, domain: str) -> None:
+    def __init__(
+        self,
+        *,
+        log: NodeLog,
+        recovery: Recovery,
+        proofs: Proofs,
+        signer: NodeSigner,
+        clock: NodeClock,
+        domain: str,
+    ) -> None:
         self._log = log
+        self._recovery = recovery
         self._proofs = proofs
         self._signer = signer
         self._clock = clock
@@ -48,14 +59,14 @@ class ReceiptDesk:
 
         Raises `Missing` for an event that has no leaf here, `NotReady` while the node's clock or log is in doubt.
         """
-        placed = self._placed(event_id)
         head = self._log.head()
-        if self._clock.is_behind():
-            raise NotReady("the node's clock stands before a time it has signed; set the clock, then receipts go on")
-        if head.generation > 1 and not self._proofs.is_cosigned(self._log.origin()):
-            raise NotReady("the unit above has not cosigned the log since leaves were lost; sync, then receipts go on")
         if head.state != "open":
             raise NotReady("the log waits for the unit above after a restore; receipts go on then")
+        placed = self._placed(event_id)
+        if self._clock.is_behind():
+            raise NotReady("the node's clock stands before a time it has signed; set the clock, then receipts go on")
+        if head.generation > 1 and not self._is_settled(head.generation):
+            raise NotReady("the unit above has not cosigned the log since leaves were lost; sync, then receipts go on")
         size = head.size if placed.generation == head.generation else self._size_of(placed.generation)
         receipt = CitizenReceipt(
             unit=self._signer.unit,
@@ -88,6 +99,10 @@ class ReceiptDesk:
             *(b64encode(each).decode() for each in path),
         ]
         return "\n".join(lines) + "\n\n" + note
+
+    def _is_settled(self, generation: int) -> bool:
+        """Whether a later generation of the log is known above, or an operator has answered for it."""
+        return self._recovery.is_accepted(generation) or self._proofs.is_cosigned(self._log.origin(generation))
 
     def _placed(self, event_id: str) -> Placed:
         placed = self._log.place(parse_sha256_id(event_id))

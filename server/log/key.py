@@ -7,6 +7,7 @@ under a key nobody else can check yet; `tram doctor` says so, and the next start
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -54,12 +55,17 @@ class LogKey:
         return cosign_note(note, name=log_origin(self.unit), key=self._key, time_s=int(at.timestamp()))
 
 
+def has_log_key(home: Home) -> bool:
+    """Say whether the home has a log key already, so that there may have been a log."""
+    return _key_path(home).exists()
+
+
 def open_log_key(home: Home, now: datetime) -> LogKey:
     """Return the home's log key, made if there is none, with a certificate if the CA's key is at hand to issue one.
 
     Raises `Refused("bad_key")` for a key file that cannot be read: a new key would orphan the log.
     """
-    path = home.path / "keys" / "log.key"
+    path = _key_path(home)
     if not path.exists():
         pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_atomically(path, pem)
@@ -70,6 +76,10 @@ def open_log_key(home: Home, now: datetime) -> LogKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise Refused("bad_key", f"{path} is not an Ed25519 key; restore it from a backup")
     return LogKey(home.unit, key, _certificate(home, key, now))
+
+
+def _key_path(home: Home) -> Path:
+    return home.path / "keys" / "log.key"
 
 
 def _certificate(home: Home, key: Ed25519PrivateKey, now: datetime) -> x509.Certificate | None:

@@ -29,12 +29,9 @@ from typing import Literal
 
 from crypto.logcert import log_origin
 from crypto.note import Checkpoint, NoteKey, parse_checkpoint, verify_note
-from replication.document import DocId
-from replication.store import AllDocsQuery, Store
-from server.dossier import units
-from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX
+from replication.store import Store
 from server.errors import Missing, Refused
-from server.intake.places import REGISTRY
+from server.log.intents import Intents
 from server.log.key import LogKey
 from server.log.leaves import Leaf, event_of_document
 from server.log.tree import SCHEMA as TREE_SCHEMA
@@ -49,14 +46,9 @@ SCHEMA = (
 CREATE TABLE IF NOT EXISTS logs (
     generation INTEGER PRIMARY KEY, state TEXT NOT NULL, size INTEGER NOT NULL, edge BLOB NOT NULL,
     note TEXT NOT NULL, published INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS log_intents (
-    database TEXT NOT NULL, doc_id TEXT NOT NULL, received INTEGER NOT NULL,
-    PRIMARY KEY (database, doc_id)) WITHOUT ROWID;
 """
 )
 
-_NOT_EVENTS = (CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX, "_design/")
-_AT_ONCE = 2000
 _YOUNG_S = 3600  # no store takes an hour for one batch
 
 State = Literal["adopting", "open", "waiting", "frozen"]
@@ -91,7 +83,7 @@ class NodeLog:
 
     def __init__(self, db: NodeDb, store: Store, key: LogKey) -> None:
         self._db = db
-        self._store = store
+        self._intents = Intents(db, store)
         self.key = key
         self.unit = key.unit
         db.ensure(SCHEMA)
@@ -103,9 +95,7 @@ class NodeLog:
         """Note events about to be stored, in one transaction with what the block writes to `node.db`."""
         received = int(at.timestamp())
         with self._db.transaction() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO log_intents VALUES (?, ?, ?)", [(database, each, received) for each in doc_ids]
-            )
+            self._intents.note(connection, [(database, each, received) for each in doc_ids])
             yield
 
     def settle(self, database: str, stored: Sequence[str], refused: Sequence[str], at: datetime) -> None:
@@ -116,7 +106,7 @@ class NodeLog:
         if not stored and not refused:
             return
         with self.intending(database, stored, at), self._db.transaction() as connection:
-            _drop_intents(connection, database, refused)
+            self._intents.drop(connection, database, refused)
             self._append(connection, [(database, each) for each in stored])
 
     def ensure(self, database: str, doc_ids: Sequence[str], at: datetime) -> None:
@@ -131,14 +121,26 @@ class NodeLog:
 
         Call it before anything is served.
         """
-        if self._db.row("SELECT 1 FROM logs") is None:
-            with self._db.transaction() as connection:
-                self._begin(connection, 1, "adopting")
+        if not self.is_begun():
+            self.begin("adopting")
         if self._row()["state"] == "adopting":
-            self._intend_everything(now)
+            self._intents.note_everything(now)
             with self._db.transaction() as connection:
                 connection.execute("UPDATE logs SET state = 'open' WHERE state = 'adopting'")
         return self.reconcile(now)
+
+    def is_begun(self) -> bool:
+        """Say whether this `node.db` has a log."""
+        return self._db.row("SELECT 1 FROM logs") is not None
+
+    def begin(self, state: State) -> None:
+        """Begin the first generation: "adopting", or "waiting" where an earlier one may have been lost."""
+        with self._db.transaction() as connection:
+            self._begin(connection, 1, state)
+
+    def holds_events(self) -> bool:
+        """Say whether the store holds any event."""
+        return self._intents.is_any_stored()
 
     def reconcile(self, now: datetime) -> int:
         """Settle the intents a crash left: what is in the store gets its leaf. Returns how many did.
@@ -148,20 +150,13 @@ class NodeLog:
         done = 0
         if self._row()["state"] != "open":
             return done
-        sql = "SELECT * FROM log_intents WHERE (received, database, doc_id) > (?, ?, ?) ORDER BY 3, 1, 2 LIMIT ?"
-        place: tuple[int, str, str] = (-1, "", "")
-        while rows := self._db.rows(sql, (*place, _AT_ONCE)):
-            place = (rows[-1]["received"], rows[-1]["database"], rows[-1]["doc_id"])
-            by_database: dict[str, list[str]] = {}
-            for row in rows:
-                by_database.setdefault(row["database"], []).append(row["doc_id"])
-            held = {name: self._held(name, ids) for name, ids in by_database.items()}
-            pairs = [(row["database"], row["doc_id"]) for row in rows]
+        for batch in self._intents.batches():
+            held = self._intents.held(batch)
             with self._db.transaction() as connection:
-                for row in rows:
-                    if row["doc_id"] not in held[row["database"]] and row["received"] < now.timestamp() - _YOUNG_S:
-                        _drop_intents(connection, row["database"], [row["doc_id"]])
-                done += self._append(connection, [pair for pair in pairs if pair[1] in held[pair[0]]])
+                for database, doc_id, received in batch:
+                    if (database, doc_id) not in held and received < now.timestamp() - _YOUNG_S:
+                        self._intents.drop(connection, database, [doc_id])
+                done += self._append(connection, [(name, each) for name, each, _ in batch if (name, each) in held])
         return done
 
     # Reading
@@ -196,8 +191,7 @@ class NodeLog:
 
     def pending(self) -> int:
         """Return how many events wait for their leaves."""
-        row = self._db.row("SELECT count(*) AS n FROM log_intents")
-        return int(row["n"]) if row else 0
+        return self._intents.count()
 
     # Generations
 
@@ -206,21 +200,22 @@ class NodeLog:
         with self._db.transaction() as connection:
             connection.execute("UPDATE logs SET state = ? WHERE generation = ?", (state, self._row()["generation"]))
 
-    def begin_next(self) -> int:
-        """Freeze the log and begin its next generation, empty. Returns its number."""
+    def begin_next(self, state: State = "open") -> int:
+        """Freeze the log and begin its next generation, empty. Returns its number.
+
+        With "adopting" it is for all that is stored and has no leaf; `open` sees to that.
+        """
         with self._db.transaction() as connection:
             generation = self._row()["generation"]
             connection.execute("UPDATE logs SET state = 'frozen' WHERE generation = ?", (generation,))
-            self._begin(connection, generation + 1, "open")
+            self._begin(connection, generation + 1, state)
         return int(generation) + 1
 
-    def recover(self, known: str) -> int:
-        """Go on in the next generation because `known`, a head this very log signed, has leaves that are lost here.
+    def check_loss(self, known: str) -> None:
+        """Return if `known`, a head this very log signed, has leaves that are lost here.
 
-        The old log is frozen as it is: what it still holds stays proven by it, what it lost is in the pages that
-        travelled, and an event that comes back gets a new leaf. Raises `CryptoError` for a head that is not ours and
-        `Refused("contradiction")` for one that is not larger: nobody else can make this log stop. Returns the number of
-        the generation that begins.
+        Raises `CryptoError` for a head that is not ours and `Refused("contradiction")` for one that is not larger:
+        nobody else can make this log stop.
         """
         head = self.head()
         origin = self.origin(head.generation)
@@ -228,8 +223,7 @@ class NodeLog:
         checkpoint = parse_checkpoint(verified.text)
         if checkpoint.origin != origin or checkpoint.size <= head.size:
             raise Refused("contradiction", f"a head of {checkpoint.size} leaves shows no loss: here are {head.size}")
-        _LOG.error("%d leaves of %s were lost with a restore; the log goes on", checkpoint.size - head.size, origin)
-        return self.begin_next()
+        _LOG.error("%d leaves of %s were lost; the log goes on", checkpoint.size - head.size, origin)
 
     # Inside
 
@@ -244,12 +238,11 @@ class NodeLog:
         if head["state"] == "waiting":
             return 0  # the intents keep them
         taken: dict[bytes, Leaf] = {}
-        sql = "SELECT received FROM log_intents WHERE database = ? AND doc_id = ?"
         for database, doc_id in events:
             event = event_of_document(doc_id)
-            row = connection.execute(sql, (database, doc_id)).fetchone()
-            if row is not None and event not in taken:
-                taken[event] = Leaf(event, row["received"])
+            received = self._intents.received(connection, database, doc_id)
+            if received is not None and event not in taken:
+                taken[event] = Leaf(event, received)
         known = self._placed_events(taken)
         leaves = [leaf for event, leaf in taken.items() if event not in known]
         if leaves:
@@ -261,7 +254,7 @@ class NodeLog:
                 (edge.size, edge.to_bytes(), note, generation),
             )
         for database in {database for database, _ in events}:
-            _drop_intents(connection, database, [each for name, each in events if name == database])
+            self._intents.drop(connection, database, [each for name, each in events if name == database])
         return len(leaves)
 
     def _sign(self, generation: int, size: int, root: bytes) -> str:
@@ -281,40 +274,6 @@ class NodeLog:
             sql = f"SELECT event FROM log_leaves WHERE event IN ({marks})"  # noqa: S608 - question marks
             found |= {bytes(row["event"]) for row in self._db.rows(sql, some)}
         return found
-
-    def _intend_everything(self, now: datetime) -> None:
-        """Note every stored event, with the time of its admission where that is known."""
-        for name in self._store.names():
-            if name != REGISTRY and not (name.startswith("u-") and units.unit_of_database(name)):
-                continue
-            for ids in self._event_ids(name):
-                received = [(name, each, self._admitted(name, each, now)) for each in ids]
-                with self._db.transaction() as connection:
-                    connection.executemany("INSERT OR IGNORE INTO log_intents VALUES (?, ?, ?)", received)
-
-    def _event_ids(self, name: str) -> Iterator[list[str]]:
-        database, start = self._store.open(name), ""
-        while True:
-            page = database.all_docs(AllDocsQuery(start=start, limit=_AT_ONCE)).rows
-            yield [row.id for row in page if not row.id.startswith(_NOT_EVENTS)]
-            if len(page) < _AT_ONCE:
-                return
-            start = page[-1].id + "\0"
-
-    def _admitted(self, database: str, doc_id: str, now: datetime) -> int:
-        sql = "SELECT admitted FROM admissions WHERE database = ? AND doc_id = ?"
-        row = self._db.row(sql, (database, doc_id))
-        return int((datetime.fromisoformat(row["admitted"]) if row else now).timestamp())
-
-    def _held(self, database: str, doc_ids: Sequence[str]) -> set[str]:
-        """Return those of the documents that are in the store."""
-        rows = self._store.open(database).all_docs(AllDocsQuery(keys=tuple(doc_ids))).rows
-        return {str(DocId(row.id)) for row in rows if row.rev is not None and not row.deleted}
-
-
-def _drop_intents(connection: sqlite3.Connection, database: str, doc_ids: Sequence[str]) -> None:
-    sql = "DELETE FROM log_intents WHERE database = ? AND doc_id = ?"
-    connection.executemany(sql, [(database, each) for each in doc_ids])
 
 
 def _head(row: sqlite3.Row) -> Head:

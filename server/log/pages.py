@@ -11,7 +11,7 @@ is proven by itself, whatever became of those before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,13 @@ class Page:
     def new_edge(self) -> Edge:
         """Return the edge of the tree before the page, for whoever adds its leaves."""
         return Edge(self.start, self.edge)
+
+    def root_with(self, leaves: Iterable[Leaf]) -> bytes:
+        """Return the root of the log with `leaves` behind what went before the page."""
+        edge = self.new_edge()
+        for leaf in leaves:
+            edge.add(leaf.hash())
+        return edge.root()
 
 
 @dataclass(frozen=True, slots=True)

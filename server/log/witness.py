@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from crypto.errors import BadProof
@@ -28,6 +28,7 @@ from server.intake.logs import log_signer
 from server.intake.refusal import refusing
 from server.intake.source import Source
 from server.log.key import LogKey
+from server.log.offers import MAX_PROOF, Answer, Offer
 from server.log.pages import MAX_NOTE_CHARS, build_cosigned
 from server.node.clock import NodeClock
 from server.nodedb import NodeDb
@@ -36,8 +37,6 @@ from server.pki.directory import Directory
 
 _LOG = logging.getLogger(__name__)
 
-MAX_PROOF = 64
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS log_witnessed (
     origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL, stopped INTEGER NOT NULL);
@@ -45,29 +44,6 @@ CREATE TABLE IF NOT EXISTS log_evidence (
     number INTEGER PRIMARY KEY, origin TEXT NOT NULL, known TEXT NOT NULL, shown TEXT NOT NULL, reason TEXT NOT NULL,
     at TEXT NOT NULL, told INTEGER NOT NULL DEFAULT 0);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A head that somebody offers for cosigning. `key` is the thumbprint of the log's certificate; `proof` leads from
-    the tree of `old` leaves to the one in `note`."""
-
-    key: str
-    note: str
-    old: int
-    proof: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`cosigned` is the note with the cosignature, made with the key of thumbprint `key`. Else `known` is the head that
-    was cosigned last, `size` leaves: prove from there; and `stopped` says why nothing is cosigned any more."""
-
-    key: str
-    cosigned: str = ""
-    size: int = 0
-    known: str = ""
-    stopped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +86,23 @@ class Witness:
         row = self._db.row("SELECT size FROM log_witnessed WHERE origin = ?", (origin,))
         return int(row["size"]) if row else 0
 
-    def newest_size(self, unit: str) -> int:
-        """Return the size of the head of a unit's newest log that was cosigned last, 0 if none was."""
-        first = log_origin(unit)
-        row = self._db.row(
-            "SELECT size FROM log_witnessed WHERE origin = ? OR origin LIKE ?"
-            " ORDER BY length(origin) DESC, origin DESC",
-            (first, first + "/%"),
-        )
-        return int(row["size"]) if row else 0
+    def newest(self, unit: str) -> tuple[int, int]:
+        """Return (generation, size) of the head of a unit's newest log that was cosigned last, (1, 0) if none was."""
+        known = self.all_known(unit)
+        return (len(known), known[-1].size) if known else (1, 0)
 
     def known(self, origin: str) -> Answer:
         """Return the head of a log that was cosigned last; size 0 if none was."""
         row = self._db.row("SELECT * FROM log_witnessed WHERE origin = ?", (origin,))
         return self._known(row) if row is not None else Answer(self._key.fingerprint)
+
+    def all_known(self, unit: str) -> list[Answer]:
+        """Return the heads of a unit's logs that were cosigned last, the first generation first; size 0 where none
+        was."""
+        rows = self._db.rows("SELECT origin FROM log_witnessed")
+        found = [parse_log_origin(row["origin"]) for row in rows]
+        newest = max((generation for owner, generation in found if owner == unit), default=0)
+        return [self.known(log_origin(unit, generation)) for generation in range(1, newest + 1)]
 
     def known_note(self, origin: str) -> str:
         """Return the head that was cosigned last, "" if none was."""
@@ -212,15 +191,15 @@ class Witness:
         return checkpoint.origin, checkpoint.size, checkpoint.root
 
     def _known_before(self, connection: sqlite3.Connection, origin: str) -> str:
-        """Return the last head cosigned of the generation before `origin`, "" for a first generation."""
+        """Return the last head cosigned of the newest generation before `origin`; "" if none was, for instance because
+        the unit was never met before its log had to go on under another name."""
         unit, generation = parse_log_origin(origin)
-        if generation == 1:
-            return ""
         sql = "SELECT note FROM log_witnessed WHERE origin = ?"
-        row = connection.execute(sql, (log_origin(unit, generation - 1),)).fetchone()
-        if row is None:
-            raise Refused("contradiction", f"{origin} follows a log that {self._key.unit} never cosigned")
-        return str(row["note"])
+        for earlier in range(generation - 1, 0, -1):
+            row = connection.execute(sql, (log_origin(unit, earlier),)).fetchone()
+            if row is not None:
+                return str(row["note"])
+        return ""
 
     def _contradiction(self, row: sqlite3.Row, size: int, root: bytes, offer: Offer) -> str:
         """Return what is contradictory about a head, "" if nothing is."""
@@ -252,13 +231,6 @@ class Witness:
 
     def _known(self, row: sqlite3.Row, stopped: str = "") -> Answer:
         return Answer(self._key.fingerprint, size=row["size"], known=row["note"], stopped=stopped)
-
-
-def parse_proof(hashes: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Return a proof whose hashes are of the right length. Raises `Refused("schema")`."""
-    if len(hashes) > MAX_PROOF or any(len(each) != 32 for each in hashes):
-        raise Refused("schema", f"a proof is at most {MAX_PROOF} hashes of 32 bytes")
-    return tuple(hashes)
 
 
 def _evidence(row: sqlite3.Row) -> Evidence:

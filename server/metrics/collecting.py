@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from replication.store import Store
 from server.dossier.states import STATUSES
+from server.errands import Errand
 from server.health.finding import Finding
 from server.node.linkstatus import LinkStatus
 from server.node.sync import Sync
@@ -90,6 +91,27 @@ class LinkCollector(Collector):
                 if value is not None:
                     family.add_metric([link.neighbour.name, kind.kind.value], value)
         return family
+
+
+class ErrandCollector(Collector):
+    """How a node's background tasks stand."""
+
+    def __init__(self, errands: Sequence[Errand]) -> None:
+        self._errands = errands
+
+    def collect(self) -> Iterator[Metric]:
+        alive = GaugeMetricFamily("tram_errand_alive", "1 while the task's thread runs.", labels=["errand"])
+        failing = GaugeMetricFamily(
+            "tram_errand_failing", "1 while what failed waits for a new try.", labels=["errand"]
+        )
+        runs = CounterMetricFamily("tram_errand_runs", "How often the task was done.", labels=["errand"])
+        failures = CounterMetricFamily("tram_errand_failures", "How often it failed.", labels=["errand"])
+        for status in (each.status() for each in self._errands):
+            alive.add_metric([status.name], float(status.alive))
+            failing.add_metric([status.name], float(bool(status.complaint)))
+            runs.add_metric([status.name], status.runs)
+            failures.add_metric([status.name], status.failures)
+        yield from (alive, failing, runs, failures)
 
 
 class NodeCollector(Collector):

@@ -38,14 +38,16 @@ from server.log.alarms import Alarms
 from server.log.gossip import Gossip
 from server.log.issuing import ReceiptDesk
 from server.log.keeper import LogKeeper
-from server.log.key import open_log_key
+from server.log.key import has_log_key, open_log_key
 from server.log.log import NodeLog
 from server.log.proofs import Proofs
 from server.log.publishing import Publisher
+from server.log.recovery import Recovery
 from server.log.witness import Witness
 from server.metrics.counting import IntakeCounts
 from server.minefeed import MineFeed
 from server.node.clock import NodeClock, system_now
+from server.node.clockjumps import Uptime, system_uptime
 from server.node.firsts import Firsts
 from server.node.links import PARENT, Links, Neighbour, default_trust
 from server.node.lock import take_lock
@@ -89,13 +91,19 @@ class Node:
     Raises `NotReady` while the unit's CA is not signed.
     """
 
-    def __init__(self, home: Home, *, now: Callable[[], datetime] = system_now) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        now: Callable[[], datetime] = system_now,
+        uptime: Callable[[], Uptime] = system_uptime,
+    ) -> None:
         self.home = home
         self.unit = home.unit
         self.database = units.database_name(home.unit)
         self.files_database = units.files_database_name(home.unit)
         self.db = NodeDb(home.path / "node.db")
-        self.clock = NodeClock(self.db, now)
+        self.clock = NodeClock(self.db, now, uptime)
         self._renew_certificate()
         self.signer = NodeSigner.of(home)
         self.store: Store = open_store(home)
@@ -105,7 +113,9 @@ class Node:
         self.erased = Erased(self.db)
         self.files = FileStore(self.store)
         self.model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
+        had_key = has_log_key(home)
         self.log = NodeLog(self.db, self.store, open_log_key(home, self.clock.now()))
+        self.recovery = Recovery(self.db, self.log, had_key=had_key)
         self.policies = Policies(self.model, units.node_urn(root_unit(home)))
         self.stamps = Stamps(self.db, lambda: self.policies.newest(self.clock.now()).time_authorities)
         self.proofs = Proofs(self.db, self.store, self.directory, self.log, self.stamps)
@@ -150,7 +160,12 @@ class Node:
             database=self.database,
         )
         self.receipt_desk = ReceiptDesk(
-            log=self.log, proofs=self.proofs, signer=self.signer, clock=self.clock, domain=home.settings.domain
+            log=self.log,
+            recovery=self.recovery,
+            proofs=self.proofs,
+            signer=self.signer,
+            clock=self.clock,
+            domain=home.settings.domain,
         )
         self.log_keeper = LogKeeper(self.proofs, self.publisher)
         self.trust = TrustState(self.directory)
@@ -215,6 +230,7 @@ class Node:
             intake=self.intake,
             model=self.model,
             clock=self.clock,
+            is_waiting=lambda: self.recovery.waiting() is not None,
         )
         self.peers = PeerCertificates(self.db, self.directory, REGISTRY)
         self.tokens = TokenVerifier(
@@ -248,7 +264,14 @@ class Node:
             key=self.log.key,
             clock=self.clock,
         )
-        self.gossip = Gossip(db=self.db, log=self.log, witness=self.witness, intake=self.intake, store=self.store)
+        self.gossip = Gossip(
+            db=self.db,
+            log=self.log,
+            recovery=self.recovery,
+            witness=self.witness,
+            intake=self.intake,
+            store=self.store,
+        )
         self.alarms = Alarms(
             witness=self.witness,
             proofs=self.proofs,
@@ -285,6 +308,16 @@ class Node:
         self.model.follower.listen(self.erasing.notice)
         self.model.follower.listen(self.revoking.notice)
         self.model.follower.listen(lambda _: self.directory.look_again())
+        self.errands = [  # in the order in which they start
+            self.model.follower.errand,
+            self.receipts.errand,
+            self.papers.errand,
+            self.erasing.errand,
+            self.crl_keeper.errand,
+            self.log_keeper.errand,
+            *([self.stamp_keeper.errand] if home.settings.tsa else ()),
+            self.gossip.errand,
+        ]
         self._server: Server | None = None
         self._tls: ServerTls | None = None
         self._lock: int | None = None
@@ -310,15 +343,8 @@ class Node:
         `OSError` if the port is taken.
         """
         self._lock = take_lock(self.home.path)
-        self.model.follower.start()
-        self.receipts.start()
-        self.papers.start()
-        self.erasing.start()
-        self.crl_keeper.start()
-        self.log_keeper.start()
-        if self.home.settings.tsa:
-            self.stamp_keeper.start()
-        self.gossip.start()
+        for errand in self.errands:
+            errand.start()
         self.witness.tell()
         if tls is not None:
             tls.prepare()
@@ -341,13 +367,8 @@ class Node:
             self._tls.stop()
             self._tls = None
         self.sync.stop()
-        self.crl_keeper.stop()
-        self.gossip.stop()
-        self.stamp_keeper.stop()
-        self.log_keeper.stop()
-        self.erasing.stop()
-        self.papers.stop()
-        self.receipts.stop()
+        for errand in reversed(self.errands):
+            errand.stop()
         self.close()
 
     def close(self) -> None:
@@ -365,6 +386,7 @@ class Node:
             self.directory.relearn()
         for name in (self.database, self.files_database, REGISTRY):
             self.copier.ensure_database(name)
+        self.recovery.look(self.clock.now())
         if added := self.log.open(self.clock.now()):
             _LOG.info("%d events that were here already got their leaves in the log", added)
         self.copier.ensure_certificate(self.database, self.signer.certificate)

@@ -2,7 +2,8 @@
 
 A commune PC with an empty CMOS battery wakes up in 2009, and a virtual machine rolled back to a snapshot wakes up
 last week. The newest instant this node has vouched for is kept in `node.db`; time read here is never earlier than it,
-and while the system's clock is behind it the node signs no receipts (INTEGRITY, threat 14).
+and while the system's clock is behind it the node signs no receipts (INTEGRITY, threat 14). A jump forward is told
+(`server.node.clockjumps`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from server.node.clockjumps import ClockJumps, Uptime, system_uptime
 from server.nodedb import NodeDb
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), high_water TEXT NOT NULL);"
@@ -27,7 +29,12 @@ def system_now() -> datetime:
 class NodeClock:
     """Time for verifying and signing."""
 
-    def __init__(self, db: NodeDb, now: Callable[[], datetime] = system_now) -> None:
+    def __init__(
+        self,
+        db: NodeDb,
+        now: Callable[[], datetime] = system_now,
+        uptime: Callable[[], Uptime] = system_uptime,
+    ) -> None:
         self._db = db
         self._now = now
         self._lock = threading.Lock()
@@ -35,15 +42,24 @@ class NodeClock:
         row = db.row("SELECT high_water FROM clock")
         self._mark = datetime.fromisoformat(row["high_water"]) if row else datetime.min.replace(tzinfo=UTC)
         self._persisted = self._mark
+        self.jumps = ClockJumps(db, uptime)
 
     def now(self) -> datetime:
         """Return the time in UTC, whole seconds, never earlier than any time returned before, also by earlier runs
         (to `PERSIST_EVERY`)."""
         with self._lock:
-            self._mark = max(self._mark, self._now().replace(microsecond=0))
-            if self._mark - self._persisted >= PERSIST_EVERY:
-                self._persist()
-            return self._mark
+            system = self._now().replace(microsecond=0)
+            found = system >= self._mark and self.jumps.look(system)
+            self._mark = mark = max(self._mark, system)
+            is_due = mark - self._persisted >= PERSIST_EVERY
+            if is_due:
+                self._persisted = mark
+        # Written without the lock: a thread that holds the file's may be asking for the time.
+        if is_due:
+            self._persist(mark)
+        if found:
+            self.jumps.save()
+        return mark
 
     def is_behind(self) -> bool:
         """Say whether the system's clock stands more than `TOLERATED` before a time this node has vouched for."""
@@ -51,19 +67,19 @@ class NodeClock:
             return self._mark - self._now() > TOLERATED
 
     def accept_system(self) -> None:
-        """Take the system's time as true though it is earlier: somebody looked, and the clock had run ahead."""
+        """Take the system's time as true, though it is earlier or had jumped: somebody looked."""
         with self._lock:
-            self._mark = self._now().replace(microsecond=0)
-            self._persist()
+            self._mark = self._persisted = mark = self._now().replace(microsecond=0)
+        self._persist(mark)
+        self.jumps.accept(mark)
 
-    def _persist(self) -> None:
+    def _persist(self, mark: datetime) -> None:
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT INTO clock (one, high_water) VALUES (1, ?)"
                 " ON CONFLICT DO UPDATE SET high_water = excluded.high_water",
-                (self._mark.isoformat(),),
+                (mark.isoformat(),),
             )
-        self._persisted = self._mark
 
 
 def timestamp(at: datetime) -> str:

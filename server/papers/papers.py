@@ -6,10 +6,8 @@ roots and the day: what was not plainly valid is looked at again after a day, or
 
 from __future__ import annotations
 
-import logging
-import queue
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -17,6 +15,7 @@ import orjson
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from server.dossier.event import FileRef
+from server.errands import Errand, for_each
 from server.errors import Missing, ServerError
 from server.filestore import FileStore
 from server.home import Home
@@ -26,8 +25,6 @@ from server.papers.checking import check_pdf
 from server.papers.verdict import PaperVerdict, parse_verdict
 from server.readmodel.model import ReadModel
 
-_LOG = logging.getLogger(__name__)
-_STOP = ""
 AGAIN_AFTER = timedelta(days=1)
 PDF = "application/pdf"
 
@@ -47,26 +44,12 @@ class Papers:
         self._model = model
         self._clock = clock
         self._one = threading.Lock()
-        self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self.errand = Errand("papers", self._look, expected=(ServerError,))
         db.ensure(SCHEMA)
-
-    def start(self) -> None:
-        """Check the papers of dossiers that change, in a thread."""
-        self._thread = threading.Thread(target=self._run, name="papers", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; returns when it has ended."""
-        if self._thread is not None:
-            self._waiting.put(_STOP)
-            self._thread.join()
-            self._thread = None
 
     def notice(self, streams: set[str]) -> None:
         """Say that dossiers changed (a `Listener` of the follower)."""
-        for stream in streams:
-            self._waiting.put(stream)
+        self.errand.notice(*streams)
 
     def known(self, file_sha256: str) -> PaperVerdict | None:
         """Return the verdict on a file that was checked, None while it was not."""
@@ -134,11 +117,5 @@ class Papers:
                 (file_sha256, mark, checked, orjson.dumps(verdict.value())),
             )
 
-    def _run(self) -> None:
-        while (stream := self._waiting.get()) != _STOP:
-            try:
-                self.consider(stream)
-            except ServerError as exc:
-                _LOG.warning("papers of %s were not checked: %s", stream, exc)
-            except Exception:
-                _LOG.exception("papers of %s were not checked", stream)
+    def _look(self, told: Sequence[str]) -> None:
+        for_each(told, self.consider)

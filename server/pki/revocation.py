@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -21,6 +20,7 @@ from crypto.crl import Crl, Revocation, is_issued_by, revocation_of
 from replication.document import Doc
 from replication.store import Store
 from server.dossier.documents import certificate_doc, crl_doc
+from server.errands import Errand, for_each
 from server.errors import Refused, ServerError
 from server.home import Home
 from server.intake.door import Intake
@@ -186,7 +186,10 @@ class RevocationLists:
 
 
 class CrlKeeper:
-    """Sees to the weekly lists of a serving node, in a thread of its own. What it could not do `complaint` says."""
+    """Sees to the weekly lists of a serving node: the errand "crls", whose complaint says what could not be done.
+
+    A key that is locked or elsewhere is no defect: `freshness` warns long before it matters.
+    """
 
     def __init__(
         self,
@@ -197,83 +200,30 @@ class CrlKeeper:
     ) -> None:
         """`judge_again` is told the databases into which a list came, `carry_out` revokes what was ordered meanwhile,
         `tell` hears the complaint of every look, "" when it went well; all in the thread."""
-        self._tell = tell
         self._lists = lists
         self._judge_again = judge_again
         self._carry_out = carry_out
-        self._ordered = False
-        self._wake = threading.Condition()
-        self._came: set[str] = set()
-        self._stopped = False
-        self._thread: threading.Thread | None = None
-        self.complaint = ""
+        self.errand = Errand("crls", self._look, every_s=LOOK_EVERY_S, expected=(ServerError,), tell=tell)
 
-    def start(self) -> None:
-        """Look at once, then every hour."""
-        self._thread = threading.Thread(target=self._run, name="crls", daemon=True)
-        self._thread.start()
+    @property
+    def complaint(self) -> str:
+        """Why no list could be issued the last time, "" if none was wanting."""
+        return self.errand.complaint
 
     def notice(self, database: str) -> None:
         """Say that a list has come into a database."""
-        with self._wake:
-            self._came.add(database)
-            self._wake.notify_all()
+        self.errand.notice(database)
 
     def carry_out(self) -> None:
         """Say that something was ordered revoked."""
-        with self._wake:
-            self._ordered = True
-            self._wake.notify_all()
+        self.errand.hurry()
 
-    def stop(self) -> None:
-        """End the thread; returns when it has ended."""
-        with self._wake:
-            self._stopped = True
-            self._wake.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
-        look_at = 0.0
-        while True:
-            if time.monotonic() >= look_at:
-                self._refresh()
-                look_at = time.monotonic() + LOOK_EVERY_S
-            with self._wake:
-                self._wake.wait_for(self._has_work, max(0.0, look_at - time.monotonic()))
-                if self._stopped:
-                    return
-                came, self._came = self._came, set()
-                ordered, self._ordered = self._ordered, False
-            if ordered:
-                self._refresh()
-            for name in sorted(came):
-                self._rejudge(name)
-
-    def _has_work(self) -> bool:
-        return bool(self._came) or self._ordered or self._stopped
-
-    def _refresh(self) -> None:
-        try:
-            self._carry_out()
-            self._lists.refresh()
-            self._complain("")
-        except ServerError as exc:  # the key is locked or elsewhere: `freshness` warns long before it matters
-            self._complain(str(exc))
-            _LOG.warning("no revocation list could be issued: %s", exc)
-        except Exception:
-            _LOG.exception("issuing revocation lists failed; trying again in an hour")
-
-    def _complain(self, text: str) -> None:
-        self.complaint = text
-        self._tell(text)
-
-    def _rejudge(self, database: str) -> None:
-        try:
-            self._judge_again(database)
-        except Exception:
-            _LOG.exception("verdicts in %s could not be looked at again; trying with the next list", database)
+    def _look(self, told: Sequence[str]) -> None:
+        if told:
+            for_each(told, self._judge_again)
+            return
+        self._carry_out()
+        self._lists.refresh()
 
 
 def _revocations(crl: Crl | None) -> list[Revocation]:

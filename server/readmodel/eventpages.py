@@ -66,7 +66,7 @@ class EventPages:
     def _index(self, connection: sqlite3.Connection, database: str, held: HeldEvent) -> None:
         event = held.stored.event
         connection.execute(
-            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 database,
                 held.doc_id,
@@ -77,6 +77,7 @@ class EventPages:
                 event.actor,
                 event.at,
                 held.fingerprint,
+                event.after,
             ),
         )
         if not is_dossier_stream(event.stream):

@@ -18,7 +18,7 @@ from server.readmodel.tables import Tables
 
 _MARKS_AT_ONCE = 500
 _SELECT = (
-    "SELECT e.id, e.doc_id, e.type, c.ends, n.at AS ended, r.at AS revoked, v.reason AS doubt FROM events e"
+    "SELECT e.id, e.doc_id, e.type, e.after, c.ends, n.at AS ended, r.at AS revoked, v.reason AS doubt FROM events e"
     " LEFT JOIN certificates c ON c.database = e.database AND c.fingerprint = e.fingerprint"
     " LEFT JOIN endings n ON n.database = e.database AND n.fingerprint = e.fingerprint"
     " LEFT JOIN revocations r ON r.database = c.database AND r.issuer = c.issuer AND r.serial = c.serial"
@@ -34,12 +34,21 @@ class ProvenTime(Protocol):
         """The instant, aware."""
         ...
 
+    @property
+    def is_logged(self) -> bool:
+        """Whether the log of the database's unit is known to hold the event."""
+        ...
+
 
 class LogTimes(Protocol):
     """What the transparency logs, cosignatures and time-stamps prove about events."""
 
     def earliest(self, database: str, event_id: str) -> ProvenTime | None:
         """Return the earliest proof of an event's existence in documents of `database`, None if there is none."""
+        ...
+
+    def seen_at(self, database: str, checkpoint: str) -> datetime | None:
+        """Return the time of a checkpoint of the log of a database's unit, by its name; None if it is not known."""
         ...
 
 
@@ -57,11 +66,19 @@ class EvidenceReader:
         times: dict[str, datetime] = {}
         ends: dict[str, datetime] = {}
         doubts: dict[str, str] = {}
+        seen: dict[str, datetime] = {}
+        logged: set[str] = set()
         for row in self._rows(database, streams, connection):
             event = row["id"]
             proven = self.log.earliest(database, event) if self.log else None
             if proven is not None:
                 times[event] = proven.at
+                if proven.is_logged:
+                    logged.add(event)
+            if self.log and row["after"] and row["after"] not in seen:
+                found = self.log.seen_at(database, row["after"])
+                if found is not None:
+                    seen[row["after"]] = found
             known = [datetime.fromisoformat(each) for each in (row["ends"], row["ended"], row["revoked"]) if each]
             if known:
                 ends[event] = min(known)
@@ -69,7 +86,7 @@ class EvidenceReader:
                 doubts[event] = row["doubt"]
             elif row["type"] in IRREVERSIBLE and self._is_stale(database, row["doc_id"]):
                 doubts[event] = STALE
-        return Evidence(times, ends, doubts)
+        return Evidence(times, ends, doubts, seen, logged)
 
     def _rows(self, database: str, streams: Sequence[str], connection: sqlite3.Connection | None) -> list[sqlite3.Row]:
         found: list[sqlite3.Row] = []

@@ -6,22 +6,20 @@ are found by looking every `LOOK_EVERY_S`. One page is one transaction: its rows
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from replication.document import Seq
-from replication.errors import NotFound, ReplicationError
+from replication.errors import NotFound
 from replication.store import ZERO, Database, Store
 from server.dossier import units
+from server.errands import Errand, for_each
 from server.intake.places import REGISTRY
 from server.readmodel.eventpages import EventPages
 from server.readmodel.filepages import FilePages
 from server.readmodel.rows import count_files
 from server.readmodel.tables import Tables
-
-_LOG = logging.getLogger(__name__)
 
 PAGE = 500  # rows of a feed in one transaction: half a megabyte of events, some 50 ms
 LOOK_EVERY_S = 5.0
@@ -43,10 +41,7 @@ class Follower:
         self._files = files
         self._listeners: list[Listener] = []
         self._turn = threading.Lock()
-        self._wake = threading.Condition()
-        self._dirty: set[str] = set()
-        self._stopped = False
-        self._thread: threading.Thread | None = None
+        self.errand = Errand("readmodel", self._look, every_s=LOOK_EVERY_S)
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of every change from now on."""
@@ -54,9 +49,7 @@ class Follower:
 
     def notice(self, database: str) -> None:
         """Say that a database was written to."""
-        with self._wake:
-            self._dirty.add(database)
-            self._wake.notify_all()
+        self.errand.notice(database)
 
     def catch_up(self, database: str | None = None) -> None:
         """Read to the end of one database's feed, or of all. Returns when the tables hold everything."""
@@ -66,49 +59,20 @@ class Follower:
 
     def start(self) -> None:
         """Follow in a thread of its own."""
-        self._thread = threading.Thread(target=self._run, name="readmodel", daemon=True)
-        self._thread.start()
+        self.errand.start()
 
     def stop(self) -> None:
         """End the thread; returns when it has ended."""
-        with self._wake:
-            self._stopped = True
-            self._wake.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self.errand.stop()
 
-    def _run(self) -> None:
-        self._safely(None)
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._dirty or self._stopped, LOOK_EVERY_S)
-                if self._stopped:
-                    return
-                dirty, self._dirty = self._dirty, set()
-            if not dirty:
-                self._safely(None)
-                self._tell(set())  # another process may have read a page that our listeners never heard of
-            for name in sorted(dirty):
-                self._safely(name)
-
-    def _safely(self, database: str | None) -> None:
-        """Catch up, and live through a database that cannot be read just now: the others must not wait for it."""
-        for name in [database] if database else self._names():
-            try:
-                self.catch_up(name)
-            except Exception:
-                if self._stopped:
-                    return
-                _LOG.exception("the read model cannot follow %s; trying again with its next change", name)
+    def _look(self, told: Sequence[str]) -> None:
+        """Catch up with each, whatever becomes of the others: they must not wait for a database that cannot be read."""
+        for_each(told or self._names(), self.catch_up)
+        if not told:
+            self._tell(set())  # another process may have read a page that our listeners never heard of
 
     def _names(self) -> list[str]:
-        try:
-            names = self._store.names()
-        except ReplicationError:
-            _LOG.exception("the store does not answer; the read model waits")
-            return []
-        return [name for name in names if name == REGISTRY or units.unit_of_database(name)]
+        return [name for name in self._store.names() if name == REGISTRY or units.unit_of_database(name)]
 
     def _follow(self, name: str) -> None:
         try:
@@ -116,7 +80,7 @@ class Follower:
         except NotFound:
             return
         since = self._place(database)
-        while not self._stopped:
+        while not self.errand.is_ending:
             page = database.changes(since, limit=PAGE)
             if not page.rows:
                 return

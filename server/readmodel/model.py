@@ -81,13 +81,16 @@ class ReadModel:
         """Return what is known about a stream's events beside them: proven times, ends of certificates, doubts."""
         return self._evidence.of(database, [stream])
 
-    def learn_proofs(self, database: str, events: Iterable[str]) -> None:
-        """Fold anew what events (by id) of a database belong to: proofs of them arrived."""
+    def learn_proofs(self, database: str, events: Iterable[str], checkpoint: str = "") -> None:
+        """Fold anew what events (by id) of a database belong to, since proofs of them arrived, and what events belong
+        to whose authors had seen `checkpoint` (its name), since its time is known now."""
         self._grants.forget(database)
-        streams = self.queries.dossiers_of(database, list(events))
-        if streams:
-            with self._tables.writing() as connection:
-                self._pages.refold(connection, self._store.open(database), set(streams))
+        with self._tables.writing() as connection:  # first: an event that is being indexed must not be overlooked
+            streams = {*self.queries.dossiers_of(database, list(events))}
+            if checkpoint:
+                streams.update(self.queries.dossiers_after(database, checkpoint))
+            if streams:
+                self._pages.refold(connection, self._store.open(database), streams)
 
     def forget(self, database: str, stream: str, doc_ids: Sequence[str]) -> tuple[str, ...]:
         """Forget events of a dossier that were erased. Returns the hashes of files that no dossier here names now."""

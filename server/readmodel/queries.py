@@ -201,6 +201,14 @@ class Queries:
             found |= {row[0] for row in self._tables.rows(sql, (*some, database))}
         return tuple(sorted(found))
 
+    def dossiers_after(self, database: str, checkpoint: str) -> tuple[str, ...]:
+        """Return the dossiers of a database with an event whose author names `checkpoint` as the newest seen."""
+        sql = (
+            "SELECT DISTINCT e.stream FROM events e JOIN dossiers USING (stream)"
+            " WHERE e.after = ? AND e.after <> '' AND e.database = ?"
+        )
+        return tuple(str(row[0]) for row in self._tables.rows(sql, (checkpoint, database)))
+
     def stream_of_event(self, event_id: str) -> str | None:
         """Return the stream of the event with this id, None if it is not here."""
         rows = self._tables.rows("SELECT stream FROM events WHERE id = ? LIMIT 1", (event_id,))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-VERSION = 3  # another number in the file: it is dropped and computed anew
+VERSION = 4  # another number in the file: it is dropped and computed anew
 
 SCHEMA = """
 -- Whoever remembers a number of `updates` remembers the birth too: in a file computed anew the numbers start again.
@@ -24,12 +24,13 @@ CREATE TABLE followed (database TEXT PRIMARY KEY, instance TEXT NOT NULL, seq TE
 
 CREATE TABLE events (
     database TEXT NOT NULL, doc_id TEXT NOT NULL, id TEXT NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL,
-    unit TEXT NOT NULL, actor TEXT NOT NULL, at TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    unit TEXT NOT NULL, actor TEXT NOT NULL, at TEXT NOT NULL, fingerprint TEXT NOT NULL, after TEXT NOT NULL,
     PRIMARY KEY (database, doc_id)) WITHOUT ROWID;
 CREATE INDEX events_stream ON events (stream);
 CREATE INDEX events_id ON events (id);
 CREATE INDEX events_type ON events (type, database);
 CREATE INDEX events_fingerprint ON events (fingerprint);
+CREATE INDEX events_after ON events (after) WHERE after <> '';
 
 CREATE TABLE dossiers (
     number INTEGER PRIMARY KEY, stream TEXT NOT NULL UNIQUE, database TEXT NOT NULL, unit TEXT NOT NULL,

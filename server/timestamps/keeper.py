@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from crypto.errors import CryptoError
+from server.errands import Errand
 from server.errors import ServerError
 from server.timestamps.asking import Authority
 from server.timestamps.stamping import Stamper
-
-_LOG = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 60.0
 _AFTER_TROUBLE_S = 300.0  # out in the mountains an authority is out of reach for weeks; that is no reason to hurry
 
 
 class StampKeeper:
-    """Stamps what waits, every minute. `complaint` says why it could not. `connect` makes the authority anew."""
+    """Stamps what waits, every minute: the errand "timestamps". `connect` makes the authority anew."""
 
     def __init__(
         self,
@@ -28,47 +25,26 @@ class StampKeeper:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`tell` hears the complaint of every look, "" when it went well."""
-        self._tell = tell
         self._stamper = stamper
         self._database = database
         self._connect = connect
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.complaint = ""
+        self.errand = Errand(
+            "timestamps",
+            self._look,
+            every_s=LOOK_EVERY_S,
+            again_s=_AFTER_TROUBLE_S,
+            expected=(ServerError, CryptoError),
+            tell=tell,
+        )
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="timestamps", daemon=True)
-        self._thread.start()
+    @property
+    def complaint(self) -> str:
+        """Why the authority could not be asked the last time, "" if it could."""
+        return self.errand.complaint
 
-    def stop(self) -> None:
-        """End the thread after the question it is at; returns when it has ended."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._look()):
-            continue
-
-    def _look(self) -> float:
-        """Stamp what waits. Returns the seconds until the next look."""
+    def _look(self, _: Sequence[str]) -> None:
+        authority = self._connect()
         try:
-            authority = self._connect()
-            try:
-                self._stamper.run(self._database, authority, is_ended=self._ended.is_set)
-            finally:
-                authority.close()
-        except (ServerError, CryptoError) as exc:
-            if str(exc) != self.complaint:
-                _LOG.warning("no time-stamps: %s", exc)
-            self.complaint = str(exc)
-            self._tell(self.complaint)
-            return _AFTER_TROUBLE_S
-        except Exception:
-            if not self._ended.is_set():
-                _LOG.exception("time-stamps wait; trying again")
-            return _AFTER_TROUBLE_S
-        self.complaint = ""
-        self._tell("")
-        return LOOK_EVERY_S
+            self._stamper.run(self._database, authority, is_ended=lambda: self.errand.is_ending)
+        finally:
+            authority.close()

@@ -32,7 +32,6 @@ from server.dossier.documents import LOG_PREFIX
 from server.errors import Refused, ServerError
 from server.log.leaves import Leaf
 from server.log.pages import MAX_BODY_BYTES, Cosigned, Page, parse_log_document, verify_cosigned, verify_page
-from server.log.proofs import root_of
 from server.log.tree import Edge
 from server.verify.report import Report
 
@@ -102,10 +101,10 @@ class LogDocuments:
             return {}
         for chosen in islice(product(*candidates), _MAX_GUESSES):
             leaves = [Leaf(event, entry.received) for event, entry in zip(chosen, page.entries, strict=True)]
-            if root_of(page, leaves) == page.checkpoint.root:
+            if page.root_with(leaves) == page.checkpoint.root:
                 self._report.checked["log entries"] += len(leaves)
                 inside = [size for size in sizes if page.start < size <= page.checkpoint.size]
-                return {size: root_of(page, leaves[: size - page.start]) for size in inside}
+                return {size: page.root_with(leaves[: size - page.start]) for size in inside}
         self._problem(f"{doc_id}: the events here do not make the root that {page.origin} signed")
         return {}
 

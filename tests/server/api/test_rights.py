@@ -44,6 +44,8 @@ def held_dossier(office):
 class Proven:
     """A proof as the log gives it."""
 
+    is_logged = True
+
     def __init__(self, at):
         self.at = at
 
@@ -56,6 +58,9 @@ class Log:
 
     def earliest(self, database, event_id):
         return Proven(self.times[event_id]) if event_id in self.times else None
+
+    def seen_at(self, database, checkpoint):
+        return None
 
 
 def test_a_role_given_at_the_console_waits_until_a_leader_confirms_it(led, key_pool):

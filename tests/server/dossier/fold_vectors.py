@@ -14,8 +14,10 @@ from typing import Any
 
 from server.dossier.event import StoredEvent, to_value
 from tests.server.dossier.story import (
+    CITIZEN,
     DISTRICT_OFFICIAL,
     LEADER,
+    NODE,
     OFFICIAL,
     OTHER_CITIZEN,
     SECOND_LEADER,
@@ -26,6 +28,7 @@ from tests.server.dossier.story import (
     revoke,
 )
 
+HEAD = "sha256-" + "D" * 43  # a checkpoint's name
 FOLDER = Path(__file__).parents[2] / "vectors" / "fold"
 
 Case = tuple[str, Story, dict[str, Any], list[str], list[StoredEvent]]
@@ -150,7 +153,7 @@ def a_receipt_proves_the_time() -> Case:
     accepted = s.accept(filed)
     s.receipt(filed, accepted)
     grants = [grant(OFFICIAL), revoke(OFFICIAL, "2026-11-23T01:30:00Z")]
-    shown = {"shown": "2026-11-23T01:03:00Z", "provisional": False, "differs": False}
+    shown = {"shown": "2026-11-23T01:03:00Z", "provisional": True, "differs": False}
     return (
         "what a node's receipt builds on existed by then",
         s,
@@ -255,12 +258,55 @@ def a_certificate_that_ended_in_between() -> Case:
 def dated_before_the_checkpoint() -> Case:
     s = Story()
     filed = s.submit()
-    s.evidence["checkpoints"]["h41.example/log"] = "2026-12-24T00:00:00Z"
+    s.evidence["checkpoints"][HEAD] = "2026-12-24T00:00:00Z"
     body = {"reason": "Không thuộc thẩm quyền của xã"}
-    s.write("dossier.refused", OFFICIAL, body, [filed], after="h41.example/log")
-    shown = {"shown": "2026-11-23T01:02:00Z", "provisional": True, "differs": True}
+    s.write("dossier.refused", OFFICIAL, body, [filed], after=HEAD)
+    shown = {"shown": "2026-12-24T00:00:00Z", "provisional": True, "differs": True}
     expect = {"status": 3, "times": {1: shown}}
     return "nobody has seen a checkpoint before it was made", s, expect, ["applied", "applied"], GRANTS
+
+
+def dated_into_office_after_a_later_checkpoint() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.evidence["checkpoints"][HEAD] = "2026-12-24T00:00:00Z"
+    s.write("dossier.refused", OFFICIAL, {"reason": "Quá hạn"}, [filed], after=HEAD)
+    grants = [grant(OFFICIAL), revoke(OFFICIAL, "2026-11-30T00:00:00Z")]
+    shown = {"shown": "2026-12-24T00:00:00Z", "provisional": True, "differs": True}
+    expect = {"status": 1, "times": {1: shown}}
+    says = "dated into a time in office, yet behind a checkpoint made after it: held before any log has spoken"
+    return says, s, expect, ["applied", "held"], grants
+
+
+def a_checkpoint_nobody_here_knows() -> Case:
+    s = Story()
+    filed = s.submit()
+    s.write("dossier.refused", OFFICIAL, {"reason": "Quá hạn"}, [filed], after="sha256-" + "E" * 43)
+    shown = {"shown": "2026-11-23T01:02:00Z", "provisional": True, "differs": False}
+    expect = {"status": 3, "times": {1: shown}}
+    return "a checkpoint that is not known here says nothing", s, expect, ["applied", "applied"], GRANTS
+
+
+def proven_late_by_what_came_after() -> Case:
+    s = Story()
+    asked = s.ask(s.submit())
+    more = s.write("dossier.supplemented", CITIZEN, {"note": "x"}, [asked], at="2026-11-23T05:00:00Z")
+    body = {"of": more.id, "files": [], "bytes": 0}
+    s.write("receipt.issued", NODE, body, [more], at="2026-11-23T05:01:00Z")
+    shown = {"shown": "2026-11-23T05:01:00Z", "provisional": True, "differs": False}
+    expect = {"status": 1, "times": {1: shown}}
+    says = "proven late by what came after it, while the owner's log has not spoken: no accusation"
+    return says, s, expect, ["applied"] * 4, GRANTS
+
+
+def dated_after_its_proof() -> Case:
+    s = Story()
+    filed = s.submit()
+    forwarded = s.write("dossier.commented", OFFICIAL, {"text": "x"}, [filed], at="2026-11-24T01:00:00Z")
+    s.receipt(filed, forwarded)
+    shown = {"shown": "2026-11-23T01:03:00Z", "provisional": True, "differs": True}
+    expect = {"status": 1, "times": {1: shown}}
+    return "a claim after its proof is wrong, whatever comes", s, expect, ["applied"] * 3, GRANTS
 
 
 CASES: list[Callable[[], Case]] = [
@@ -284,6 +330,10 @@ CASES: list[Callable[[], Case]] = [
     reviews_that_do_not_count,
     a_certificate_that_ended_in_between,
     dated_before_the_checkpoint,
+    dated_into_office_after_a_later_checkpoint,
+    a_checkpoint_nobody_here_knows,
+    proven_late_by_what_came_after,
+    dated_after_its_proof,
 ]
 
 
@@ -301,7 +351,7 @@ def build(case: Callable[[], Case]) -> dict[str, Any]:
         "says": says,
         "grants": [{"id": stored.id, "event": to_value(stored.event)} for stored in grants],
         "events": [{"id": stored.id, "event": to_value(stored.event)} for stored in story.events],
-        "proofs": {kind: each for kind, each in story.evidence.items() if each},
+        "proofs": {kind: each for kind, each in (story.evidence | {"logged": story.logged}).items() if each},
         "expect": {"states": dict(zip(ids, states, strict=True)), **expect},
     }
 

@@ -40,6 +40,7 @@ class Story:
         self.stream, self.unit, self._written = stream, unit, 0
         self.events: list[StoredEvent] = []
         self.evidence: dict[str, dict[str, str]] = {"times": {}, "ends": {}, "doubts": {}, "checkpoints": {}}
+        self.logged: list[str] = []
 
     def write(
         self,
@@ -145,8 +146,9 @@ class Story:
         return self.write("dossier.act_reviewed", actor or LEADER, body, prev or (of,))
 
     def prove(self, stored: StoredEvent, at: str) -> None:
-        """Something outside the stream proves that the event existed by `at`."""
+        """The owner's log took the event at `at`."""
         self.evidence["times"][stored.id] = at
+        self.logged.append(stored.id)
 
     def proofs(self) -> Evidence:
         """The evidence as the fold takes it."""
@@ -155,7 +157,7 @@ class Story:
             for kind, each in self.evidence.items()
             if kind != "doubts"
         }
-        return Evidence(read["times"], read["ends"], self.evidence["doubts"], read["checkpoints"])
+        return Evidence(read["times"], read["ends"], self.evidence["doubts"], read["checkpoints"], self.logged)
 
 
 def photo(number: int, *, part: str = "giay-chung-sinh", size: int = 1000) -> FileRef:

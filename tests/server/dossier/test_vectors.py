@@ -33,11 +33,11 @@ def load(entries: list[dict[str, Any]]) -> list[StoredEvent]:
     return stored
 
 
-def evidence(value: dict[str, dict[str, str]]) -> Evidence:
+def evidence(value: dict[str, Any]) -> Evidence:
     """The proofs of a vector."""
     times = {kind: {name: parse_time(at) for name, at in value.get(kind, {}).items()} for kind in ("times", "ends")}
     seen = {name: parse_time(at) for name, at in value.get("checkpoints", {}).items()}
-    return Evidence(times["times"], times["ends"], value.get("doubts", {}), seen)
+    return Evidence(times["times"], times["ends"], value.get("doubts", {}), seen, value.get("logged", ()))
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from server.backup.restored import note_restore
 from server.cli import main
 from server.health.complaints import LISTS, STAMPS
 from server.health.examining import STAMPS_AFTER, examine, urgent
+from server.node.clock import timestamp
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +108,15 @@ def test_the_keepers_of_a_serving_node_leave_their_complaints_where_the_command_
 
 
 def test_a_restored_copy_that_waits_for_its_parent_says_so(led):
-    """No receipts until then, and why."""
-    led.node.log.set_state("waiting")
-    try:
-        [found] = [each for each in urgent(led.node) if each.code == "log_waits"]
-    finally:
-        led.node.log.set_state("open")
+    """No receipts until then, and why; an operator's word ends it."""
+    now = led.node.clock.now()
+    note_restore(led.node.db, made_at=timestamp(now - timedelta(days=2)), at=now)
+    led.node.recovery.look(now)
 
+    [found] = [each for each in urgent(led.node) if each.code == "log_waits"]
+    led.node.recovery.accept(now)
+
+    assert "log_waits" not in [each.code for each in urgent(led.node)]
     assert "biên nhận" in found.what.vi
     assert found.page == "/desk/links"
 

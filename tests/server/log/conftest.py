@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,3 +26,11 @@ def take(helpers: Any, key_pool: Any) -> Callable[..., list[Doc]]:
         return docs
 
     return admit
+
+
+@pytest.fixture
+def tiers(make_homes: Any, make_node: Any) -> Any:
+    """A commune and its district; the commune's clock can be set."""
+    homes = make_homes()
+    now = [datetime.now(UTC).replace(microsecond=0)]
+    return make_node(homes["H41.12.03"], now=lambda: now[0]), make_node(homes["H41.12"]), now

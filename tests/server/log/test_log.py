@@ -156,6 +156,8 @@ def test_a_home_older_than_logs_gets_all_its_events_in_order_of_admission(
         for table in ("logs", "log_leaves", "log_nodes", "log_intents"):
             connection.execute(f"DELETE FROM {table}")
     node.stop()
+    for name in ("keys/log.key", "certs/log.pem"):
+        (home.path / name).unlink()
 
     again = make_node(home, now=lambda: now[0])
 

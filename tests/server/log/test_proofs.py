@@ -3,55 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from replication.document import Doc, DocId
-from replication.store import AllDocsQuery, GetRequest
+from replication.store import AllDocsQuery
 from server.dossier.documents import log_doc
 from server.home import Home
 from server.intake.source import Source
 from server.log.pages import Cosigned, Page, build_cosigned, parse_log_document
 from server.verify import verify_home
-
-
-def carry(giver: Any, taker: Any, database: str, keep: Any = lambda _: True) -> list[str]:
-    """Bring everything of a database from one node to another, as a link does. Returns what was refused."""
-    opened = giver.store.open(database)
-    ids = [row.id for row in opened.all_docs(AllDocsQuery()).rows if keep(row.id)]
-    docs = [doc for found in opened.bulk_get([GetRequest(DocId(each)) for each in ids]) for doc in found]
-    taker.copier.ensure_database(database)
-    results = taker.intake.admit(
-        database, [d for d in docs if isinstance(d, Doc)], source=Source("peer", giver.signer.urn)
-    )
-    taker.proofs.catch_up(database)
-    return [each.error.reason for each in results if each.error is not None]
-
-
-def event_id(doc: Doc) -> str:
-    return doc.id.rpartition(":")[2]
-
-
-@pytest.fixture
-def tiers(make_homes: Any, make_node: Any) -> Any:
-    """A commune and its district; the commune's clock can be set."""
-    homes = make_homes()
-    now = [datetime.now(UTC).replace(microsecond=0)]
-    return make_node(homes["H41.12.03"], now=lambda: now[0]), make_node(homes["H41.12"]), now
-
-
-def cosign(commune: Any, district: Any, at: datetime) -> Doc:
-    """The district's cosignature under the commune's head, as a document in the commune's database."""
-    carry(commune, district, commune.database, keep=lambda each: each.startswith("cert:"))
-    district.copier.ensure_certificate(commune.database, district.log.key.certificate)
-    note = district.log.key.cosign(commune.log.head().note, at)
-    doc = build_cosigned(log=commune.log.key.fingerprint, witness=district.log.key.fingerprint, note=note)
-    [result] = district.intake.admit(commune.database, [doc], source=Source("local", district.signer.urn))
-    assert result.error is None, result.error
-    return doc
+from tests.server.log.carrying import carry, cosign, event_id
 
 
 def test_every_tier_proves_the_time_at_which_the_commune_took_an_event(tiers: Any, take: Any) -> None:

@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
+from crypto.errors import CryptoError
+from crypto.logcert import log_origin
 from server.errors import NotReady, Refused
 from server.home import Home
+from server.log.offers import Answer
 from server.node.links import Neighbour
 from server.verify import verify_home
 
 FIRST, SECOND = "03.12.h41.tram.internal/log", "03.12.h41.tram.internal/log/2"
+
+
+def hear(commune: Any, district: Any) -> None:
+    """What the district knows reaches the commune, without a link."""
+    commune.recovery.hear(lambda n: district.witness.known(log_origin(commune.unit, n)), commune.clock.now())
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def test_a_restored_node_learns_its_loss_and_goes_on_under_the_next_name(restore
 def test_there_are_no_receipts_until_the_next_log_is_cosigned(restored: Any, take: Any) -> None:
     """An event taken between the loss and the cosignature is logged and waits for its receipt."""
     district, commune, _ = restored
-    commune.log.recover(district.witness.known_note(FIRST))
+    hear(commune, district)
     event = take(commune, 1)[0].id.rpartition(":")[2]
 
     with pytest.raises(NotReady, match="cosigned"):
@@ -73,8 +81,10 @@ def test_there_are_no_receipts_until_the_next_log_is_cosigned(restored: Any, tak
 
 def test_nobody_can_make_a_log_stop_with_a_head_that_shows_no_loss(restored: Any) -> None:
     """Its own head of now is no loss, and a head of another log is nothing."""
-    _, commune, _ = restored
+    district, commune, _ = restored
 
     with pytest.raises(Refused):
-        commune.log.recover(commune.log.head().note)
+        commune.log.check_loss(commune.log.head().note)
+    with pytest.raises(CryptoError):
+        commune.recovery.hear(lambda _: Answer("", size=99, known=district.log.head().note), commune.clock.now())
     assert commune.log.origin() == FIRST

@@ -10,8 +10,8 @@ from crypto.note import COSIGNATURE_V1, NoteKey, parse_checkpoint, verify_note
 from replication.store import AllDocsQuery
 from server.errors import NotAllowed, Refused
 from server.home import Home
-from server.log.gossip import parse_answer, parse_offer
-from server.log.witness import Offer
+from server.log.offers import Offer, parse_answer, parse_offer
+from server.log.sticks import export_notes, import_notes
 from server.node.links import Neighbour
 
 ORIGIN = "03.12.h41.tram.internal/log"
@@ -24,7 +24,7 @@ class Direct:
         self.unit, self.parent, self.asked = unit, parent, 0
 
     def ask(self, method: str, target: str, value: Any = None) -> Any:
-        from server.log.gossip import answer_value
+        from server.log.offers import answer_value
 
         self.asked += 1
         assert (method, target) == ("POST", "/api/log/checkpoints")
@@ -118,16 +118,16 @@ def test_notes_travel_on_a_stick(pair: Any, take: Any) -> None:
     """Exported, imported twice, damaged: one cosignature, and nothing breaks."""
     commune, district = pair
     take(commune, 2)
-    data = commune.gossip.export_notes("H41.12")
+    data = export_notes(commune.gossip, "H41.12")
 
-    assert district.gossip.import_notes(data) == 1
-    assert district.gossip.import_notes(data) == 1  # the same head again: cosigned again, known as before
+    assert import_notes(district.witness, data) == 1
+    assert import_notes(district.witness, data) == 1  # the same head again: cosigned again, known as before
     assert district.witness.known_size(ORIGIN) == 2
     with pytest.raises(Refused):
-        district.gossip.import_notes(data[:-9])
+        import_notes(district.witness, data[:-9])
     with pytest.raises(Refused):
-        district.gossip.import_notes(b'{"v":1,"notes":[7]}')
-    assert commune.gossip.import_notes(district.gossip.export_notes("H41")) == 0
+        import_notes(district.witness, b'{"v":1,"notes":[7]}')
+    assert import_notes(commune.witness, export_notes(district.gossip, "H41")) == 0
 
 
 def test_heads_are_cosigned_over_a_real_link(make_homes: Any, serve: Any, make_node: Any, take: Any) -> None:

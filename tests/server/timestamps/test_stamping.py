@@ -108,7 +108,7 @@ def test_a_policy_that_drops_an_authority_takes_the_worth_of_its_tokens(tiers, t
     [doc] = take(commune)
     stamp(commune, tsa)
     told: list[set[str]] = []
-    commune.proofs.listen(lambda _, ids: told.append(ids))
+    commune.proofs.listen(lambda _, ids, checkpoint: told.append(ids))
 
     name_authorities(province, commune, entries=[])
     assert commune.proofs.earliest(commune.database, event_id(doc)).by == "log"

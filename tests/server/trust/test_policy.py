@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from crypto import base64url, jcs
 from crypto.errors import BadSignature, CryptoError, Malformed, UntrustedChain
 from server.cli import main
+from server.dossier.documents import certificate_doc
 from server.errors import Refused
 from server.intake.source import Source
 from server.trust.policy import default_body, verify_statement
@@ -219,6 +220,32 @@ def test_the_root_publishes_and_every_tier_follows(public_ca, make_homes, make_n
     said = capsys.readouterr().out
     assert "CA công cộng mẫu" in said
     assert "Điều 22" in said
+
+
+def test_of_two_policies_of_one_second_every_node_follows_the_same(make_homes, make_node):
+    """The one whose event has the larger hash, whichever came first."""
+    homes = make_homes()
+    province, commune = make_node(homes["H41"]), make_node(homes["H41.12.03"])
+    at = province.clock.now()
+    es256 = {"alg": "ES256", "from": "2026-01-01T00:00:00Z"}
+    both = [
+        province.signer.sign(
+            stream="policy.trust", type="policy.trust", at=at, body=default_body() | {"algorithms": each}
+        )
+        for each in ([es256], [es256, es256 | {"alg": "RS256"}])
+    ]
+    certificates = [certificate_doc(each.public_bytes(Encoding.DER)) for each in homes["H41"].chain()]
+    own = certificate_doc(province.signer.certificate.public_bytes(Encoding.DER))
+
+    for node, order in ((province, both), (commune, both[::-1])):
+        for doc in (*certificates, own, *order):
+            [result] = node.intake.admit("registry", [doc], source=Source("peer", "urn:tram:node:h41"))
+            assert result.error is None, result.error
+    chosen = max(both, key=lambda doc: doc.id)
+    expected = {"ES256"} if chosen is both[0] else {"ES256", "RS256"}
+
+    for node in (province, commune):
+        assert node.policies.newest(at).algorithms_at(at) == expected
 
 
 def test_the_command_judges_a_statement(public_ca, make_homes, tmp_path, capsys, event):
