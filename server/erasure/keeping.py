@@ -54,6 +54,7 @@ class Keeping:
     def __init__(self, home: Home, model: ReadModel) -> None:
         self._home = home
         self._model = model
+        self._judged: tuple[object, tuple[object, ...], list[tuple[Word, Closing]]] | None = None
 
     def rules(self) -> tuple[Rule, ...]:
         """Return the retention rules: the home's own file if there is one, else those of the program. Raises
@@ -94,11 +95,19 @@ class Keeping:
 
     def _said(self, today: date, but: Sequence[str]) -> list[tuple[Word, Closing]]:
         """Return what is said of the dossiers of each procedure and day, by day."""
-        rules, left_out = self.rules(), Counter[tuple[str, str]]()
+        days = self._model.closings.days(self._home.unit, CLOSED)  # the same object while nothing has changed
+        key = (self.rules(), today, tuple(but))
+        if self._judged is None or self._judged[0] is not days or self._judged[1] != key:
+            self._judged = days, key, self._judge_days(days, *key)
+        return self._judged[2]
+
+    def _judge_days(
+        self, days: Sequence[Closing], rules: tuple[Rule, ...], today: date, but: Sequence[str]
+    ) -> list[tuple[Word, Closing]]:
+        left_out = Counter[tuple[str, str]]()
         for row in filter(None, map(self._model.queries.dossier, but)):
             if row.unit == self._home.unit and row.status in CLOSED:
                 left_out[row.procedure, row.updated_at[:10]] += 1
-        days = self._model.closings.days(self._home.unit, CLOSED)
         left = [replace(each, count=each.count - left_out[each.procedure, each.day]) for each in days]
         return [(_word(each, rules, today), each) for each in left]
 
