@@ -23,7 +23,7 @@ import pytest
 
 from deploy.scenario.person import Citizen, Person, Refusal
 from deploy.scenario.processes import TRAM, Child, free_port, run_tram, start, wait_until_answering
-from deploy.scenario.scans import Scan
+from deploy.scenario.scans import RESIDENCE, Scan, draw_scan
 from deploy.scenario.story import APPLICANT, PROCEDURE, enrol_citizen, wait_until
 from replication.couch import CouchStore
 from replication.document import Doc, DocId
@@ -50,7 +50,7 @@ PHONES = 4
 BEFORE_S, DOWN_S, AFTER_S = 5.0, 15.0, 8.0
 PAUSE_LIMIT_S = 20.0  # the balancer leaves a dead node out within ten seconds; a phone's request may have met it before
 CATCH_UP_S = 60.0
-JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300  # 77 KB: three chunks
+JPEG = draw_scan(RESIDENCE, seed=1, height=800)  # 68 KB: three chunks
 
 
 @dataclass
