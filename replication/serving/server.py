@@ -138,28 +138,45 @@ class _CherootServer(wsgi.Server):
         self.requests = Pool(self, least=tuning.threads, most=tuning.max_threads, spare_s=tuning.spare_s)
 
     def process_conn(self, conn: Any) -> None:
-        """Hand a connection to a worker; a new one only once its first byte has come."""
-        if conn.last_used is None:
+        """Hand a connection to a worker; a new one only once its first byte has come, none once the server stops."""
+        if not self.ready:
+            conn.close()
+        elif conn.last_used is None:
             self._connections.put(conn)  # type: ignore[attr-defined]
         else:
             super().process_conn(conn)
 
     def stop(self) -> None:
         """End the loop that waits for connections, then everything else. Again is no fault."""
-        if self.ready:
-            self._leave_selector()
+        if not self.ready:
+            return
+        waiting = self._connections  # type: ignore[attr-defined]
+        end_loop = waiting.stop
+
+        def end_loop_now() -> None:
+            # cheroot's own way lets the loop wait in its selector for the rest of the interval: a quarter of a second
+            # whenever a node stops, and for each of a thousand tests. `ready` is False by now: it is not entered again.
+            waiting._stop_requested = True
+            self._call_self()
+            end_loop()
+
+        waiting.stop = end_loop_now
         super().stop()
 
-    def _leave_selector(self) -> None:
-        """Have the loop look up and see that it is to end.
-
-        cheroot's own `stop` lets it wait in its selector for the rest of the interval: a quarter of a second whenever a
-        node stops, and for each of a thousand tests. It calls its own socket to end an `accept`; so do we, earlier.
-        """
-        self._connections._stop_requested = True  # type: ignore[attr-defined]
+    def _call_self(self) -> None:
+        """Have the selector return: somebody calls."""
         with socket.socket(self.socket.family) as caller, suppress(OSError):
             caller.settimeout(1)
             caller.connect(self.socket.getsockname())
+
+    def put_conn(self, conn: Any) -> None:
+        """Take a connection back from a worker; close it where the server has stopped meanwhile."""
+        try:
+            super().put_conn(conn)
+        except ValueError:  # the selector was closed between cheroot's look at `ready` and its use
+            if self.ready:
+                raise
+            conn.close()
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         """Write cheroot's remarks to our log."""
