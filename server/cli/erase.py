@@ -88,4 +88,6 @@ def _state(node: Node, erasure: Erasure) -> str:
     if node.erasing.is_done(erasure.id):
         return "erased here"
     doubt = node.erasures.doubt(erasure)
+    if doubt == "old_store":
+        return "waits: the store this node moved from still holds it; run `tram migrate --forget-old`"
     return f"waits: the signatures are in doubt ({doubt})" if doubt else "to be erased here"

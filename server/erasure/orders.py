@@ -71,8 +71,13 @@ class Orders:
         )
 
     def doubt(self, erasure: Erasure) -> str:
-        """Return why this node cannot be sure of a confirmed erasure's signatures, "" if it can: "revoked", "expired",
-        "not_yet_valid" or "crl_stale". What cannot be taken back waits until it can."""
+        """Return why this node does not carry out a confirmed erasure yet, "" if it does.
+
+        "revoked", "expired", "not_yet_valid" or "crl_stale": its signatures are in doubt here, and what cannot be taken
+        back waits. "old_store": `tram migrate` left a store in which the dossier would remain, unseen.
+        """
+        if self._home.settings.old_engine is not None:
+            return "old_store"
         database, stream = units.database_name(erasure.unit), units.unit_stream(erasure.unit)
         for event in (erasure.id, erasure.confirmed):
             admission = self._admissions.of(database, f"{stream}:{event}")
