@@ -14,21 +14,25 @@ from crypto import algorithms, chain, jws, strictjson
 NOW = datetime(2026, 11, 21, 7, 12, 9, tzinfo=UTC)
 
 
-def best_s(work: Callable[[], object]) -> float:
-    """Return the shortest of 15 rounds of 40 runs, in seconds a run: the one that was disturbed least."""
-    rounds = []
-    for _ in range(15):
-        start = perf_counter()
-        for _ in range(40):
-            work()
-        rounds.append((perf_counter() - start) / 40)
-    return min(rounds)
+def best_s(*works: Callable[[], object]) -> list[float]:
+    """Return the shortest of 25 rounds of 20 runs of each, in seconds a run: the one that was disturbed least.
+
+    Round by round in turn, so that what slows the machine for a while slows all of them.
+    """
+    rounds: list[list[float]] = [[] for _ in works]
+    for _ in range(25):
+        for work, taken in zip(works, rounds, strict=True):
+            start = perf_counter()
+            for _ in range(20):
+                work()
+            taken.append((perf_counter() - start) / 20)
+    return [min(taken) for taken in rounds]
 
 
 def test_a_warm_check_costs_little_more_than_its_signature(province: Any, event: dict[str, Any]) -> None:
     """Strict JSON, shape, canonical form, data rules, chain and actor together cost less than the signature itself.
 
-    Measured on one core of an AMD EPYC: 0.105 to 0.12 ms the whole, 0.07 ms of it ECDSA. 2.5 leaves room for a busy
+    Measured on one core of an AMD EPYC: 0.105 to 0.12 ms the whole, 0.07 ms of it ECDSA. 3 leaves room for a busy
     machine.
     """
     holder = province.official
@@ -44,6 +48,8 @@ def test_a_warm_check_costs_little_more_than_its_signature(province: Any, event:
         return signed
 
     signed, key = check(), holder.key.public_key()
-    bare = best_s(lambda: algorithms.verify_signature("ES256", key, signed.signature, signed.signing_input))
+    whole, bare = best_s(
+        check, lambda: algorithms.verify_signature("ES256", key, signed.signature, signed.signing_input)
+    )
 
-    assert best_s(check) < 2.5 * bare
+    assert whole < 3 * bare

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.scenario.processes import free_port
 from replication.document import Doc
 from replication.http import OpenAccess, create_app
 from replication.peers import Endpoint, HttpPeer, LocalPeer
@@ -119,11 +120,12 @@ def test_another_store_behind_the_same_address_is_met_as_a_stranger(
     store: SqliteStore, far_store: SqliteStore, tmp_path: Path, events: Events
 ) -> None:
     """The mark covers the uuid: a clone with the same seqs under a new uuid answers no 304, and is asked everything."""
-    with Server(create_app(OpenAccess(far_store)), host="127.0.0.1", port=0) as first:
+    port = free_port()
+    with Server(create_app(OpenAccess(far_store)), host="127.0.0.1", port=port) as first:
         url = first.url.rstrip("/")
         settle(store, url, events)
     other = SqliteStore(tmp_path / "other")
-    with Server(create_app(OpenAccess(other)), host="127.0.0.1", port=int(url.rpartition(":")[2])):
+    with Server(create_app(OpenAccess(other)), host="127.0.0.1", port=port):
         written, asked, _size = run(build_link(store, url))
 
     assert written == 3 * len(NAMES)
