@@ -118,10 +118,13 @@ class Endpoint:
         """The socket's number for `select`, -1 when there is no connection."""
         return self._channel.fileno() if self._channel is not None else -1
 
-    def connect(self) -> None:
-        """Open a connection unless a usable one is there. Raises `LinkCut` or `NotAPeer`."""
+    def connect(self) -> bool:
+        """Open a connection unless a usable one is there, and tell whether it is a new one.
+
+        Raises `LinkCut` or `NotAPeer`.
+        """
         if self._channel is not None and self._channel.is_usable():
-            return
+            return False
         self.close()
         self._channel = Channel(
             replace(self._address, session=self._tls_session),
@@ -133,6 +136,7 @@ class Endpoint:
         )
         self._counted = (0, 0)
         self.traffic.connections += 1
+        return True
 
     def _check(self, answer: Answer) -> None:
         check_peer(answer)

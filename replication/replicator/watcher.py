@@ -108,8 +108,9 @@ class ServerWatcher(threading.Thread):
         return True
 
     def _ask(self, line: Endpoint) -> None:
-        line.connect()
-        asked = ask_listing(line, self._mark, wait_s=int(WAIT_S))
+        is_new = line.connect()
+        # Behind a new connection may be another life whose seqs are those of the mark: it must say so, not wait.
+        asked = ask_listing(line, self._mark, wait_s=0 if is_new else int(WAIT_S))
         until = time.monotonic() + WAIT_S + GRACE_S
         while not asked.done and not self._stopping.is_set():
             if time.monotonic() > until:
