@@ -1,4 +1,4 @@
-"""Revisions that need not be fetched: in hand while it is asked whether they are over there, or brought by the feed."""
+"""Revisions that need not be fetched: sent before a cut and doubted since, or brought along by the feed."""
 
 from __future__ import annotations
 
@@ -33,11 +33,6 @@ class AtHand:
     def is_doubted(self, item: Item, rev: Rev) -> bool:
         """Was it sent, and the answer lost?"""
         return (item.id, rev) in self._doubted
-
-    @property
-    def doubted(self) -> int:
-        """How many there are of which it is not known whether they are over there."""
-        return len(self._doubted)
 
     def take_doubted(self, item: Item, rev: Rev) -> Parcel | None:
         """Return what was sent before, None if it was not."""

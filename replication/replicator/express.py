@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from replication.document import Doc, DocId
 from replication.errors import LinkError, NotAPeer, NotFound, StoreError, Unauthorized, Unavailable
@@ -21,7 +20,6 @@ Wanted = Callable[[], Sequence[DocId]]
 # A photograph is some fifty chunks; what is wanted beyond that is asked for when these are through.
 MAX_WANTED = 500
 MAX_FETCH_DOCS = 8
-MAX_DOUBTED = 64  # chunks in hand while it is asked about them: 2 MB
 # What comes sooner than this on the connection there is, is not worth another: greeting one takes a round trip or two.
 LANE_FROM_S = 3.0
 
@@ -33,39 +31,16 @@ class _Fetched:
     wire: Wire | None  # on which it counts; None in this process, and on the lane
 
 
-class Doubt(Protocol):
-    """Whoever knows whether the target may have documents that nobody remembers having sent, and asks it."""
-
-    @property
-    def in_doubt(self) -> bool:
-        """May it?"""
-
-    @property
-    def doubted(self) -> int:
-        """How many parcels it was asked about, with no answer yet."""
-
-    def uncertain(self, parcels: Sequence[Parcel]) -> None:
-        """Ask, and send what is missing before all others."""
-
-
 class Express:
     """Asks `wanted` which ids to carry first, fetches them from the source and hands them to the sender.
 
     Where a stretch of the feed fills the line for longer, they are asked for on a connection of their own.
     An id is tried once; one the source does not have is tried again after `wake`. Whatever goes wrong with a document
-    here is left to the feed, which names it. `ledger` knows what went, so the feed does not send it again. While there
-    is `doubt` about what the target has, it is asked before anything is sent.
+    here is left to the feed, which names it. `ledger` knows what went, so the feed does not send it again.
     """
 
     def __init__(
-        self,
-        wanted: Wanted | None,
-        source: Peer,
-        wire: Wire | None,
-        sender: Sender,
-        ledger: Ledger,
-        pace: Pace,
-        doubt: Doubt,
+        self, wanted: Wanted | None, source: Peer, wire: Wire | None, sender: Sender, ledger: Ledger, pace: Pace
     ) -> None:
         self._wanted = wanted
         self._source = source
@@ -73,7 +48,6 @@ class Express:
         self._sender = sender
         self._ledger = ledger
         self._pace = pace
-        self._doubt = doubt
         self._lane = Lane(source.endpoint, source.name) if source.endpoint is not None else None
         self._queue: OrderedDict[DocId, Item] = OrderedDict()
         self._fetched: _Fetched | None = None
@@ -130,8 +104,6 @@ class Express:
         `claim` takes a row that was read and not begun with out of the reader's hands.
         """
         if self._wanted is None or self._fetched is not None or self._sender.ahead:
-            return False
-        if self._doubt.doubted >= MAX_DOUBTED:
             return False
         if not self._queue and not self._ask(self._wanted, claim):
             return False
@@ -219,9 +191,6 @@ class Express:
                     item.ask.remove(doc.rev)
                 elif doc.rev not in item.open:
                     self._ledger.go_ahead(doc.id, doc.rev)
-        if self._doubt.in_doubt or item.doubtful:
-            self._doubt.uncertain(parcels)
-        else:
-            self._sender.offer_ahead(parcels)
+        self._sender.offer_ahead(parcels)
         if item.ask or not docs:
             self._leave(item, give_back)

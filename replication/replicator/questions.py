@@ -73,15 +73,15 @@ class Questions:
         self._rows.appendleft(item)
 
     def claim(self, doc_id: DocId) -> Item | None:
-        """Give up a row that was not begun with; None where there is none. Whoever takes a doubtful one has to ask."""
+        """Give up a row that was not begun with; None where there is none."""
         for item in self._rows:
-            if item.id == doc_id and not any(self._at_hand.is_doubted(item, rev) for rev in item.ask):
+            if item.id == doc_id and not item.doubtful:
                 self._rows.remove(item)
                 return item
         return None
 
     def doubt(self, parcels: Iterable[Parcel]) -> None:
-        """Ask about parcels that may be over there, their acknowledgement lost; they are kept, and sent if missing."""
+        """Ask about parcels whose acknowledgement was lost; they are kept, and sent again only if missing."""
         for parcel in reversed(list(parcels)):
             item = parcel.want.item
             self._at_hand.keep(parcel)
@@ -158,7 +158,7 @@ class Questions:
         for rev in revs:
             self.known_share.observe(0.0 if rev in missing else 1.0)
             if rev not in missing:
-                if (sent := self._at_hand.drop(item, rev)) is not None and sent.sends:
+                if (sent := self._at_hand.drop(item, rev)) is not None:
                     self._tally.arrived(sent.wire_bytes)
                 self._ledger.settle(item, rev)
         self._missing(item, missing, diff.possible_ancestors)

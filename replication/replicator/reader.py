@@ -108,16 +108,6 @@ class Reader:
         """Read the feed on: there is news."""
         self._stretches.at_end = False
 
-    @property
-    def in_doubt(self) -> bool:
-        """May what comes next of the feed be over there already?"""
-        return self._doubtful_rows > 0
-
-    @property
-    def doubted(self) -> int:
-        """How many parcels there are of which it is not known whether they are over there."""
-        return self._at_hand.doubted
-
     def doubt(self, parcels: Sequence[Parcel]) -> None:
         """Ask about parcels whose acknowledgement was lost; they are kept, and sent again only if missing."""
         self._questions.doubt(parcels)
@@ -152,7 +142,7 @@ class Reader:
 
     def _takes_docs(self) -> bool:
         """Are the documents to come with the feed, because they are surely missing at the target?"""
-        if self._wire is None or self.in_doubt or self._ledger.anything_ahead:
+        if self._wire is None or self._doubtful_rows > 0 or self._ledger.anything_ahead:
             return False
         return self._questions.known_share.value <= KNOWN_SHARE_TO_ASK
 
@@ -178,7 +168,7 @@ class Reader:
 
     def _take_rows(self, answer: FeedAnswer) -> None:
         self._at_hand.bring(answer.docs)
-        items = self._ledger.add(answer.page, doubtful=self.in_doubt)
+        items = self._ledger.add(answer.page, doubtful=self._doubtful_rows > 0)
         self._doubtful_rows = max(0, self._doubtful_rows - len(items))
         self._questions.add(item for item in items if self._is_ours(item) and item.ask)
         self._tally.docs += len(items)

@@ -30,7 +30,7 @@ class Stages:
         self._tally = tally
         self._ledger = Ledger()
         self._sender = Sender(pair.target, wires[1], pace, tally, self)
-        self._express = Express(pair.express, pair.source, wires[0], self._sender, self._ledger, pace, self)
+        self._express = Express(pair.express, pair.source, wires[0], self._sender, self._ledger, pace)
         self._reader = Reader(
             pair.source,
             pair.target,
@@ -132,14 +132,6 @@ class Stages:
 
     def refused(self, parcel: Parcel, refusal: Refusal) -> None:
         self._refuse(parcel.want.item, parcel.want.rev, refusal)
-
-    @property
-    def in_doubt(self) -> bool:
-        return self._reader.in_doubt
-
-    @property
-    def doubted(self) -> int:
-        return self._reader.doubted
 
     def uncertain(self, parcels: Sequence[Parcel]) -> None:
         self._reader.doubt(parcels)
