@@ -150,8 +150,8 @@ class PageBook:
     def root_at(self, origin: str, size: int) -> bytes | None:
         """Return the root of a log at `size` from leaves that are proven here, None while they are not."""
         for head in self._log.heads():
-            if origin == log_origin(self._log.unit, head.generation):
-                return self._log.tree(head.generation).root(size) if size <= head.size else None
+            if origin == log_origin(self._log.unit, head.generation) and size <= head.size:
+                return self._log.tree(head.generation).root(size)
         number = self._origins.number(origin)
         page = self._page_at(number, size)
         if page is None:

@@ -101,6 +101,29 @@ def test_a_second_history_cannot_borrow_the_cosignature_of_the_first(
     assert district.proofs.earliest(copy.database, event_id(late)).at == now[0]
 
 
+def test_a_commune_put_back_judges_what_its_log_lost_as_the_units_above_do(
+    tiers: Any, take: Any, make_node: Any, tmp_path: Path
+) -> None:
+    """Its own tree ends before a head that was cosigned; the pages that come back lead there, and it counts."""
+    commune, district, now = tiers
+    take(commune, 1)
+    shutil.copytree(commune.home.path, tmp_path / "copy")
+    take(commune, 2)
+    claimed, ahead = now[0], now[0] + timedelta(hours=5)
+    cosign(commune, district, ahead)
+    [dated_back] = take(commune, 1)
+    commune.publisher.publish(everything=True)
+    carry(commune, district, commune.database)
+    now[0] += timedelta(days=1)
+    back = make_node(Home.open(tmp_path / "copy"), now=lambda: now[0])
+    back.log.begin_next()  # as it does when the unit above tells it of the loss
+
+    carry(district, back, back.database)
+
+    found = {node.proofs.earliest(back.database, event_id(dated_back)) for node in (district, back)}
+    assert {(each.at, each.claimed, each.origin) for each in found} == {(ahead, claimed, "03.12.h41.tram.internal/log")}
+
+
 def test_a_cosignature_that_covers_less_than_the_page_is_checked_inside_it(tiers: Any, take: Any) -> None:
     """Heads are cosigned at any size; the root in the middle of a page is computed."""
     commune, district, now = tiers
