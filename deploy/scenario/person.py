@@ -31,6 +31,9 @@ CALL_LIMIT_S = 20.0
 TOKEN_LIFE_S = 300
 ASK_AGAIN_S = 0.3
 
+# No connection, no answer in time, or an answer that ended in the middle.
+LINK_LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+
 
 class Refusal(Exception):
     """The node answered, and said no. The message carries its words."""
@@ -198,7 +201,7 @@ class Citizen(Person):
                 self._send_files(outgoing)
                 self._send_event(outgoing)
                 return self._wait_for_receipt(outgoing, deadline)
-            except (requests.ConnectionError, requests.Timeout):
+            except LINK_LOST:
                 time.sleep(ASK_AGAIN_S)  # the link is down; the deadline bounds how often it is tried
         raise Refusal(f"not received within {limit_s:.0f} s")
 

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
-from deploy.scenario.person import Citizen, Person, Refusal
+from deploy.scenario.person import LINK_LOST, Citizen, Person, Refusal
 from deploy.scenario.tiers import COMMUNE, DISTRICT, PROVINCE, Province, Tier
 
 PROCEDURE = "1.001193"
@@ -93,5 +91,5 @@ def has_arrived(person: Person, stream: str, *, events: int) -> bool:
 def _holds(holds: Callable[[], bool]) -> bool:
     try:
         return holds()
-    except (requests.ConnectionError, requests.Timeout):
+    except LINK_LOST:
         return False

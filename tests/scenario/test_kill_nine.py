@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import requests
 
 from bench.link import Profile
-from deploy.scenario.person import Citizen, Refusal
+from deploy.scenario.person import LINK_LOST, Citizen, Refusal
 from deploy.scenario.processes import free_port
 from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import APPLICANT, PROCEDURE, enrol_everybody, form_for, has_arrived, wait_until
@@ -75,7 +74,7 @@ def _insist(action: Callable[[], object]) -> None:
     def done() -> bool:
         try:
             action()
-        except (requests.ConnectionError, requests.Timeout):
+        except LINK_LOST:
             return False
         except Refusal as exc:
             if "was accepted as" not in str(exc):  # the answer was lost, the step was not

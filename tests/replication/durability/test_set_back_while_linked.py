@@ -106,13 +106,15 @@ def test_what_a_node_lost_comes_back_over_the_link_that_stayed_on(node: Node, ne
         neighbour.write("p", 4, 8)
         everything = names("a", 8) | names("p", 8)
         assert wait_for(lambda: node.ids() == neighbour.ids() == everything)
-
-        before = link.figures().docs_written
+        assert wait_for(lambda: link.figures().docs_written == 16), "acknowledged a moment after it is there"
 
         node.restore()
 
         assert wait_for(lambda: node.ids() == neighbour.ids() == everything)
-        assert link.figures().docs_written == before + 8, "what it had lost, and no more"
+        assert wait_for(lambda: link.figures().docs_written == 16 + 8), "what it had lost"
+        neighbour.write("p", 8, 9)
+        assert wait_for(lambda: node.ids() == neighbour.ids() == everything | names("p", 9))
+        assert wait_for(lambda: link.figures().docs_written == 16 + 8 + 1), "and no more"
 
 
 def test_a_target_nothing_is_pulled_from_is_looked_after_too(node: Node, neighbour: Neighbour) -> None:
