@@ -10,6 +10,8 @@ from replication.document import Doc, DocId
 from replication.errors import LinkError, NotAPeer, NotFound, StoreError, Unauthorized, Unavailable
 from replication.peers import NO_SEQ, Endpoint, Outgoing, Peer, ReadAnswer
 from replication.peers.pending import Pending
+from replication.replicator.figures import Tally
+from replication.replicator.inquiry import Inquiry
 from replication.replicator.lane import Lane
 from replication.replicator.ledger import Item, Ledger, Parcel, Want
 from replication.replicator.sender import Sender
@@ -36,14 +38,25 @@ class Express:
 
     Where a stretch of the feed fills the line for longer, they are asked for on a connection of their own.
     An id is tried once; one the source does not have is tried again after `wake`. Whatever goes wrong with a document
-    here is left to the feed, which names it. `ledger` knows what went, so the feed does not send it again.
+    here is left to the feed, which names it. `ledger` knows what went, so the feed does not send it again. While it is
+    not known what the target has, it is asked about them first.
     """
 
     def __init__(
-        self, wanted: Wanted | None, source: Peer, wire: Wire | None, sender: Sender, ledger: Ledger, pace: Pace
+        self,
+        wanted: Wanted | None,
+        source: Peer,
+        target: Peer,
+        wire: Wire | None,
+        sender: Sender,
+        ledger: Ledger,
+        pace: Pace,
+        tally: Tally,
     ) -> None:
         self._wanted = wanted
         self._source = source
+        self._inquiry = Inquiry(target, ledger, pace, tally)
+        self._in_doubt = False
         self._wire = wire
         self._sender = sender
         self._ledger = ledger
@@ -58,8 +71,12 @@ class Express:
 
     @property
     def is_empty(self) -> bool:
-        """Is nothing of what was named still to be fetched?"""
-        return not self._queue and self._fetched is None
+        """Is nothing of what was named still to be fetched, or asked about?"""
+        return not self._queue and self._fetched is None and self._inquiry.is_empty
+
+    def doubt(self, in_doubt: bool) -> None:
+        """Say whether the target may have documents that nobody remembers having sent."""
+        self._in_doubt = in_doubt
 
     def wake(self) -> None:
         """Something may have changed: ask again, also for what the source did not have."""
@@ -103,7 +120,9 @@ class Express:
 
         `claim` takes a row that was read and not begun with out of the reader's hands.
         """
-        if self._wanted is None or self._fetched is not None or self._sender.ahead:
+        if self._inquiry.turn():
+            return True
+        if self._wanted is None or self._fetched is not None or self._sender.ahead or self._inquiry.is_full:
             return False
         if not self._queue and not self._ask(self._wanted, claim):
             return False
@@ -139,7 +158,12 @@ class Express:
         return not self._dry
 
     def reap(self, now: float, give_back: Callable[[Item], None]) -> bool:
-        """Take the answer if it has come. Tell whether it has. `give_back` takes rows that are the feed's after all."""
+        """Take the answers that have come. Tell whether any has. `give_back` takes rows that are the feed's."""
+        missing = self._inquiry.reap(now)
+        self._sender.offer_ahead(missing or [])
+        return self._reap_fetched(now, give_back) or missing is not None
+
+    def _reap_fetched(self, now: float, give_back: Callable[[Item], None]) -> bool:
         if self._fetched is None or not self._fetched.pending.done:
             return False
         fetched, self._fetched = self._fetched, None
@@ -191,6 +215,9 @@ class Express:
                     item.ask.remove(doc.rev)
                 elif doc.rev not in item.open:
                     self._ledger.go_ahead(doc.id, doc.rev)
-        self._sender.offer_ahead(parcels)
+        if self._in_doubt or item.doubtful:
+            self._inquiry.take(parcels)
+        else:
+            self._sender.offer_ahead(parcels)
         if item.ask or not docs:
             self._leave(item, give_back)

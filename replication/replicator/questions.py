@@ -73,9 +73,9 @@ class Questions:
         self._rows.appendleft(item)
 
     def claim(self, doc_id: DocId) -> Item | None:
-        """Give up a row that was not begun with; None where there is none."""
+        """Give up a row that was not begun with; None where there is none. Whoever takes a doubtful one has to ask."""
         for item in self._rows:
-            if item.id == doc_id and not item.doubtful:
+            if item.id == doc_id and not any(self._at_hand.is_doubted(item, rev) for rev in item.ask):
                 self._rows.remove(item)
                 return item
         return None

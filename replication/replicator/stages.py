@@ -13,7 +13,7 @@ from replication.peers import Endpoint, Refusal
 from replication.replicator.express import Express
 from replication.replicator.figures import Tally
 from replication.replicator.ledger import Item, Ledger, Parcel
-from replication.replicator.opening import Opened
+from replication.replicator.opening import EVERY_ROW, Opened
 from replication.replicator.pair import Pair
 from replication.replicator.reader import Reader
 from replication.replicator.sender import Sender
@@ -30,7 +30,9 @@ class Stages:
         self._tally = tally
         self._ledger = Ledger()
         self._sender = Sender(pair.target, wires[1], pace, tally, self)
-        self._express = Express(pair.express, pair.source, wires[0], self._sender, self._ledger, pace)
+        self._express = Express(
+            pair.express, pair.source, pair.target, wires[0], self._sender, self._ledger, pace, tally
+        )
         self._reader = Reader(
             pair.source,
             pair.target,
@@ -47,6 +49,8 @@ class Stages:
     def begin(self, opened: Opened) -> None:
         """Read on where both sides are known to have got."""
         self._reader.begin(opened.since, doubtful_rows=opened.doubtful_rows, page=opened.page, at_end=opened.at_end)
+        # What was under way when a run ended is little; where every row is in doubt, nobody knows what was sent.
+        self._express.doubt(self._wires[1] is not None and opened.doubtful_rows == EVERY_ROW)
 
     @property
     def feed_seq(self) -> Seq:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 import requests
 
 from bench.link import Link as WeakLink
 from bench.link import Profile
-from replication.document import Doc, DocId
+from replication.document import Doc, DocId, Rev
 from replication.errors import StoreError
-from replication.peers import Endpoint, HttpPeer, LocalPeer
+from replication.peers import Endpoint, HttpPeer, LocalPeer, Outgoing, WriteAnswer
+from replication.peers.bodies import Body
+from replication.peers.pending import Pending
 from replication.replicator import DatabaseState, Link, Pair
 from replication.sqlite import SqliteStore
-from replication.store import Database
+from replication.store import Database, RevsDiff
 
 FarPeer = Callable[..., HttpPeer]
 Events = Callable[..., list[Doc]]
@@ -109,6 +111,67 @@ def test_what_becomes_wanted_later_overtakes_the_feed_after_wake(
     assert order.index("event-00290") < 150
     assert sorted(order) == [f"event-{number:05d}" for number in range(300)]
     assert figures.docs_written == 300
+
+
+def test_what_is_wanted_and_over_there_already_is_not_sent_again(
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events
+) -> None:
+    """After a move or a restore nobody remembers what was sent: it is asked about, and only what is missing goes, the
+    wanted first."""
+    near.bulk_docs(events(60, size=2000), new_edits=False)
+    Link([Pair(near_peer, far_peer(), DatabaseState(near))]).run(threading.Event())
+    near.bulk_docs(events(20, first=60, size=2000), new_edits=False)
+    order: list[str] = []
+    with WeakLink(address, LINE) as weak:
+        far = far_peer(weak.port)
+        send = far.bulk_docs
+
+        def note(docs: Sequence[Outgoing], body: Body | None = None) -> Pending[WriteAnswer]:
+            order.extend(out.doc.id for out in docs)
+            return send(docs, body)
+
+        far.bulk_docs = note  # type: ignore[method-assign]  # listens at the peer, and changes nothing
+        wanted = [event_id(number) for number in (*range(40), 79, *range(40, 60), 78)]
+        again = Pair(LocalPeer(near, "f" * 32), far, DatabaseState(near), express=lambda: wanted)
+        figures = Link([again]).run(threading.Event())
+
+    assert max(order.index(event_id(79)), order.index(event_id(78))) < 10
+    assert sorted(order) == [event_id(number) for number in range(60, 80)]
+    assert (figures.docs_written, figures.resent_docs) == (20, 0)
+
+
+def test_a_question_about_wanted_documents_survives_a_cut(
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events
+) -> None:
+    """The line breaks while it is asked what is over there: it is asked again, and nothing is sent twice."""
+    near.bulk_docs(events(60, size=2000), new_edits=False)
+    Link([Pair(near_peer, far_peer(), DatabaseState(near))]).run(threading.Event())
+    near.bulk_docs(events(20, first=60, size=2000), new_edits=False)
+    asked: list[set[str]] = []
+    with WeakLink(address, LINE) as weak:
+        far = far_peer(weak.port)
+        ask = far.revs_diff
+
+        def note(wanted: Mapping[DocId, Sequence[Rev]]) -> Pending[dict[DocId, RevsDiff]]:
+            pending = ask(wanted)
+            asked.append(set(wanted))
+            if len(asked) == 1:
+                weak.cut()
+                weak.restore()
+            return pending
+
+        far.revs_diff = note  # type: ignore[method-assign]  # listens at the peer, and cuts the line once
+        wanted = [event_id(number) for number in (3, 78, 7, 79)]
+        again = Pair(LocalPeer(near, "f" * 32), far, DatabaseState(near), express=lambda: wanted)
+        figures = Link([again]).run(threading.Event())
+
+    assert figures.cuts == 1
+    assert set(wanted) == asked[0] == asked[1]
+    assert (figures.docs_written, figures.resent_docs) == (20, 0)
+
+
+def event_id(number: int) -> DocId:
+    return DocId(f"event-{number:05d}")
 
 
 def test_express_over_cuts_loses_nothing(
