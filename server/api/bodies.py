@@ -61,6 +61,12 @@ def read_json(*, limit_bytes: int = JSON_BYTES) -> dict[str, Any]:
     return value
 
 
+def read_draft_request() -> tuple[str, dict[str, Any]]:
+    """Return the type of event that a draft is asked of and its fields, from the request's body. Raises `Refused`."""
+    asked = read_json()
+    return member(asked, "type", str), member(asked, "fields", dict)
+
+
 def member(fields: dict[str, Any], name: str, kind: type) -> Any:
     """Return a member of a JSON object. Raises `Refused("schema")` unless it is there and of the kind."""
     value = fields.get(name)

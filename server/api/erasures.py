@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from server.api.bodies import member, read_json
+from server.api.bodies import member, read_draft_request
 from server.api.drafting import Draft, check_trust, draft_unit_event
 from server.api.speaker import Speaker, Speakers
 from server.dossier.erasing import Erasure
@@ -39,10 +39,7 @@ def erasures_blueprint(node: Node, speakers: Speakers) -> Blueprint:
 
     @blueprint.post("/erasures/drafts")
     def draft() -> Response:
-        speaker = speakers.official()
-        fields = read_json()
-        type = member(fields, "type", str)
-        return jsonify(draft_erasure_event(node, speaker, type, member(fields, "fields", dict)).value())
+        return jsonify(draft_erasure_event(node, speakers.official(), *read_draft_request()).value())
 
     return blueprint
 

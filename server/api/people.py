@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify
 
 from crypto.crl import COMPROMISE_GRACE
-from server.api.bodies import member, read_json
+from server.api.bodies import member, read_draft_request
 from server.api.drafting import Draft, draft_unit_event
 from server.api.speaker import Speaker, Speakers
 from server.api.statements import show_time, show_time_en
@@ -50,11 +50,10 @@ def people_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     @blueprint.post("/people/drafts")
     def draft() -> Response:
         speaker = speakers.official()
-        fields = read_json()
-        type = member(fields, "type", str)
+        type, fields = read_draft_request()
         if type != TYPE:
             raise Refused("schema", f"no drafts are made of {type[:60]!a}", member="type")
-        return jsonify(draft_revocation(node, speaker, member(fields, "fields", dict)).value())
+        return jsonify(draft_revocation(node, speaker, fields).value())
 
     @blueprint.post("/people/<subject>/invitations")
     def invite(subject: str) -> tuple[Response, int]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify
 
-from server.api.bodies import member, read_json
+from server.api.bodies import member, read_draft_request
 from server.api.drafting import Draft, draft_unit_event
 from server.api.speaker import Speaker, Speakers
 from server.dossier.granting import PendingGrant
@@ -39,10 +39,7 @@ def roles_blueprint(node: Node, speakers: Speakers) -> Blueprint:
 
     @blueprint.post("/roles/drafts")
     def draft() -> Response:
-        speaker = speakers.official()
-        fields = read_json()
-        type = member(fields, "type", str)
-        return jsonify(draft_role_event(node, speaker, type, member(fields, "fields", dict)).value())
+        return jsonify(draft_role_event(node, speakers.official(), *read_draft_request()).value())
 
     return blueprint
 

@@ -7,7 +7,7 @@ runs in a thread of the node; the page asks every second how it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -18,6 +18,7 @@ from server.bundles.importing import Imported
 from server.bundles.job import Jobs, JobState
 from server.bundles.ledger import TakenPart, Written
 from server.desk.translate import Translator, bytes_text, time_text
+from server.desk.visit import Visit
 from server.dossier import units
 from server.dossier.times import format_time
 from server.errors import Refused
@@ -27,15 +28,8 @@ _LISTED = 10
 _COMPLAINTS = 8
 
 
-class UsbVisit(Protocol):
-    """The part of a visit used here."""
-
-    @property
-    def t(self) -> Translator: ...
-
-
 def add_usb_pages(
-    desk: Blueprint, node: Node, visit: Callable[[], Any], show: Callable[..., str], is_fragment: Callable[[], bool]
+    desk: Blueprint, node: Node, visit: Callable[[], Visit], show: Callable[..., str], is_fragment: Callable[[], bool]
 ) -> None:
     """Add `/desk/usb` and what its forms post to."""
     jobs = Jobs(node)
@@ -53,7 +47,7 @@ def add_usb_pages(
 
     @desk.get("/usb")
     def usb() -> str:
-        who: UsbVisit = visit()
+        who = visit()
         values = {
             "job": build_job(jobs.state(), name_of, who.t),
             "sticks": [build_stick(each, who.t) for each in media.find_sticks()],

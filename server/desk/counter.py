@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import segno
 from flask import Blueprint, redirect, request, url_for
@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from crypto import base64url
 from crypto.certificates import parse_certificate
 from server.desk.translate import Translator, time_text
+from server.desk.visit import Visit
 from server.dossier import units
 from server.dossier.times import format_time
 from server.enrolment import Enrolment
@@ -31,22 +32,15 @@ _MOST_TEXT_CHARS: Final = 10_000
 _FAULTS: Final = frozenset({"too_large", "bad_image", "no_code", "malformed", "schema", "bad_text", "not_nfc"})
 
 
-class CounterVisit(Protocol):
-    """The part of a visit used here."""
-
-    @property
-    def t(self) -> Translator: ...
-
-
 def add_counter_pages(
-    desk: Blueprint, node: Node, visit: Callable[[], Any], show: Callable[..., str], listing: Callable[..., str]
+    desk: Blueprint, node: Node, visit: Callable[[], Visit], show: Callable[..., str], listing: Callable[..., str]
 ) -> None:
     """Add what reads a request and shows a certificate. `listing` is the page of those who wait, with a fault."""
 
     @desk.post("/enrolments/read")
     def read_request() -> AnyResponse | tuple[str, int]:
         request.max_content_length = _MOST_FORM_BYTES
-        who: CounterVisit = visit()
+        who = visit()
         try:
             found = node.people.take_at_counter(_asked_text())
         except (Refused, NotReady, TooMany) as exc:
@@ -57,7 +51,7 @@ def add_counter_pages(
 
     @desk.get("/enrolments/<thumbprint>")
     def enrolment(thumbprint: str) -> str:
-        who: CounterVisit = visit()
+        who = visit()
         found = node.people.state(thumbprint)
         shown = build_enrolment(found, who.t)
         if found.state == "issued" and found.certificate is not None:

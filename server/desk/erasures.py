@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
 from server.api.drafting import why_waiting
-from server.api.speaker import Speaker
 from server.desk.translate import Translator, time_text
+from server.desk.visit import Visit
 from server.dossier import units
 from server.dossier.erasing import Erasure
 from server.dossier.times import format_time
@@ -26,17 +26,6 @@ from server.node.assembly import Node
 PAGE_ROWS = 20
 LISTED = 30  # erasures shown at once: those still under way first, then the newest
 _LONGEST_OFFSET = 1_000_000
-
-
-class ErasureVisit(Protocol):
-    """The part of a visit used here."""
-
-    @property
-    def speaker(self) -> Speaker: ...
-    @property
-    def t(self) -> Translator: ...
-    @property
-    def now(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class Names:
 def add_erasure_pages(
     desk: Blueprint,
     node: Node,
-    visit: Callable[[], Any],
+    visit: Callable[[], Visit],
     show: Callable[..., str],
     is_fragment: Callable[[], bool],
     names: Callable[[Translator], Names],
@@ -61,7 +50,7 @@ def add_erasure_pages(
     def tiers() -> Callable[[str], tuple[str, ...]]:
         return cache(lambda unit: tiers_of(node.directory, unit))  # for one request: certificates come and go
 
-    def build(erasure: Erasure, who: ErasureVisit, above: Callable[[str], tuple[str, ...]]) -> dict[str, Any]:
+    def build(erasure: Erasure, who: Visit, above: Callable[[str], tuple[str, ...]]) -> dict[str, Any]:
         words = words_of(erasure, above(erasure.unit))
         doubt = node.erasures.doubt(erasure) if erasure.confirmed else ""
         row = node.model.queries.dossier(erasure.dossier)
@@ -70,7 +59,7 @@ def add_erasure_pages(
 
     @desk.get("/erasures")
     def erasures() -> str | Response:
-        who: ErasureVisit = visit()
+        who = visit()
         node.model.follower.catch_up(node.database)
         known, above = node.erasures.all(), tiers()
         own = sorted({each.dossier for each in known if each.unit == node.unit})
@@ -96,7 +85,7 @@ def add_erasure_pages(
 
     @desk.get("/erasures/<of>")
     def erasure(of: str) -> str:
-        who: ErasureVisit = visit()
+        who = visit()
         node.model.follower.catch_up(node.database)
         found = node.erasures.get(of)
         couchdb = node.home.settings.engine.kind == "couchdb"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from flask import Blueprint
 
 from crypto.errors import CryptoError
 from crypto.note import parse_checkpoint
 from server.desk.translate import Translator, time_text
+from server.desk.visit import Visit
 from server.dossier.granting import CONFIRMING
 from server.errors import Missing
 from server.health.examining import examine, urgent
@@ -20,24 +21,17 @@ from server.node.assembly import Node
 _TAGS: Final = {"alarm": "tag--bad", "fault": "tag--wait", "warning": "tag--info"}
 
 
-class HealthVisit(Protocol):
-    """The part of a visit used here."""
-
-    @property
-    def t(self) -> Translator: ...
-
-
-def add_health_pages(desk: Blueprint, node: Node, visit: Callable[[], Any], show: Callable[..., str]) -> None:
+def add_health_pages(desk: Blueprint, node: Node, visit: Callable[[], Visit], show: Callable[..., str]) -> None:
     """Add `/desk/health` and the page of each alarm."""
 
     @desk.get("/health")
     def health() -> str:
-        who: HealthVisit = visit()
+        who = visit()
         return show("desk/health.html", "health", who, findings=[build_finding(each, who.t) for each in examine(node)])
 
     @desk.get("/health/<event>")
     def alarm(event: str) -> str:
-        who: HealthVisit = visit()
+        who = visit()
         found = next((each for each in node.alarms.known() if each.event == event), None)
         if found is None:
             raise Missing(who.t("not_found.alarm"))

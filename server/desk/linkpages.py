@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from server.api.speaker import Speaker
 from server.desk import linkview
 from server.desk.translate import Translator
+from server.desk.visit import Visit
 from server.errors import Missing, NotAllowed, Refused
 from server.node.allowance import ClassRule, Kind, LinkRules, parse_bytes, parse_hours
 from server.node.assembly import Node
@@ -24,22 +24,12 @@ from server.node.assembly import Node
 _MOST_CHARS = 200
 
 
-class LinkVisit(Protocol):
-    """The part of a visit used here."""
-
-    @property
-    def speaker(self) -> Speaker: ...
-
-    @property
-    def t(self) -> Translator: ...
-
-
 def add_link_pages(
-    desk: Blueprint, node: Node, visit: Callable[[], Any], show: Callable[..., str], is_fragment: Callable[[], bool]
+    desk: Blueprint, node: Node, visit: Callable[[], Visit], show: Callable[..., str], is_fragment: Callable[[], bool]
 ) -> None:
     """Add `/desk/links` and what its forms post to. `visit` tells who asks, `show` renders a page of the desk."""
 
-    def page(who: LinkVisit, **changes: Any) -> str:
+    def page(who: Visit, **changes: Any) -> str:
         statuses = node.sync.status()
         admin = "admin" in who.speaker.roles
         values: dict[str, Any] = {
@@ -51,22 +41,22 @@ def add_link_pages(
         values["saved"] = request.args.get("saved", "")[:64]
         return show("desk/_links.html" if is_fragment() else "desk/links.html", "links", who, **(values | changes))
 
-    def admin() -> LinkVisit:
-        who: LinkVisit = visit()
+    def admin() -> Visit:
+        who = visit()
         if "admin" not in who.speaker.roles:
             raise NotAllowed(who.t("rules.admins"))
         return who
 
     @desk.get("/links")
     def links() -> str | Response:
-        who: LinkVisit = visit()
+        who = visit()
         if is_fragment() and request.args.get("seen") == _digest_of(node, who.t):
             return Response(status=204)
         return page(who)
 
     @desk.post("/dossiers/<stream>/first")
     def push_first(stream: str) -> AnyResponse:
-        who: LinkVisit = visit()
+        who = visit()
         if node.model.queries.dossier(stream) is None:
             raise Missing(who.t("not_found.dossier"))
         if request.form.get("undo"):

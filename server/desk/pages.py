@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -18,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server.api.drafting import why_waiting
 from server.api.headers import DESK_POLICY
-from server.api.speaker import Speaker, Speakers
+from server.api.speaker import Speakers
 from server.desk import lists, view
 from server.desk.answers import build_answers
 from server.desk.bundles import add_usb_pages
@@ -30,6 +28,7 @@ from server.desk.linkpages import add_link_pages, build_first
 from server.desk.people import add_people_pages, build_choices
 from server.desk.roles import build_roles
 from server.desk.translate import DEFAULT, LANGUAGES, Translator, time_text
+from server.desk.visit import Visit
 from server.dossier import units
 from server.dossier.event import build_stream_id
 from server.dossier.times import format_time
@@ -39,15 +38,6 @@ from server.readmodel.model import Story
 
 LANGUAGE_COOKIE = "tram_lang"
 A_YEAR_S = 365 * 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request to the desk: who, in which language, when."""
-
-    speaker: Speaker
-    t: Translator
-    now: datetime
 
 
 def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:

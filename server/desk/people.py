@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from flask import Blueprint, request
 
 from server.api.people import HOW, TOLD, kind_of
 from server.api.roles import ROLE_NAMES
-from server.api.speaker import Speaker
 from server.desk.translate import Translator, time_text
+from server.desk.visit import Visit
 from server.dossier import units
 from server.dossier.granting import NEEDS_SECOND
 from server.dossier.revoking import RevocationOrder
@@ -28,25 +28,12 @@ _SHOWN_DOSSIERS: Final = 5
 _MOST_OTHERS: Final = 5
 
 
-class PeopleVisit(Protocol):
-    """The part of a visit used here."""
-
-    @property
-    def speaker(self) -> Speaker: ...
-
-    @property
-    def t(self) -> Translator: ...
-
-    @property
-    def now(self) -> datetime: ...
-
-
-def add_people_pages(desk: Blueprint, node: Node, visit: Callable[[], Any], show: Callable[..., str]) -> None:
+def add_people_pages(desk: Blueprint, node: Node, visit: Callable[[], Visit], show: Callable[..., str]) -> None:
     """Add `/desk/people` and what lies below it."""
 
     @desk.get("/people")
     def people() -> str:
-        who: PeopleVisit = visit()
+        who = visit()
         asked = request.args.get("q", "").strip()[:_MOST_CHARS]
         node.model.follower.catch_up(node.database)
         found = find_people(asked, model=node.model, enrolments=node.people.enrolments)
@@ -62,7 +49,7 @@ def add_people_pages(desk: Blueprint, node: Node, visit: Callable[[], Any], show
 
     @desk.get("/people/<subject>")
     def person(subject: str) -> str:
-        who: PeopleVisit = visit()
+        who = visit()
         return show(
             "desk/person.html",
             "enrolments",
@@ -74,7 +61,7 @@ def add_people_pages(desk: Blueprint, node: Node, visit: Callable[[], Any], show
 
     @desk.get("/people/<subject>/lost")
     def lost(subject: str) -> str:
-        who: PeopleVisit = visit()
+        who = visit()
         shown = build_person(node, _urn(node, subject, who.t), who)
         how = [
             {"value": each, "label": who.t(f"lost.how.{each}"), "hint": who.t(f"lost.how.{each}.hint")} for each in HOW
@@ -86,7 +73,7 @@ def add_people_pages(desk: Blueprint, node: Node, visit: Callable[[], Any], show
 
     @desk.post("/people/<subject>/code")
     def code(subject: str) -> str:
-        who: PeopleVisit = visit()
+        who = visit()
         urn = _urn(node, subject, who.t)
         kind = kind_of(node, urn)
         _, activation = node.people.invite(node.model.queries.name_of(urn), kind, urn, maker=who.speaker.urn)
@@ -116,7 +103,7 @@ def build_choices(node: Node, found: Enrolment, approver: str, t: Translator) ->
     return sorted(choices, key=lambda each: (not each["same"], each["label"]))
 
 
-def build_person(node: Node, urn: str, who: PeopleVisit) -> dict[str, Any]:
+def build_person(node: Node, urn: str, who: Visit) -> dict[str, Any]:
     """Return what the pages show of one person."""
     t, now = who.t, format_time(who.now)
     grants = node.model.grants(node.database)

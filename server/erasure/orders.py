@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from replication.errors import NotFound
 from server.dossier import units
 from server.dossier.body import MAX_ERASED_EVENTS, MAX_ERASED_FILES
 from server.dossier.erasing import TYPES, Erasure, settle_erasures
@@ -40,17 +39,8 @@ class Orders:
 
     def of(self, database: str) -> tuple[Erasure, ...]:
         """Return the erasures in one database."""
-        owner = units.unit_of_database(database)
         ids = [each for type in TYPES for each in self._model.queries.streams_of_type(type).get(database, [])]
-        if owner is None or not ids:
-            return ()
-        try:
-            opened = self._model.open(database)
-        except NotFound:
-            return ()
-        events = [held.stored for held in read_events(opened, ids)]
-        proofs = self._model.proofs(units.unit_stream(owner), database)
-        return settle_erasures(events, self._model.grants(database), proofs)
+        return settle_erasures(*self._model.unit_events(database, ids))
 
     def count(self) -> int:
         """Return how many events there are about erasures: another number means that there is something new."""

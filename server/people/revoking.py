@@ -17,7 +17,6 @@ from typing import Any
 from crypto.certificates import parse_certificate
 from crypto.event import fingerprint_of
 from crypto.path import verify_leaf_profile
-from replication.errors import NotFound
 from server.dossier import units
 from server.dossier.granting import ROLE_TYPES
 from server.dossier.revoking import REASONS, TYPE, RevocationOrder, settle_revocations
@@ -25,7 +24,6 @@ from server.dossier.times import format_time, parse_time
 from server.errors import Clash, Missing, Refused
 from server.node.clock import NodeClock
 from server.pki.revocation import RevocationLists
-from server.readmodel.documents import read_events
 from server.readmodel.model import ReadModel
 from server.readmodel.people import PersonKey
 
@@ -167,20 +165,8 @@ class Revoking:
                 return self._known[1]
         found: list[RevocationOrder] = []
         for database, ids in self._model.queries.streams_of_type(TYPE).items():
-            found += self._read_database(database, ids)
+            found += settle_revocations(*self._model.unit_events(database, ids))
         orders = tuple(sorted(found, key=lambda each: (each.at, each.id)))
         with self._lock:
             self._known = (count, orders)
         return orders
-
-    def _read_database(self, database: str, ids: list[str]) -> tuple[RevocationOrder, ...]:
-        owner = units.unit_of_database(database)
-        if owner is None:
-            return ()
-        try:
-            opened = self._model.open(database)
-        except NotFound:
-            return ()
-        events = [held.stored for held in read_events(opened, ids)]
-        proofs = self._model.proofs(units.unit_stream(owner), database)
-        return settle_revocations(events, self._model.grants(database), proofs)

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from replication.errors import NotFound
 from replication.store import Database, Store
+from server.dossier import units
 from server.dossier.dossier import Dossier
+from server.dossier.event import StoredEvent
 from server.dossier.fold import fold
-from server.dossier.proofs import Proofs
+from server.dossier.proofs import NOTHING, Proofs
 from server.dossier.roles import Grants
 from server.errors import Missing
 from server.filestore import FileStore
@@ -80,6 +83,19 @@ class ReadModel:
     def proofs(self, stream: str, database: str) -> Proofs:
         """Return what is known about a stream's events beside them: proven times, ends of certificates, doubts."""
         return self._evidence.of(database, [stream])
+
+    def unit_events(self, database: str, ids: Sequence[str]) -> tuple[list[StoredEvent], Grants, Proofs]:
+        """Return those events of a unit's own stream that a database holds, with what decides which of them count: the
+        roles given there, and what is known beside the stream. No events where the database is no unit's, or gone."""
+        owner = units.unit_of_database(database)
+        if owner is None or not ids:
+            return [], Grants(), NOTHING
+        try:
+            opened = self._store.open(database)
+        except NotFound:
+            return [], Grants(), NOTHING
+        events = [held.stored for held in read_events(opened, ids)]
+        return events, self.grants(database), self.proofs(units.unit_stream(owner), database)
 
     def learn_proofs(self, database: str, events: Iterable[str], checkpoint: str = "") -> None:
         """Fold anew what events (by id) of a database belong to, since proofs of them arrived, and what events belong
