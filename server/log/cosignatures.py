@@ -36,6 +36,17 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """The leaves whose time a head of `size` leaves, cosigned at `time` (Unix seconds), may move: from `start` on up to
+    `size` those that say they came later, from `size` up to `end` (None: all there are) those that say earlier."""
+
+    start: int
+    size: int
+    end: int | None
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """That an event is in the log that counts for it; `witness` is the unit that cosigned first, "" while none has."""
 
@@ -61,27 +72,39 @@ class Cosignatures:
                 (number, head.size, witness, time_s, head.root, cosigned.note),
             )
 
-    def check(self, origin: str, root_at: Callable[[int], bytes | None]) -> list[Contradiction]:
+    def check(self, origin: str, root_at: Callable[[int], bytes | None]) -> tuple[list[Contradiction], list[Reach]]:
         """Compare heads with the tree, whose root at a size `root_at` returns as far as it is known here.
 
-        Returns those that are found to contradict it.
+        Returns those that are found to contradict it, and which leaves those that hold from now on say something of.
         """
-        number, found = self._origins.number(origin), []
+        number, contradictions, reaches = self._origins.number(origin), [], []
         sql = "SELECT * FROM log_cosigned WHERE log = ? AND state = 'waiting' ORDER BY size"
         for row in self._db.rows(sql, (number,)):
             root = root_at(row["size"])
             if root is None:
                 continue
             holds = root == row["root"]
+            if holds:
+                reaches.append(self._reach(number, row["size"], row["time"]))
+            else:
+                _LOG.error("%s: %s cosigned another history of %d leaves", origin, row["witness"], row["size"])
+                contradictions.append(Contradiction(row["size"], row["witness"], row["note"]))
             with self._db.transaction() as connection:
                 connection.execute(
                     "UPDATE log_cosigned SET state = ? WHERE log = ? AND size = ? AND witness = ?",
                     ("holds" if holds else "contradicts", number, row["size"], row["witness"]),
                 )
-            if not holds:
-                _LOG.error("%s: %s cosigned another history of %d leaves", origin, row["witness"], row["size"])
-                found.append(Contradiction(row["size"], row["witness"], row["note"]))
-        return found
+        return contradictions, reaches
+
+    def _reach(self, number: int, size: int, time_s: int) -> Reach:
+        """Leave out what heads that held before say as much of: covered no later, or not covered and no earlier."""
+        row = self._db.row(
+            "SELECT max(CASE WHEN time <= ?1 THEN size END) AS start, min(CASE WHEN time >= ?1 THEN size END) AS end"
+            " FROM log_cosigned WHERE log = ?2 AND state = 'holds'",
+            (time_s, number),
+        )
+        assert row is not None  # aggregates always give a row
+        return Reach(row["start"] or 0, size, row["end"], time_s)
 
     def bounds(self, origin: str, number: int) -> tuple[int | None, int | None]:
         """Return (earliest time of a head that covers leaf `number`, latest time of one that does not), in Unix

@@ -11,10 +11,11 @@ from __future__ import annotations
 from itertools import islice, product
 from typing import Final
 
-from crypto.logcert import log_origin
+from crypto.logcert import log_origin, parse_log_origin
 from replication.document import DocId
 from replication.store import Store
 from server.intake.erased import SCHEMA as ERASED_SCHEMA
+from server.log.cosignatures import Reach
 from server.log.leaves import PREFIX_BYTES, Leaf
 from server.log.log import NodeLog
 from server.log.origins import Origins
@@ -32,6 +33,9 @@ CREATE TABLE IF NOT EXISTS log_pages (
     state TEXT NOT NULL, PRIMARY KEY (database, doc_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS log_pages_place ON log_pages (log, size);
 """
+# ?2 to ?5 are `Reach`: start, size, end, time.
+_MOVED: Final = """((number >= ?2 AND number < ?3 AND received > ?5)
+    OR (number >= ?3 AND (?4 IS NULL OR number < ?4) AND received < ?5))"""
 
 _MAX_GUESSES: Final = 256  # combinations of events that share a prefix; two in one page are a rarity, nine an attack
 
@@ -128,6 +132,17 @@ class PageBook:
         """Return the hashes of all events that pages show in a log."""
         rows = self._db.rows("SELECT event FROM log_shown WHERE log = ?", (self._origins.number(origin),))
         return [bytes(row["event"]) for row in rows]
+
+    def moved(self, origin: str, reach: Reach) -> set[bytes]:
+        """Return the hashes of the events of a log that say another time than a cosigned head admits."""
+        number, what = self._origins.number(origin), (reach.start, reach.size, reach.end, reach.time)
+        sql = f"SELECT event FROM log_shown WHERE log = ?1 AND {_MOVED}"  # noqa: S608 - a condition of ours
+        rows = self._db.rows(sql, (number, *what))
+        unit, generation = parse_log_origin(origin)
+        if unit == self._log.unit:
+            sql = f"SELECT event FROM log_leaves WHERE generation = ?1 AND {_MOVED}"  # noqa: S608 - the same
+            rows += self._db.rows(sql, (generation, *what))
+        return {bytes(row["event"]) for row in rows}
 
     def is_forked(self, origin: str) -> bool:
         """Whether two leaves of a log are shown to stand at one place."""

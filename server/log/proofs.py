@@ -225,7 +225,7 @@ class Proofs:
             signers = [log_signer(each, database, self._directory, now) for each in found.keys]
             if isinstance(found, Cosigned):
                 self._cosignatures.take(found, verify_cosigned(found, *signers), signers[1].unit)
-                self._check_cosigned(found.origin)
+                self._check_cosigned(database, found.origin)
             else:
                 verify_page(found, *signers)
                 self._take_page(database, doc.id, found)
@@ -251,18 +251,22 @@ class Proofs:
         leaves = self._book.prove(database, doc_id, page)
         if not leaves:
             return
-        self._check_cosigned(page.origin)
+        self._check_cosigned(database, page.origin)
         proven = self._book.shown(page.origin) if self._book.is_forked(page.origin) else [e.event for e in leaves]
         self._tell(database, proven, self._note_head(page))
 
     def _note_head(self, page: Page) -> str:
         return self.heads.note(page.checkpoint, max(entry.received for entry in page.entries))
 
-    def _check_cosigned(self, origin: str) -> None:
-        """Compare cosigned heads with the trees their pages make; one that differs is evidence, never a proof."""
-        for each in self._cosignatures.check(origin, lambda size: self._book.root_at(origin, size)):
+    def _check_cosigned(self, database: str, origin: str) -> None:
+        """Compare cosigned heads with the trees their pages make; one that differs is evidence, never a proof. One that
+        holds may say of events that they came earlier, or later, than the log says."""
+        contradictions, reaches = self._cosignatures.check(origin, lambda size: self._book.root_at(origin, size))
+        for each in contradictions:
             reason = f"its pages show another history of {each.size} leaves than {each.witness} cosigned"
             self.on_contradiction(origin, each.note, self._book.note_at(origin, each.size), reason)
+        if moved := {event for reach in reaches for event in self._book.moved(origin, reach)}:
+            self._tell(database, moved)
 
     def _prove_stamps(self, database: Database, *, judge_again: bool) -> None:
         """Look at time-stamps again. Where the policy changed, every event that has one is told of."""

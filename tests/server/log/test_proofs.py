@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,40 @@ def test_a_leaf_cannot_be_older_than_a_cosigned_head_without_it(tiers: Any, take
 
     found = district.proofs.earliest(commune.database, event_id(dated_back[0]))
     assert (found.at, found.claimed) == (ahead, now[0])
+
+
+def test_whose_time_a_cosignature_moves_is_told_on_every_tier(make_homes: Any, make_node: Any, take: Any) -> None:
+    """It may come long after the page: what was computed from the log's word is computed anew, and nothing else."""
+    homes, today = make_homes(), datetime.now(UTC).replace(microsecond=0)
+    now = [today]
+    commune = make_node(homes["H41.12.03"], now=lambda: now[0])
+    district, province = make_node(homes["H41.12"]), make_node(homes["H41"])
+    hour = timedelta(hours=1)
+    take(commune, 5)
+    cosign(commune, district, today + 2 * hour)
+    now[0] = today + hour
+    behind = take(commune, 2)
+    now[0] = today + 5 * hour
+    ahead = take(commune, 3)
+    cosign(commune, district, today + 3 * hour)
+    now[0] = today + 6 * hour
+    take(commune, 5)
+    commune.publisher.publish(everything=True)
+    carry(commune, province, commune.database)
+
+    for node in (commune, province):
+        node.proofs.catch_up(commune.database)
+        assert (times(node, behind), times(node, ahead)) == ({today + hour}, {today + 5 * hour})
+        told: list[set[str]] = []
+        node.proofs.listen(lambda _database, ids, _checkpoint, told=told: told.append(ids))
+        carry(district, node, commune.database)
+        assert {frozenset(ids) for ids in told} == {frozenset(map(event_id, behind)), frozenset(map(event_id, ahead))}
+        assert (times(node, behind), times(node, ahead)) == ({today + 2 * hour}, {today + 3 * hour})
+
+
+def times(node: Any, docs: list[Doc]) -> set[datetime]:
+    """The proven times of some events of the commune."""
+    return {node.proofs.proven_at("u-h41-12-03", event_id(doc)) for doc in docs}
 
 
 def test_a_second_history_cannot_borrow_the_cosignature_of_the_first(
