@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from server.backup.restored import note_restore
 from server.node.numbering import Numbering
 from server.nodedb import NodeDb
 
@@ -34,3 +35,27 @@ def test_a_node_that_lost_its_notes_counts_on_from_what_was_signed(tmp_path: Pat
 
     assert code == "H41.12.03-261121-0042"
     assert foreign == "H41.12.03-261121-0043"
+
+
+def test_a_node_put_back_offline_gives_no_code_twice_not_even_after_a_second_time(tmp_path: Path) -> None:
+    """The backup of the morning is put back at noon, and again an hour later: three lives, one day, no number twice."""
+    db = NodeDb(tmp_path / "node.db")
+    morning = [Numbering(db).allocate(f"a{n}", "H41.12.03", MORNING) for n in range(3)]
+    db.close()
+    backup = (tmp_path / "node.db").read_bytes()
+    lives = [morning[2:]]
+    for number, hours in enumerate((3, 4)):
+        home = tmp_path / f"life-{number}"
+        home.mkdir()
+        (home / "node.db").write_bytes(backup)
+        db = NodeDb(home / "node.db")
+        noon = MORNING + timedelta(hours=hours)
+        note_restore(db, made_at="2026-11-21T02:00:00Z", at=noon)
+        lives.append([Numbering(db).allocate(f"b{n}", "H41.12.03", noon + timedelta(seconds=n)) for n in range(50)])
+        tomorrow = Numbering(db).allocate("c", "H41.12.03", noon + timedelta(days=1))
+        db.close()
+        assert tomorrow == "H41.12.03-261122-0001"
+
+    given = [code for life in lives for code in life]
+    assert len(given) == len(set(given))
+    assert lives[1][0] == "H41.12.03-261121-53201"
