@@ -37,6 +37,8 @@ REFUSALS: Final[dict[str, int]] = {
     "revoked": 403,  # the certificate had been revoked
     "actor_mismatch": 403,  # the event names another actor than the certificate
     "not_immutable": 403,  # an attempt to edit or delete a document that never changes
+    "not_entitled": 403,  # a person's word about an erasure that counts nowhere: the signer has no right to it
+    "settled": 409,  # what the step is about has been ended or carried out already
     "unknown_certificate": 409,  # the signer's certificate has not arrived yet; send it, then the event
     "chunks_missing": 409,  # a manifest came before its chunks
     "too_large": 413,  # refused by size before it was read

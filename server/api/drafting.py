@@ -110,11 +110,15 @@ def draft_approval(node: Node, speaker: Speaker, thumbprint: str, *, again: str 
     return Draft(event, again_statement(statement) if again else statement)
 
 
-def draft_unit_event(node: Node, speaker: Speaker, type: str, body: dict[str, Any], statement: Text) -> Draft:
-    """Return the draft of an event of the unit's own stream. Raises `Refused` for a body that is not of its form."""
-    stream = units.unit_stream(node.unit)
-    heads = node.model.queries.heads(node.database, stream)
-    return Draft(_event(node, speaker, node.unit, stream, type, heads, body, {}), statement)
+def draft_unit_event(
+    node: Node, speaker: Speaker, type: str, body: dict[str, Any], statement: Text, *, unit: str = ""
+) -> Draft:
+    """Return the draft of an event of a unit's own stream, this node's unless one below it is named. Raises `Refused`
+    for a body that is not of its form."""
+    unit = unit or node.unit
+    stream = units.unit_stream(unit)
+    heads = node.model.queries.heads(units.database_name(unit), stream)
+    return Draft(_event(node, speaker, unit, stream, type, heads, body, {}), statement)
 
 
 def _review_statement(node: Node, dossier: Dossier, body: Mapping[str, Any], about: Subject) -> Text:

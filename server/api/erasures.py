@@ -1,5 +1,5 @@
 """`/api/erasures`: the erasures proposed, who has done them, whose own dossier went, drafts of the events that order
-them."""
+them; of those that stop one, `erasurestops`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from flask import Blueprint, Response, jsonify
 
 from server.api.bodies import member, read_draft_request
 from server.api.drafting import Draft, check_trust, draft_unit_event
+from server.api.erasurestops import draft_stop, spoken
 from server.api.speaker import Speaker, Speakers
-from server.dossier.erasing import Erasure
+from server.dossier.erasing import STOPS, Erasure
 from server.dossier.states import Text
 from server.dossier.times import format_time
 from server.dossier.units import is_subject_urn, unit_of_node, unit_stream
@@ -45,11 +46,22 @@ def erasures_blueprint(node: Node, speakers: Speakers) -> Blueprint:
 
 
 def erasure_value(node: Node, erasure: Erasure) -> dict[str, Any]:
-    """Return the JSON object of an erasure: what was ordered, by whom, who has done it, and whether here."""
+    """Return the JSON object of an erasure: what was ordered, by whom, who has done it, whether here, who stopped it.
+
+    `state` is "proposed", "confirmed", "executed" once a node has erased, or how it ended: "withdrawn", "refused".
+    """
     return asdict(erasure) | {
+        "state": state_of(erasure),
         "done_here": node.erasing.is_done(erasure.id),
-        "doubt": node.erasures.doubt(erasure) if erasure.confirmed else "",
+        "doubt": node.erasures.doubt(erasure) if erasure.is_ordered else "",
     }
+
+
+def state_of(erasure: Erasure) -> str:
+    """Return how far an erasure is, in one word."""
+    if erasure.is_stopped and erasure.stop is not None:
+        return erasure.stop.kind
+    return "executed" if erasure.is_executed else "confirmed" if erasure.confirmed else "proposed"
 
 
 def told_value(node: Node, erasure: Erasure) -> dict[str, Any]:
@@ -72,8 +84,13 @@ def _name(node: Node, actor: str) -> str:
 
 
 def draft_erasure_event(node: Node, speaker: Speaker, type: str, fields: dict[str, Any]) -> Draft:
-    """Return the draft of an erasure event by a leader. Raises `NotAllowed` for anybody else, `NotReady` while trust is
-    provisional, `Clash` for one that could not count, `Missing`, and `Refused` naming a field that is wrong."""
+    """Return the draft of an erasure event by a leader, or of a withdrawal by who proposed it.
+
+    Raises `NotAllowed` for anybody else, `NotReady` while trust is provisional (to stop an erasure nobody has to wait),
+    `Clash` for one that could not count, `Missing`, and `Refused` as the door would or naming a field that is wrong.
+    """
+    if type in STOPS:
+        return draft_stop(node, speaker, type, member(fields, "of", str), str(fields.get("reason") or ""))
     now = format_time(node.clock.now())
     if not node.model.grants(node.database).holds(speaker.urn, "leader", node.unit, now):
         raise NotAllowed("erasures are proposed and confirmed by leaders of the unit or above")
@@ -93,7 +110,7 @@ def _proposal(node: Node, speaker: Speaker, fields: dict[str, Any]) -> Draft:
         rule=str(fields.get("rule") or ""),
         ended=str(fields.get("ended") or ""),
     )
-    what, ended = _spoken(node, body["dossier"]), date.fromisoformat(body["ended"][:10])
+    what, ended = spoken(node, body["dossier"]), date.fromisoformat(body["ended"][:10])
     counts = (len(body["events"]), len(body["files"]))
     statement = Text(
         f"Tôi đề nghị tiêu hủy hồ sơ {what} ({counts[0]} sự kiện, {counts[1]} tệp) đã hết thời hạn lưu trữ từ"
@@ -112,7 +129,7 @@ def _confirmation(node: Node, speaker: Speaker, of: str) -> Draft:
         raise Clash(
             "Người đề nghị không tự xác nhận được; cần người khác / who proposed an erasure does not confirm it"
         )
-    counts, what = (len(found.events), len(found.files)), _spoken(node, found.dossier)
+    counts, what = (len(found.events), len(found.files)), spoken(node, found.dossier)
     statement = Text(
         f"Tôi xác nhận tiêu hủy vĩnh viễn hồ sơ {what} ({counts[0]} sự kiện, {counts[1]} tệp) ở mọi cấp."
         f" Căn cứ: {found.basis}. Việc này không thể hoàn tác.",
@@ -122,18 +139,16 @@ def _confirmation(node: Node, speaker: Speaker, of: str) -> Draft:
     return draft_unit_event(node, speaker, "erasure.confirmed", {"of": of}, statement)
 
 
-def _spoken(node: Node, stream: str) -> str:
-    """Return how a statement names a dossier: its code, or the end of its stream id, and whose it is."""
-    row = node.model.queries.dossier(stream)
-    name = row.code if row is not None and row.code else "…" + stream[-8:]
-    return f"{name}, {row.applicant}" if row is not None and row.applicant else name
-
-
 def waiting(node: Node, of: str) -> Erasure:
     """Return an erasure of this unit that waits for a second voice. Raises `Missing`, `Clash`."""
     found = node.erasures.get(of)
     if found.unit != node.unit:
         raise Clash(f"this dossier belongs to {found.unit}; its erasure is confirmed there")
+    if found.is_stopped:
+        raise Clash(
+            "Đề nghị này đã được rút hoặc bị từ chối; cần thì lập đề nghị mới / this proposal was withdrawn or refused;"
+            " a new one may be made"
+        )
     if found.confirmed:
         raise Clash("Đề nghị này đã được xác nhận / this erasure was confirmed already")
     return found

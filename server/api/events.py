@@ -11,6 +11,7 @@ from server.api.people import carry_out
 from server.api.speaker import Speakers
 from server.dossier import units
 from server.dossier.documents import event_doc
+from server.dossier.erasing import STOPS
 from server.dossier.event import parse_event
 from server.errors import NotAllowed, Refused
 from server.intake.source import Source
@@ -49,6 +50,8 @@ def events_blueprint(node: Node, speakers: Speakers) -> Blueprint:
             carry_out(node)
         if event.type == "erasure.confirmed":
             node.erasing.notice({event.stream})
+        if event.type in STOPS:
+            node.erasure_gate.check_in_time(event.body["of"])
         return jsonify(ok=True, id=result.id, rev=result.rev), 201
 
     return blueprint

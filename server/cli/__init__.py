@@ -39,7 +39,7 @@ COMMANDS = {
     "restore": ("backup", "make a home out of a backup, after checking all of it"),
     "trust": ("trust", "the trust policy: show, publish, verify"),
     "timestamp": ("timestamp", "have events stamped by a time-stamp authority (RFC 3161)"),
-    "erase": ("erase", "end of retention: list, propose, confirm, status"),
+    "erase": ("erase", "end of retention: list, propose, confirm, stop, status"),
 }
 
 

@@ -1,14 +1,15 @@
 """`tram erase`: dossiers whose retention is over, and their erasure by two voices.
 
-What is said here is the node's word, one voice; the other is a leader's, who signs on the desk (`/desk/erasures`). It
-cannot be undone.
+What is said here is the node's word, one voice; the other is a leader's, who signs on the desk (`/desk/erasures`). Once
+a node has erased, it cannot be undone; until then `stop` takes the console's proposal back, or refuses a leader's.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from server.api.erasures import say_confirmation, say_proposal
+from server.api.erasures import say_confirmation, say_proposal, state_of
+from server.api.erasurestops import say_stop
 from server.cli.common import Commands, add_command, open_node, print_table
 from server.dossier.erasing import Erasure
 from server.node.assembly import Node
@@ -16,7 +17,7 @@ from server.node.assembly import Node
 
 def register(commands: Commands) -> None:
     """Add the commands."""
-    sub = commands.add_parser("erase", help="end of retention: list, propose, confirm, status").add_subparsers(
+    sub = commands.add_parser("erase", help="end of retention: list, propose, confirm, stop, status").add_subparsers(
         required=True, metavar="WHAT"
     )
     parser = add_command(sub, "list", _list, help="closed dossiers and until when they are kept")
@@ -28,6 +29,9 @@ def register(commands: Commands) -> None:
     parser.add_argument("--ended", default="", metavar="TIME", help="when retention ended, where no rule is known here")
     parser = add_command(sub, "confirm", _confirm, help="be the second voice for what a leader proposed")
     parser.add_argument("erasure", metavar="EVENT", help="sha256-…, as erase status shows it")
+    parser = add_command(sub, "stop", _stop, help="withdraw what the console proposed, refuse what a leader did")
+    parser.add_argument("erasure", metavar="EVENT", help="sha256-…, as erase status shows it")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why the dossier is kept; everybody reads it")
     add_command(sub, "status", _status, help="erasures proposed, and which nodes have done them")
 
 
@@ -65,6 +69,15 @@ def _confirm(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _stop(arguments: argparse.Namespace) -> int:
+    with open_node(arguments.home) as node:
+        node.model.follower.catch_up()
+        found = say_stop(node, arguments.erasure, arguments.reason)
+        state = _state(node, found)
+    print(f"stopped: {found.dossier}: {state}")
+    return 0
+
+
 def _status(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         node.model.follower.catch_up()
@@ -83,10 +96,12 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _state(node: Node, erasure: Erasure) -> str:
+    if erasure.is_stopped and erasure.stop is not None:
+        return f"{state_of(erasure)} by {erasure.stop.actor}: {erasure.stop.reason}"
     if not erasure.confirmed:
         return "waits for a second person"
     if node.erasing.is_done(erasure.id):
-        return "erased here"
+        return "erased here; stopped too late" if erasure.stop is not None else "erased here"
     doubt = node.erasures.doubt(erasure)
     if doubt == "old_store":
         return "waits: the store this node moved from still holds it; run `tram migrate --forget-old`"

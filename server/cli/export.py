@@ -26,7 +26,7 @@ def register(commands: Commands) -> None:
     """Add the commands."""
     parser = commands.add_parser("export", help="write one dossier as a folder any JOSE tool can check")
     add_home(parser)
-    parser.add_argument("dossier", help="its stream id or its official code")
+    parser.add_argument("dossier", help="its stream id, its official code, or a proposal to erase one")
     parser.add_argument("out", type=Path)
     parser.set_defaults(run=_export)
     parser = commands.add_parser("verify", help="check a home, an export or a bundle, trusting its root alone")
@@ -51,10 +51,14 @@ def _export(arguments: argparse.Namespace) -> int:
         node.model.follower.catch_up()
         node.proofs.catch_up()
         written = export_dossier(node, arguments.dossier, arguments.out, proof_sources(node))
+        streams = {arguments.dossier, *(row.stream for row in node.model.queries.by_code(arguments.dossier))}
+        stopped = [each for each in node.erasures.all() if each.dossier in streams and each.is_stopped]
     if written.erased:
         print(f"this dossier was erased; what is left is the evidence of that, over {written.erased} hashes")
     print(f"{arguments.out}: {written.events} events, {written.files} files, {written.certificates} certificates")
     print(f"check it anywhere with: tram verify {arguments.out}")
+    for each in stopped:
+        print(f"its erasure was proposed and stopped; the evidence: tram export {arguments.home} {each.id} OUT")
     return 0
 
 

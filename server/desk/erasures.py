@@ -17,7 +17,7 @@ from server.api.drafting import why_waiting
 from server.desk.translate import Translator, time_text
 from server.desk.visit import Visit
 from server.dossier import units
-from server.dossier.erasing import Erasure
+from server.dossier.erasing import Erasure, Stop
 from server.dossier.times import format_time
 from server.erasure.keeping import WORDS, Kept, Word
 from server.erasure.progress import NodeWord, tiers_of, words_of
@@ -52,17 +52,24 @@ def add_erasure_pages(
 
     def build(erasure: Erasure, who: Visit, above: Callable[[str], tuple[str, ...]]) -> dict[str, Any]:
         words = words_of(erasure, above(erasure.unit))
-        doubt = node.erasures.doubt(erasure) if erasure.confirmed else ""
+        doubt = node.erasures.doubt(erasure) if erasure.is_ordered else ""
         row = node.model.queries.dossier(erasure.dossier)
         shown = build_erasure(erasure, words, names(who.t), who.t, here=node.unit, me=who.speaker.urn, doubt=doubt)
-        return shown | {"code": row.code if row else "", "applicant": row.applicant if row else "", "here": bool(row)}
+        grants, at = node.model.grants(node.database), format_time(who.now)
+        return shown | {
+            "code": row.code if row else "",
+            "applicant": row.applicant if row else "",
+            "here": bool(row),
+            "leads": grants.holds(who.speaker.urn, "leader", erasure.unit, at),
+            "begun": node.erasing.has_begun(erasure.id),
+        }
 
     @desk.get("/erasures")
     def erasures() -> str | Response:
         who = visit()
         node.model.follower.catch_up(node.database)
         known, above = node.erasures.all(), tiers()
-        own = sorted({each.dossier for each in known if each.unit == node.unit})
+        own = sorted({each.dossier for each in known if each.unit == node.unit and not each.is_stopped})
         today, keeping = who.now.date(), node.erasures.keeping
         word, offset = parse_asked(request.args)
         counts = keeping.counts(today, own)
@@ -70,7 +77,8 @@ def add_erasure_pages(
         waits = why_waiting(node.trust, node.database, "erasure.proposed", who.now)
         end = offset + len(rows)
         values = {
-            "pending": [build(each, who, above) for each in known if not each.confirmed],
+            "pending": [build(each, who, above) for each in known if not each.confirmed and not each.is_stopped],
+            "stopped": [build(each, who, above) for each in reversed(known) if each.is_stopped][:LISTED],
             "orders": [build(each, who, above) for each in newest(known, above)],
             "tabs": build_tabs(word, counts, who.t),
             "word": word,
@@ -101,7 +109,7 @@ def parse_asked(arguments: Any) -> tuple[Word, int]:
 
 def newest(known: Sequence[Erasure], tiers: Callable[[str], Sequence[str]]) -> list[Erasure]:
     """Return the confirmed erasures to show: those under way first, then the newest."""
-    confirmed = [each for each in known if each.confirmed]
+    confirmed = [each for each in known if each.is_ordered]
     open_ = [each for each in confirmed if len(each.done) < len(tiers(each.unit))]
     rest = [each for each in confirmed if len(each.done) >= len(tiers(each.unit))]
     return [*reversed(open_), *reversed(rest)][:LISTED]
@@ -168,12 +176,30 @@ def build_erasure(
         "doubt": doubt_text(doubt, t) if doubt else "",
         "done": done,
         "of": len(words),
-        "open": bool(erasure.confirmed) and done < len(words),
+        "open": erasure.is_ordered and done < len(words),
+        "stream": units.unit_stream(erasure.unit),
+        "stop": build_stop(erasure.stop, names, t) if erasure.stop else None,
+        "stopped": erasure.is_stopped,
+        "executed": erasure.is_executed,
         "nodes": [_node(each, names, t) for each in words],
     }
 
 
+def build_stop(stop: Stop, names: Names, t: Translator) -> dict[str, str]:
+    """Return who took a proposal back or refused it, when and why, as pages show it."""
+    return {
+        "id": stop.id,
+        "kind": stop.kind,
+        "label": t(f"erasures.stop.{stop.kind}"),
+        "who": names.actor(stop.actor),
+        "when": time_text(stop.at),
+        "reason": stop.reason,
+    }
+
+
 def _state(erasure: Erasure, done: int, of: int, doubt: str, t: Translator) -> tuple[str, str]:
+    if erasure.is_stopped and erasure.stop is not None:
+        return t(f"erasures.state.{erasure.stop.kind}"), "tag--info"
     if not erasure.confirmed:
         return t("erasures.state.pending"), "tag--wait"
     if doubt and done < of:

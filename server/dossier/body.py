@@ -157,6 +157,8 @@ BODIES: Final[dict[str, Check]] = {
         }
     ),
     "erasure.confirmed": members({"of": content_id}),
+    "erasure.withdrawn": members({"of": content_id, "reason": _reason}),
+    "erasure.refused": members({"of": content_id, "reason": _reason}),
     "erasure.done": members(
         {"of": content_id, "events": _erased_count, "files": _erased_count, "chunks": _erased_count}
     ),

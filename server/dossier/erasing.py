@@ -2,18 +2,25 @@
 
     erasure.proposed    by a leader of the owning unit or above, or a node there (its console): dossier, law, rule, ids
     erasure.confirmed   by another voice of these; one of the two is a leader
+    erasure.withdrawn   by who proposed it, in office or not any more: the proposal is ended for good
+    erasure.refused     by another voice than the proposer's: ended likewise
     erasure.done        by a node of the unit or above: what it erased, in numbers
 
 They stand in the unit's own stream, since the dossier's stream is what goes. A proposal names every event and every
 file manifest: nothing else is ever erased by it, and as all of it lies under the dossier's stream, no role, no
-certificate and no other dossier can be named. Like roles, the outcome is a function of the set of events.
+certificate and no other dossier can be named. Like roles, the outcome is a function of the set of events:
+
+                      no withdrawal or refusal     with one, in whatever order they were made
+    proposed          waits for a second voice     ended, nothing goes
+    confirmed         ordered                      ended, nothing goes
+    erased somewhere  goes on every tier           goes on every tier: it came too late (decision 0208)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from server.dossier.event import StoredEvent, document_id
 from server.dossier.granting import is_issued_by_node
@@ -22,7 +29,8 @@ from server.dossier.roles import Grants
 from server.dossier.times import format_time
 from server.dossier.units import is_subject_urn, is_within, unit_of_node
 
-TYPES: Final = ("erasure.proposed", "erasure.confirmed", "erasure.done")
+STOPS: Final = ("erasure.withdrawn", "erasure.refused")
+TYPES: Final = ("erasure.proposed", "erasure.confirmed", *STOPS, "erasure.done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +45,22 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """The event (`id`) by which a proposal was taken back or its confirmation refused, by whom, when and why."""
+
+    id: str
+    kind: Literal["withdrawn", "refused"]
+    actor: str
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Erasure:
-    """One proposal that may count. `confirmed` is the id of the second voice's event, "" while it waits for one."""
+    """One proposal that may count. `confirmed` is the id of the second voice's event, "" while it waits for one.
+
+    `stop` is the first withdrawal or refusal by somebody with the right to it, whether it came in time or not.
+    """
 
     id: str
     unit: str
@@ -54,6 +76,22 @@ class Erasure:
     confirmer: str = ""
     confirmed_at: str = ""
     done: tuple[Done, ...] = ()
+    stop: Stop | None = None
+
+    @property
+    def is_executed(self) -> bool:
+        """Two voices ordered it and a node has erased: from then on nobody can take it back."""
+        return bool(self.confirmed and self.done)
+
+    @property
+    def is_stopped(self) -> bool:
+        """It was withdrawn or refused before any node had erased: nothing is erased by it, now or later."""
+        return self.stop is not None and not self.is_executed
+
+    @property
+    def is_ordered(self) -> bool:
+        """Two voices ordered it and nobody ended it in time."""
+        return bool(self.confirmed) and not self.is_stopped
 
     @property
     def documents(self) -> tuple[str, ...]:
@@ -82,14 +120,20 @@ def settle_erasures(events: Iterable[StoredEvent], grants: Grants, proofs: Proof
             return "leader" if grants.holds(event.actor, "leader", event.unit, time_of(stored)) else ""
         return "node" if is_issued_by_node(event) else ""
 
-    seconds = sorted(by_type["erasure.confirmed"], key=lambda each: (time_of(each), each.id))
+    def by_time(*types: str) -> list[StoredEvent]:
+        found = [each for type in types for each in by_type[type]]
+        return sorted(found, key=lambda each: (time_of(each), each.id))
+
+    seconds, stops = by_time("erasure.confirmed"), by_time(*STOPS)
     done = sorted(by_type["erasure.done"], key=lambda each: (each.event.at, each.id))
     found = []
     for stored in by_type["erasure.proposed"]:
         first = voice(stored)
         if first:
             second = next((each for each in seconds if _seconds(stored, first, each, voice(each))), None)
-            found.append(_erasure(stored, time_of(stored), second, time_of(second) if second else "", done))
+            stop = next((each for each in stops if _stops(stored, each, voice(each))), None)
+            ended = _stop(stop, time_of(stop)) if stop else None
+            found.append(_erasure(stored, time_of(stored), second, time_of(second) if second else "", done, ended))
     return tuple(sorted(found, key=lambda each: (each.proposed_at, each.id)))
 
 
@@ -104,8 +148,31 @@ def _seconds(proposal: StoredEvent, first: str, second: StoredEvent, voice: str)
     )
 
 
+def _stops(proposal: StoredEvent, stop: StoredEvent, voice: str) -> bool:
+    """Say whether an event ends a proposal: it names it, and either its own author takes it back or another voice
+    refuses. To keep a dossier one voice is enough, so a leader is not needed among the two."""
+    event = stop.event
+    own = event.actor == proposal.event.actor
+    return (
+        event.body["of"] == proposal.id
+        and event.unit == proposal.event.unit
+        and (own if event.type == "erasure.withdrawn" else not own and voice != "")
+    )
+
+
+def _stop(stored: StoredEvent, at: str) -> Stop:
+    event = stored.event
+    kind: Literal["withdrawn", "refused"] = "withdrawn" if event.type == "erasure.withdrawn" else "refused"
+    return Stop(stored.id, kind, event.actor, at, event.body["reason"])
+
+
 def _erasure(
-    stored: StoredEvent, at: str, second: StoredEvent | None, second_at: str, done: Iterable[StoredEvent]
+    stored: StoredEvent,
+    at: str,
+    second: StoredEvent | None,
+    second_at: str,
+    done: Iterable[StoredEvent],
+    stop: Stop | None,
 ) -> Erasure:
     event, body = stored.event, stored.event.body
     return Erasure(
@@ -123,6 +190,7 @@ def _erasure(
         second.event.actor if second else "",
         second_at,
         _acknowledged(stored, done),
+        stop,
     )
 
 

@@ -1,5 +1,7 @@
 """Doing here what two persons ordered: a dossier's events, manifests and chunks leave this node for good.
 
+    0  that it begins is noted, then asked once more whether somebody stopped it: who writes a withdrawal looks at the
+       note afterwards, so one of the two sees the other
     1  the door is closed to the events                 durable in node.db before anything goes
     2  chunks no other file needs, then manifests no other dossier names, then the events leave the store
     3  read model, people's feeds, verdicts on papers, quarantine forget them (the feeds show the order instead, so
@@ -46,6 +48,7 @@ _LOG = logging.getLogger(__name__)
 
 GRACE: Final = timedelta(days=30)  # what a node may be offline for
 LOOK_EVERY_S: Final = 600.0  # also what waits for fresh revocation lists is tried again
+_NOTED, _BEGUN, _DONE = -1, 0, 1  # `erasures.done`: about to begin; things are going, there is no way back; gone
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS erasures (
@@ -101,7 +104,7 @@ class Erasing:
         with self._one:
             count = 0
             for erasure in self._orders.all():
-                if erasure.confirmed and not self._is_done(erasure) and not self._orders.doubt(erasure):
+                if self._is_due(erasure) and self._begin(erasure):
                     self._erase(erasure)
                     count += 1
             return count
@@ -114,8 +117,11 @@ class Erasing:
 
     def is_done(self, of: str) -> bool:
         """Say whether this node has carried out the erasure `of`."""
-        row = self._db.row("SELECT done FROM erasures WHERE of = ?", (of,))
-        return row is not None and bool(row["done"])
+        return self._phase(of) == _DONE
+
+    def has_begun(self, of: str) -> bool:
+        """Say whether this node has begun to carry out the erasure `of`, or is just about to."""
+        return self._phase(of) is not None
 
     # Inside
 
@@ -129,6 +135,16 @@ class Erasing:
         if not told:
             self.sweep()
 
+    def _phase(self, of: str) -> int | None:
+        row = self._db.row("SELECT done FROM erasures WHERE of = ?", (of,))
+        return None if row is None else int(row["done"])
+
+    def _is_due(self, erasure: Erasure) -> bool:
+        """What has begun here goes to its end, even if a withdrawal has come since: half a dossier helps nobody."""
+        if not erasure.is_ordered and not (erasure.confirmed and self._phase(erasure.id) == _BEGUN):
+            return False
+        return not self._is_done(erasure) and not self._orders.doubt(erasure)
+
     def _is_done(self, erasure: Erasure) -> bool:
         """Done means done and said. A node whose `node.db` was restored may have said it and has to do it again."""
         said = any(each.node == self._signer.urn for each in erasure.done)
@@ -136,7 +152,6 @@ class Erasing:
 
     def _erase(self, erasure: Erasure) -> None:
         name = units.database_name(erasure.unit)
-        self._begin(name, erasure)
         self._erased.note(name, erasure.documents, erasure.id)
         self._model.follower.catch_up()
         self._erase_files(erasure)
@@ -172,11 +187,22 @@ class Erasing:
                 "INSERT OR IGNORE INTO erased_files VALUES (?, ?, NULL)", [(database, each) for each in ids]
             )
 
-    def _begin(self, database: str, erasure: Erasure) -> None:
+    def _begin(self, erasure: Erasure) -> bool:
+        """Note durably that this erasure begins; False, and no note, if it was stopped after all."""
+        database = units.database_name(erasure.unit)
         with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO erasures (of, database, done) VALUES (?, ?, 0)", (erasure.id, database)
-            )
+            sql = "INSERT OR IGNORE INTO erasures (of, database, done) VALUES (?, ?, ?)"
+            connection.execute(sql, (erasure.id, database, _NOTED))
+        if self._phase(erasure.id) == _NOTED:
+            self._model.follower.catch_up(database)
+            stopped = any(each.id == erasure.id and each.is_stopped for each in self._orders.of(database))
+            with self._db.transaction() as connection:
+                if stopped:
+                    connection.execute("DELETE FROM erasures WHERE of = ?", (erasure.id,))
+                else:
+                    connection.execute("UPDATE erasures SET done = ? WHERE of = ?", (_BEGUN, erasure.id))
+            return not stopped
+        return True
 
     def _count(self, of: str, column: str, more: int) -> None:
         with self._db.transaction() as connection:
@@ -187,7 +213,7 @@ class Erasing:
         if not any(each.node == self._signer.urn for each in erasure.done):
             self._say_done(database, erasure)
         with self._db.transaction() as connection:
-            connection.execute("UPDATE erasures SET done = 1 WHERE of = ?", (erasure.id,))
+            connection.execute("UPDATE erasures SET done = ? WHERE of = ?", (_DONE, erasure.id))
         _LOG.info("dossier %s was erased by %s", erasure.dossier, erasure.id)
 
     def _say_done(self, database: str, erasure: Erasure) -> None:

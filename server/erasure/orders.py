@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from server.dossier import units
 from server.dossier.body import MAX_ERASED_EVENTS, MAX_ERASED_FILES
 from server.dossier.erasing import TYPES, Erasure, settle_erasures
+from server.dossier.event import StoredEvent
 from server.dossier.times import format_time, parse_time
 from server.erasure.keeping import CLOSED, Keeping, Kept
 from server.errors import Clash, Missing, Refused
@@ -37,10 +38,11 @@ class Orders:
         found = [each for name in sorted(names) for each in self.of(name)]
         return tuple(sorted(found, key=lambda each: (each.proposed_at, each.id)))
 
-    def of(self, database: str) -> tuple[Erasure, ...]:
-        """Return the erasures in one database."""
+    def of(self, database: str, more: Iterable[StoredEvent] = ()) -> tuple[Erasure, ...]:
+        """Return the erasures in one database, as they would be with `more` events in it."""
         ids = [each for type in TYPES for each in self._model.queries.streams_of_type(type).get(database, [])]
-        return settle_erasures(*self._model.unit_events(database, ids))
+        events, grants, proofs = self._model.unit_events(database, ids)
+        return settle_erasures([*events, *more], grants, proofs)
 
     def count(self) -> int:
         """Return how many events there are about erasures: another number means that there is something new."""
@@ -78,8 +80,9 @@ class Orders:
     # Retention
 
     def proposed(self) -> list[str]:
-        """Return the dossiers of this unit whose erasure is proposed, confirmed or done."""
-        return sorted({each.dossier for each in self.of(units.database_name(self._home.unit))})
+        """Return the dossiers of this unit whose erasure is proposed, confirmed or done, and was not stopped."""
+        found = self.of(units.database_name(self._home.unit))
+        return sorted({each.dossier for each in found if not each.is_stopped})
 
     def closed(self) -> Iterator[Kept]:
         """Yield this unit's closed dossiers for which no erasure is proposed, those known longest over first."""
@@ -98,7 +101,7 @@ class Orders:
         if story.row.status not in CLOSED:
             raise Clash("Hồ sơ chưa kết thúc nên không thể tiêu hủy / this dossier is not closed, so it is kept")
         database = units.database_name(self._home.unit)
-        if any(each.dossier == stream for each in self.of(database)):
+        if any(each.dossier == stream and not each.is_stopped for each in self.of(database)):
             raise Clash("Hồ sơ này đã có đề nghị tiêu hủy / the erasure of this dossier was proposed already")
         kept = self.keeping.judge(story.row)
         ended, rule = self._period(kept, ended, rule)

@@ -23,7 +23,7 @@ from server.dossier import units
 from server.dossier.event import is_dossier_stream
 from server.dossier.order import arrange
 from server.errors import Clash, Missing
-from server.export.erasure import export_erasure, find_erased
+from server.export.erasure import export_erasure, find_erased, find_settled
 from server.export.proofs import ProofSource
 from server.export.writing import Written, finish, new_folder, put_json, write_events
 from server.home import write_atomically
@@ -35,11 +35,13 @@ _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "a
 
 def export_dossier(node: Node, dossier: str, out: Path, proofs: Sequence[ProofSource] = ()) -> Written:
     """Write the dossier with this stream id or official code into the new folder `out`; of one that was erased, the
-    evidence of its erasure (`erasure`).
+    evidence of its erasure (`erasure`). By the id of a proposal to erase: the evidence of what became of that.
 
     The folder appears whole or not at all. Raises `Missing` for a dossier or a file that is not here whole, `Clash` if
     `out` exists or two dossiers bear the code.
     """
+    if dossier.startswith("sha256-"):
+        return export_erasure(node, find_settled(node, dossier), out, proofs)
     stream = _stream(node, dossier)
     erased = find_erased(node, stream)
     if erased is not None:

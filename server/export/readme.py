@@ -15,7 +15,7 @@ from typing import Literal
 _NAME = re.compile(r"^<!-- (\w+) -->\n", re.MULTILINE)
 
 
-Kind = Literal["dossier", "erasure"]
+Kind = Literal["dossier", "erasure", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)

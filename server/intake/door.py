@@ -14,7 +14,7 @@ from replication.document import Doc, DocId, Rev
 from replication.errors import StoreError, Unavailable
 from replication.store import Database, Store, WriteResult
 from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
-from server.dossier.event import document_id
+from server.dossier.event import Event, document_id
 from server.errors import Refused
 from server.intake.certificates import CheckedCertificate, check_certificate_document, check_crl_document
 from server.intake.documents import Kind, check_immutable, check_name, kind_of
@@ -54,7 +54,8 @@ class _Batch:
 
 class Intake:
     """The door of one node. Safe from several threads. `on_stored` is told the database after each durable write,
-    `on_judged` the results of each batch."""
+    `on_judged` the results of each batch. `may_bring` raises `Refused` for a proven event that a person brings and
+    that cannot count any more; what peers bring is never asked about, or tiers would hold different sets of events."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Intake:
         clock: NodeClock,
         log: EventLog | None = None,
         erased: Erased | None = None,
+        may_bring: Callable[[str, Event], None] = lambda _database, _event: None,
         on_stored: Callable[[str], None] = lambda _: None,
         on_judged: Callable[[Sequence[WriteResult]], None] = lambda _: None,
     ) -> None:
@@ -78,6 +80,7 @@ class Intake:
         self._clock = clock
         self._log: EventLog = log or NoLog()
         self._erased = erased
+        self._may_bring = may_bring
         self._on_stored = on_stored
         self._on_judged = on_judged
 
@@ -198,6 +201,8 @@ class Intake:
             event = check_event_document(
                 doc, database=name, home_unit=self._unit, source=batch.source, directory=self._directory, now=now
             )
+            if batch.source.kind == "person":
+                self._may_bring(name, event.event)
             batch.verdicts[i] = event.verdict
 
     def _learn(self, database: str, checked: CheckedCertificate) -> None:

@@ -24,6 +24,7 @@ from server.access import NodeAccess
 from server.dossier import units
 from server.engine import open_store
 from server.erasure.executor import Erasing
+from server.erasure.gate import Gate
 from server.erasure.orders import Orders
 from server.errors import ServerError
 from server.filestore import FileStore
@@ -131,6 +132,7 @@ class Node:
             clock=self.clock,
             log=self.log,
             erased=self.erased,
+            may_bring=lambda database, event: self.erasure_gate.check(database, event),
             on_stored=self._stored,
             on_judged=self.intake_counts.note,
         )
@@ -223,6 +225,7 @@ class Node:
             signer=self.signer,
             clock=self.clock,
         )
+        self.erasure_gate = Gate(model=self.model, orders=self.erasures, erasing=self.erasing)
         self.receipts = Receipts(
             signer=self.signer,
             store=self.store,

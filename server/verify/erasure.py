@@ -2,8 +2,10 @@
 
 What must hold:
 
-- nothing is there but one order, its confirmation, nodes' words, and the role events of those who signed;
-- the order is confirmed by a second voice, both with the right to it at the time they claim;
+- nothing is there but one order, its confirmation, what stopped it, nodes' words, and the role events of those who
+  signed;
+- the order is confirmed by a second voice, both with the right to it at the time they claim; or it was withdrawn or
+  refused by somebody with the right to that, and no node says that it erased;
 - every proof in `erased/` is about a hash the order names, and holds under a head that its log signed.
 
 That a hash the order names has no proof there is a note: the exporting node may never have held that event.
@@ -47,10 +49,27 @@ def check_erasure(path: Path, events: Mapping[str, Event], proofs: Proofs, repor
     if erasure is None:
         return
     report.checked["erasures"] += 1
+    if erasure.is_stopped:
+        report.notes.append(stop_note(erasure))
+        return
     _check_hashes(path / "erased", erasure, proofs, report)
     report.notes.append(
         f"dossier {erasure.dossier}: {len(erasure.events)} events and {len(erasure.files)} files were ordered erased on"
         f" {erasure.confirmed_at}; {len(erasure.done)} nodes have signed that they did it"
+    )
+    if erasure.stop is not None:
+        report.notes.append(
+            f"dossier {erasure.dossier}: {erasure.stop.id} by {erasure.stop.actor} came too late to stop the erasure"
+        )
+
+
+def stop_note(erasure: Erasure) -> str:
+    """Return what a report says of a proposal that was stopped. Whoever shows it need not have the dossier."""
+    assert erasure.stop is not None
+    stop, reason = erasure.stop, " ".join(erasure.stop.reason.split())
+    return (
+        f"dossier {erasure.dossier}: its erasure was proposed by {erasure.proposer} on {erasure.proposed_at} and"
+        f" {stop.kind} by {stop.actor} on {stop.at}, so it is kept: {reason}"
     )
 
 
@@ -68,7 +87,7 @@ def _settle(events: Mapping[str, Event], order: str, report: Report) -> Erasure 
     found = next((each for each in settle_erasures(stored, fold_grants(stored)) if each.id == order), None)
     if found is None:
         report.problems.append(f"events: {order}: who ordered this erasure had no right to")
-    elif not found.confirmed:
+    elif not found.confirmed and not found.is_stopped:
         report.problems.append(f"events: {order}: nobody with the right to it has confirmed this as a second voice")
     else:
         return found

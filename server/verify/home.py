@@ -28,6 +28,7 @@ from server.intake.places import REGISTRY
 from server.pki.generations import root_unit
 from server.verify.database import DatabaseCheck
 from server.verify.effort import Effort, whole_machine
+from server.verify.erasure import stop_note
 from server.verify.logs import check_own_log
 from server.verify.report import Report
 
@@ -91,14 +92,18 @@ def _check_logs(home: Home, checks: Mapping[str, DatabaseCheck], report: Report)
 
 def _erased(checks: Mapping[str, DatabaseCheck], report: Report) -> set[bytes]:
     """Return the hashes of the events that authentic, confirmed erasures name and that are gone. One that is still here
-    is a note: this node has not carried the erasure out, or a copy of the store came back."""
+    is a note: this node has not carried the erasure out, or a copy of the store came back. So is a proposal that was
+    stopped: it accounts for nothing that is gone."""
     gone: set[bytes] = set()
     for check in checks.values():
         orders = settle_erasures(check.found.orders, fold_grants(check.found.orders))
-        named = {parse_sha256_id(event): each for each in orders if each.confirmed for event in each.events}
+        named = {parse_sha256_id(event): each for each in orders if each.is_ordered for event in each.events}
         for erasure in {named[event].id: named[event] for event in named.keys() & check.found.events}.values():
             report.notes.append(f"dossier {erasure.dossier} was ordered erased by {erasure.id} and is still here")
         gone |= named.keys() - check.found.events
+        for stopped in (each for each in orders if each.is_stopped):
+            report.checked["erasures stopped"] += 1
+            report.notes.append(stop_note(stopped))
     if gone:
         report.checked["erased events"] += len(gone)
     return gone

@@ -78,6 +78,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "files": [],
     },
     "erasure.confirmed": {"of": ID},
+    "erasure.withdrawn": {"of": ID, "reason": "Chọn nhầm hồ sơ"},
+    "erasure.refused": {"of": ID, "reason": "Chưa hết thời hạn lưu trữ"},
     "erasure.done": {"of": ID, "events": 7, "files": 2, "chunks": 9},
     "policy.trust": {
         "from": TIME,
