@@ -37,7 +37,7 @@ _ENVIRONMENT = (
 class Bounds:
     """What functions may use. Time and memory are what CouchDB 3.5 gives (os_process_timeout, couchjs -S)."""
 
-    call_s: float = 5.0
+    call_s: float = 5.0  # of the processor; twelve times that by the clock
     memory_bytes: int = 64 * 1024 * 1024  # of one room
     rooms: int = 8  # kept; the one longest unused gives way
 
@@ -143,7 +143,7 @@ class Engine:
             with contextlib.suppress(OSError):  # what could not be sent to it is of no use now
                 stream and stream.close()
         status = host.wait()
-        if status == -signal.SIGALRM:
+        if status in (-signal.SIGPROF, -signal.SIGALRM):
             return FunctionFailed("OS process timed out.", error="os_process_error")
         return FunctionFailed(f"the JavaScript process ended with status {status}", error="os_process_error")
 
