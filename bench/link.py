@@ -5,6 +5,9 @@
         link.cut()          # every connection is reset, new ones too, until
         link.restore()
 
+A cut in the middle of something comes by itself where `Profile.cut_after_bytes` says: whoever watched the bytes from
+outside and then cut would be too late on a busy machine.
+
 What is modelled: one serialiser for each direction, shared by all connections, so that a second connection takes
 from the first; half the round trip after it; one round trip for the TCP handshake of a new connection; small socket
 buffers, so that a sender soon feels the rate instead of filling memory with bytes that have not left yet; loss, as the
@@ -61,6 +64,7 @@ class Mode(StrEnum):
 class Profile:
     """What the link is like. Rates of 0 are unlimited; `cut_every_s` counts the time up between two cuts, 0 is never.
 
+    `cut_after_bytes` cuts once, as soon as so many bytes have gone up, until `restore`.
     `cut_jitter` spreads the times of cuts by that fraction, from `seed`. `loss` is the share of segments lost, each of
     which holds up its connection for a retransmission timer. `corrupt_every` flips one bit on average
     every so many bytes going up.
@@ -71,6 +75,7 @@ class Profile:
     rtt_ms: int = 0
     cut_every_s: float = 0.0
     cut_for_s: float = 3.0
+    cut_after_bytes: int = 0
     mode: Mode = Mode.RESET
     cut_jitter: float = 0.0
     corrupt_every: int = 0
@@ -111,6 +116,8 @@ class Link:
         self._closing = False
         self._started = time.monotonic()
         self._next_flip = self._cut_delay(self.profile.cut_every_s)
+        self._cut_at = self.profile.cut_after_bytes
+        self._was_cut = threading.Event()
         self._listener = _listen(port, self.profile.buffer_bytes)
         self.port: int = self._listener.getsockname()[1]
         self._waker, self._wake_end = socket.socketpair()
@@ -142,6 +149,10 @@ class Link:
     def restore(self) -> None:
         """End a cut; when this returns, bytes move again."""
         self._order(self._end_cut)
+
+    def await_cut(self, limit_s: float = 60.0) -> bool:
+        """Wait for the first cut; return whether there was one."""
+        return self._was_cut.wait(limit_s)
 
     def close(self) -> None:
         """Reset everything and stop."""
@@ -191,6 +202,9 @@ class Link:
         """Move what is due, say which sockets to watch, and return how long to sleep."""
         now = time.monotonic()
         self._flip_if_due(now)
+        if self._cut_at and self._up.total >= self._cut_at:
+            self._cut_at = 0
+            self._begin_cut(self.profile.mode)
         wake_at = min(now + MAX_NAP_S, self._next_flip or now + MAX_NAP_S)
         if self._mode is not Mode.STALL:
             # Turns rotate so that no connection is always first at the serialiser.
@@ -238,6 +252,7 @@ class Link:
                 connection.swallow()
             elif mode is Mode.HALF_OPEN:
                 connection.swallow(reset_server=True)
+        self._was_cut.set()
 
     def _end_cut(self) -> None:
         if self.is_cut:

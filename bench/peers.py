@@ -102,7 +102,7 @@ def ours() -> Iterator[HttpServer]:
             yield server
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
 
 
 def named() -> list[HttpServer]:
@@ -130,7 +130,7 @@ def pouchdb_leveldb(work: str, *, n: int, size: int) -> float | None:
     return float(json.loads(done.stdout.splitlines()[-1])["rate"])
 
 
-def _wait(server: HttpServer, limit_s: float = 20.0) -> None:
+def _wait(server: HttpServer, limit_s: float = 60.0) -> None:
     deadline = time.monotonic() + limit_s
     answered = False
     while not answered:

@@ -147,6 +147,23 @@ def test_a_stalled_link_loses_nothing(echo: tuple[str, int]) -> None:
         assert end.recv(1) == b"b"
 
 
+def test_a_cut_falls_where_so_many_bytes_have_gone_up(echo: tuple[str, int]) -> None:
+    """In the middle of what is sent, however late anybody looks; once, and until `restore`."""
+    with Link(echo, Profile(up_bps=512_000, cut_after_bytes=10_000, mode=Mode.STALL)) as link:
+        assert not link.await_cut(0)
+        with dial(link) as end:
+            threading.Thread(target=end.sendall, args=(bytes(30_000),), daemon=True).start()
+            assert link.await_cut()
+            assert 10_000 <= link.figures().up_bytes < 12_000
+            link.restore()
+            came = 0
+            while came < 30_000:
+                came += len(end.recv(65536))
+
+        assert exchange(link, b"x" * 20_000) == b"x" * 20_000
+        assert link.figures().cuts == 1
+
+
 def test_half_open_the_client_is_never_told(echo: tuple[str, int]) -> None:
     """The server's side is reset; what the client sends vanishes and nothing comes; a new connection works."""
     with Link(echo) as link, dial(link) as end:

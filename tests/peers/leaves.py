@@ -62,13 +62,13 @@ def assert_equal(one: Content, other: Content) -> None:
         assert entry == other[doc_id], doc_id
 
 
-def wait_for(url: str, done: Callable[[], bool], within_s: float = 30.0) -> None:
+def wait_for(url: str, done: Callable[[], bool], within_s: float = 120.0) -> None:
     """Return once `done` says so, asked again after every change of the database at `url` and every half second."""
     deadline, since = time.monotonic() + within_s, "0"
     while not done():
         assert time.monotonic() < deadline, f"nothing came of it in {within_s:.0f} s"
         wait = {"feed": "longpoll", "timeout": "500", "since": since}
-        since = requests.get(f"{url}/_changes", params=wait, timeout=30).json()["last_seq"]
+        since = requests.get(f"{url}/_changes", params=wait, timeout=60).json()["last_seq"]
 
 
 def assert_taken(response: requests.Response) -> Any:

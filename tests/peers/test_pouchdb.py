@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from bench.link import Link, Mode, Profile
 from tests.peers.leaves import assert_equal, assert_taken, read_content, wait_for
 from tests.peers.material import build_bytes, build_file, build_mixture, build_revision
 from tests.peers.servers import OurServer, Pouch
@@ -92,15 +93,18 @@ def test_five_thousand_documents_survive_a_kill_of_the_server(server: OurServer,
     """Killed while they are being pushed, started again at the same address: all arrive, none twice."""
     docs = [build_revision(f"doc-{n:05}", "b", "a", n=n) for n in range(MANY)]
     pouch.ask("put", docs=docs, new_edits=False)
-    pouch.ask("live", url=url)
-    wait_for(url, lambda: count(url) >= MANY // 5)
+    host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
+    with Link((host, port), Profile(cut_after_bytes=150_000, mode=Mode.STALL)) as line:
+        pouch.ask("live", url=f"{line.url}/db")
+        assert line.await_cut()
 
-    server.kill()
-    server.start()
-    held = count(url)
-    assert held < MANY, "the kill came too late to mean anything"
-    wait_for(url, lambda: count(url) == MANY, 60)
-    pouch.ask("stop")
+        server.kill()
+        server.start()
+        held = count(url)
+        assert held < MANY, "the kill came too late to mean anything"
+        line.restore()
+        wait_for(url, lambda: count(url) == MANY)
+        pouch.ask("stop")
 
     content = read_content(url)
     assert {doc_id: set(entry["leaves"]) for doc_id, entry in content.items()} == {

@@ -211,7 +211,7 @@ def test_a_store_is_saved_whole_while_others_write_to_it(stores: tuple[Store, St
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     saving = Saving(source, target, lambda progress: None)
     figures = saving.run()
     held_then = {row.id for row in target.open("u-h41").changes().rows}

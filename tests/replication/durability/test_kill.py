@@ -40,16 +40,16 @@ class Writer(threading.Thread):
     def _write(self, session: requests.Session, number: int) -> None:
         batch = {f"{self._name}-{number}-{n}": self._rand.randbytes(200).hex() for n in range(self._rand.randint(1, 8))}
         docs = [{"_id": doc_id, "text": text} for doc_id, text in batch.items()]
-        answer = session.post(f"{self._url}/_bulk_docs", json={"docs": docs}, timeout=20)
+        answer = session.post(f"{self._url}/_bulk_docs", json={"docs": docs}, timeout=60)
         assert answer.status_code == 201, answer.text
         for row in answer.json():
             self.documents[row["id"]] = (row["rev"], batch[row["id"]])
         edited = answer.json()[0]
         text = self._rand.randbytes(100).hex()
-        again = session.put(f"{self._url}/{edited['id']}?rev={edited['rev']}", json={"text": text}, timeout=20)
+        again = session.put(f"{self._url}/{edited['id']}?rev={edited['rev']}", json={"text": text}, timeout=60)
         assert again.status_code == 201, again.text
         self.documents[edited["id"]] = (again.json()["rev"], text)
-        local = session.put(f"{self._url}/_local/{self._name}", json={"number": number}, timeout=20)
+        local = session.put(f"{self._url}/_local/{self._name}", json={"number": number}, timeout=60)
         assert local.status_code == 201, local.text
         self.local_number = number
 
@@ -66,7 +66,7 @@ class Compactor(threading.Thread):
         with requests.Session() as session:
             try:
                 while True:
-                    answer = session.post(self._url, headers={"Content-Type": "application/json"}, timeout=20)
+                    answer = session.post(self._url, headers={"Content-Type": "application/json"}, timeout=60)
                     assert answer.status_code == 202, answer.text
                     self.done += 1
             except requests.RequestException:
@@ -78,8 +78,8 @@ def test_a_killed_server_still_has_everything_it_answered_for(tmp_path: Path, co
     """SIGKILL, restart on the same files, check, and again; over HTTP, with several clients at once."""
     rand = random.Random(compacting)
     server = ServerProcess(tmp_path)
-    requests.put(f"{server.url}/{DATABASE}", timeout=20).raise_for_status()
-    uuid = requests.get(server.url, timeout=20).json()["uuid"]
+    requests.put(f"{server.url}/{DATABASE}", timeout=60).raise_for_status()
+    uuid = requests.get(server.url, timeout=60).json()["uuid"]
     told = 0
     acknowledged: list[Writer] = []
     for life in range(ROUNDS):
@@ -88,13 +88,13 @@ def test_a_killed_server_still_has_everything_it_answered_for(tmp_path: Path, co
         for thread in (*writers, *others):
             thread.start()
         for writer in writers:
-            assert writer.first.wait(20)
+            assert writer.first.wait(60)
         threading.Event().wait(rand.uniform(0, 0.5))  # not for synchronisation: the moment is to be any
-        seq = requests.get(f"{server.url}/{DATABASE}", timeout=20).json()["update_seq"]
+        seq = requests.get(f"{server.url}/{DATABASE}", timeout=60).json()["update_seq"]
         told = max(told, int(seq.partition("-")[0]))
         server.kill()
         for thread in (*writers, *others):
-            thread.join(30)
+            thread.join(90)
         acknowledged += writers
         check_files(tmp_path, uuid)
         server = ServerProcess(tmp_path)
@@ -122,10 +122,10 @@ def check(server: ServerProcess, acknowledged: list[Writer], told: int, epoch: s
             doc = found[doc_id]
             # An edit that was stored and not answered is newer than what was acknowledged.
             assert (doc["_rev"], doc["text"]) == (rev, text) or doc["_rev"].startswith("2-") > rev.startswith("2-")
-        local = server.session.get(f"{url}/_local/{writer._name}", timeout=20)
+        local = server.session.get(f"{url}/_local/{writer._name}", timeout=60)
         assert local.status_code == 200 or writer.local_number < 0
         assert local.json().get("number", -1) in (writer.local_number, writer.local_number + 1)
-    info = server.session.get(url, timeout=20).json()
+    info = server.session.get(url, timeout=60).json()
     number, _, now = info["update_seq"].partition("-")
     assert now == epoch
     assert int(number) >= told

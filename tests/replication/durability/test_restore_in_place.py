@@ -62,8 +62,10 @@ class Node:
         self.server.start()
 
     def back_up_running(self) -> None:
-        """Copied under the running server, so that both are of one opening; nobody writes at that moment."""
-        shutil.copytree(self.files, self.backup)
+        """Copied under the running server, so that both are of one opening: all files as of one instant, as in a
+        snapshot of the machine. A peer's link may be publishing its log just then."""
+        with self.server.standing_still():
+            shutil.copytree(self.files, self.backup)
 
     def restore(self) -> None:
         """Stop, and make every file what it was at the backup, in the inode it has."""

@@ -62,7 +62,7 @@ def test_a_port_that_another_program_has_on_ipv6_is_refused(tmp_path: Path) -> N
         other.listen()
         command = [sys.executable, "-m", "replication", "serve", "--dir", str(tmp_path)]
         port = str(other.getsockname()[1])
-        result = subprocess.run([*command, "--port", port], capture_output=True, text=True, timeout=30, check=False)
+        result = subprocess.run([*command, "--port", port], capture_output=True, text=True, timeout=120, check=False)
 
     assert result.returncode == 1
     assert f"port {port}" in result.stderr
@@ -72,7 +72,7 @@ def test_a_port_that_another_program_has_on_ipv6_is_refused(tmp_path: Path) -> N
 def test_a_command_line_that_asks_nothing_is_told_how(arguments: list[str]) -> None:
     """Exit status 2 and the usage."""
     result = subprocess.run(
-        [sys.executable, "-m", "replication", *arguments], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "replication", *arguments], capture_output=True, text=True, timeout=120, check=False
     )
 
     assert result.returncode == 2

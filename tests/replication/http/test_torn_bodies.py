@@ -148,11 +148,11 @@ def test_a_body_that_goes_on_behind_what_is_held_is_refused_by_name(server: str)
 
 @pytest.fixture
 def eventually() -> Callable[..., None]:
-    """A function that asks again until something holds, at most 5 s."""
+    """A function that asks again until something holds, at most a minute."""
 
     def wait(holds: Callable[[], bool]) -> None:
         pause = threading.Event()
-        for _ in range(100):
+        for _ in range(1200):
             if holds():
                 return
             pause.wait(0.05)

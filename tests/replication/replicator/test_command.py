@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 def sync(*args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "replication", "sync", *args]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_sync_moves_a_database_and_prints_one_line(

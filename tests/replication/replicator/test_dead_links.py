@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_clocks_that_jump_move_nothing(
 ) -> None:
     """The wall clock goes to 1970, to 2100 and back at every look: documents, order and waits do not care."""
     near.bulk_docs(events(60), new_edits=False)
-    jumps = iter([0.0, 4_102_444_800.0, -1.0, 1_700_000_000.0] * 10_000)
+    jumps = cycle([0.0, 4_102_444_800.0, -1.0, 1_700_000_000.0])
     monkeypatch.setattr(time, "time", lambda: next(jumps))
     with WeakLink(
         ("127.0.0.1", port_of(our_server)), Profile(256_000, 256_000, 20, cut_every_s=0.5, cut_for_s=0.1)
@@ -245,7 +246,7 @@ def test_sync_takes_a_private_ca_and_trusts_nobody_else(
         address = f"https://127.0.0.1:{secure_server}/far"
         command = [sys.executable, "-m", "replication", "sync", f"sqlite:{tmp_path}/source/db", address]
         return subprocess.run(
-            [*command, "--ca", str(authority)], capture_output=True, timeout=30, check=False
+            [*command, "--ca", str(authority)], capture_output=True, timeout=120, check=False
         ).returncode
 
     assert sync(key) == 2

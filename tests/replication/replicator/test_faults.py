@@ -130,16 +130,22 @@ def test_a_refused_document_is_not_offered_again(
     replicate(pair)
     before = len(picky.batches)
 
-    stop, timers = threading.Event(), []
+    stop, later = threading.Event(), events(1, first=5)
 
     def watch(_progress: list[Progress]) -> None:
-        if link.figures().refused and not timers:  # half a second more, in which it could be offered again
-            timers.append(threading.Timer(0.5, lambda: (stop.set(), link.wake())))
-            timers[0].start()
+        if link.figures().refused and later:  # another one, with which it could be offered again
+            near.bulk_docs([later.pop()], new_edits=False)
+        elif "event-00005" in picky.stored:
+            stop.set()
 
     link = Link([pair], on_progress=watch)
+    deadline = threading.Timer(60, stop.set)
+    deadline.start()
     link.run(stop, continuous=True)
-    timers[0].join()
+    deadline.cancel()
+    deadline.join()
+
+    assert "event-00005" in picky.stored
 
     # The picky peer forgets its logs, so the run begins from 0 and meets the bad one once more, and only once.
     assert len(picky.batches) - before <= 8
@@ -207,6 +213,7 @@ def test_one_pair_without_a_database_does_not_hold_up_the_other(
     deadline.start()
     link.run(stop, continuous=True)
     deadline.cancel()
+    deadline.join()
 
     first, second = link.progress()
     assert "Database does not exist" in (first.last_error or "")
@@ -310,14 +317,12 @@ def test_a_line_that_fails_in_its_own_way_costs_no_document(
 ) -> None:
     """The server side reset and ours never told; a login page of the network instead of the peer."""
     near.bulk_docs(events(60), new_edits=False)
-    with WeakLink(address, Profile(up_bps=200_000, rtt_ms=20)) as weak:
+    with WeakLink(address, Profile(200_000, rtt_ms=20, cut_after_bytes=12_000, mode=mode)) as weak:
         pair = Pair(near_peer, far_peer(weak.port, stall_s=1.0), DatabaseState(near))
         seen: list[str] = []
-        started, met = threading.Event(), threading.Event()
+        met = threading.Event()
 
         def watch(progress: list[Progress]) -> None:
-            if progress[0].docs_written:
-                started.set()
             if progress[0].state is JobState.CUT:
                 seen.append(progress[0].last_error or "")
                 met.set()
@@ -325,8 +330,6 @@ def test_a_line_that_fails_in_its_own_way_costs_no_document(
         link = Link([pair], on_progress=watch)
         thread = threading.Thread(target=link.run, args=(threading.Event(),), daemon=True)
         thread.start()
-        assert started.wait(60)
-        weak.cut(mode)
         assert met.wait(60)
         weak.restore()
         thread.join(90)
@@ -349,8 +352,12 @@ def test_over_tls_the_peer_must_be_who_it_says(
         trusting = HttpPeer(Endpoint(url, tls=ssl.create_default_context(cafile=str(certificate))), "far")
         doubting = HttpPeer(Endpoint(url, tls=ssl.create_default_context(cafile=str(other))), "far")
         stop = threading.Event()
-        link = Link([Pair(near_peer, doubting, MemoryState())])
-        threading.Timer(0.8, lambda: (stop.set(), link.wake())).start()
+
+        def watch(progress: list[Progress]) -> None:
+            if progress[0].last_error:
+                stop.set()
+
+        link = Link([Pair(near_peer, doubting, MemoryState())], on_progress=watch)
         refused = link.run(stop)
         taken = replicate(Pair(near_peer, trusting, DatabaseState(near)))
 

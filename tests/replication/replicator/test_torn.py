@@ -120,26 +120,37 @@ def test_half_a_chunk_that_was_pulled_is_not_pulled_again(
 
 
 def test_a_server_that_forgot_the_half_gets_the_whole(
-    near: Database, near_peer: LocalPeer, our_server: str, far_store: SqliteStore, leaves_of: LeavesOf
+    near: Database,
+    near_peer: LocalPeer,
+    our_server: str,
+    far_store: SqliteStore,
+    leaves_of: LeavesOf,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Restarted in between, it holds nothing: the body goes out from its beginning."""
+    """Restarted in between, it holds nothing when it is asked: the body goes out from its beginning."""
     near.bulk_docs(chunks(1), new_edits=False)
-    held = default_bodies()
-    with WeakLink(("127.0.0.1", int(our_server.rpartition(":")[2])), Profile(256_000, 256_000, 40)) as weak:
+    held, asked = default_bodies(), list[str]()
+    answer = held.sizes
+
+    def forget(sender: str, names: list[str]) -> dict[str, int | bool]:
+        asked.extend(names)
+        for key in list(held._held):
+            held._drop(key)
+        return answer(sender, names)
+
+    monkeypatch.setattr(held, "sizes", forget)
+    profile = Profile(256_000, 256_000, 40, cut_after_bytes=20_000)
+    with WeakLink(("127.0.0.1", int(our_server.rpartition(":")[2])), profile) as weak:
         pair = Pair(near_peer, HttpPeer(Endpoint(weak.url), "far"), DatabaseState(near))
         link = Link([pair], random=lambda: 0.0)
         thread = threading.Thread(target=link.run, args=(threading.Event(),))
         thread.start()
-        pause = threading.Event()
-        while held.bytes_held < 16_000 and not pause.wait(0.01):
-            assert thread.is_alive()
-        weak.cut()
-        for key in list(held._held):
-            held._drop(key)
+        assert weak.await_cut()
         weak.restore()
         thread.join(60)
-        assert weak.figures().up_bytes > 33_000 + 16_000
+        assert weak.figures().up_bytes > 33_000 + 20_000
 
+    assert len(asked) == 1
     assert leaves_of(far_store.open("far")) == leaves_of(near)
 
 
