@@ -27,7 +27,7 @@ from deploy.scenario.processes import TRAM, free_port, start, wait_until_answeri
 from replication.replicator import JobState
 from server.dossier import units
 from server.dossier.documents import chunk_doc, event_doc, manifest_doc
-from server.dossier.event import build_event, build_stream_id
+from server.dossier.event import FileRef, build_event, build_stream_id
 from server.dossier.manifest import build_manifest
 from server.dossier.times import format_time
 from server.home import Engine, Home, Settings
@@ -84,16 +84,7 @@ class Commune:
                 "form": {"ho_ten": "Nguyễn Văn Bình"},
                 "delivery": "counter",
             },
-            files=[
-                {
-                    "sha256": manifest.sha256,
-                    "manifest": manifest.id,
-                    "size": manifest.size,
-                    "type": "image/jpeg",
-                    "name": "giay.jpg",
-                    "part": "giay-chung-sinh",
-                }
-            ],
+            files=[FileRef(manifest.sha256, manifest.id, manifest.size, "image/jpeg", "giay.jpg", "giay-chung-sinh")],
         )
         signed = event_doc(jws.sign_event(event, key=self.key, certificate=self.certificate, iat=int(at.timestamp())))
         source = Source("person", self.urn)

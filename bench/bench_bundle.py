@@ -17,7 +17,7 @@ from crypto import jws, keys
 from server.bundles import export_bundle, import_bundle, introduction, media
 from server.dossier import units
 from server.dossier.documents import chunk_doc, event_doc, manifest_doc
-from server.dossier.event import build_event, build_stream_id
+from server.dossier.event import FileRef, build_event, build_stream_id
 from server.dossier.manifest import build_manifest
 from server.home import Engine, Home, Settings
 from server.intake.source import Source
@@ -90,8 +90,7 @@ def _fill(node: Node) -> None:
             manifest, chunks = build_manifest(secrets.token_bytes(scan))
             node.intake.admit(node.files_database, [*map(chunk_doc, chunks), manifest_doc(manifest)], source=source)
             files.append(
-                {"sha256": manifest.sha256, "manifest": manifest.id, "size": manifest.size, "type": "image/jpeg"}
-                | {"name": "giay.jpg", "part": "giay-chung-sinh"}
+                FileRef(manifest.sha256, manifest.id, manifest.size, "image/jpeg", "giay.jpg", "giay-chung-sinh")
             )
         event = build_event(
             stream=build_stream_id(int(now.timestamp() * 1000) + number, secrets.token_bytes(10)),

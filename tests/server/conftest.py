@@ -21,7 +21,7 @@ from replication.document import Doc
 from replication.sqlite import SqliteStore
 from server.dossier import units
 from server.dossier.documents import certificate_doc, event_doc
-from server.dossier.event import build_event, build_stream_id
+from server.dossier.event import FileRef, build_event, build_stream_id, file_value
 from server.dossier.manifest import build_manifest
 from server.home import Engine, Home, Settings
 from server.intake.door import Intake
@@ -36,6 +36,7 @@ from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
 
 PROVINCE, DISTRICT, COMMUNE = "H41", "H41.12", "H41.12.03"
+PEER = Source("peer", "test")
 
 
 @dataclass
@@ -95,7 +96,7 @@ class Station:
         self.copier.ensure_certificate(self.database, person.certificate)
         return person
 
-    def put(self, doc: Doc, database: str = "", source: Source = Source("peer", "test")) -> str:  # noqa: B008
+    def put(self, doc: Doc, database: str = "", source: Source = PEER) -> str:
         """Admit one document; return "" or the reason it was refused for."""
         result = self.intake.admit(database or self.database, [doc], source=source)[0]
         return result.error.reason if result.error else ""
@@ -255,6 +256,22 @@ def citizen(commune: Station, key_pool: Any) -> Person:
     return commune.enrol(key_pool)
 
 
+Tram = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def tram(capsys: Any) -> Tram:
+    """Run a command; return (exit status, standard output, standard error)."""
+    from server.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main([str(each) for each in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
 def enrol(node: Any, url: str, key: Any, role: str = "") -> Client:
     """Somebody enrolled at a running node, with a role if one is named."""
     person = issue_person(Authority.open(node.home), key)
@@ -371,14 +388,7 @@ class Client:
 
 def file_reference(data: bytes, name: str = "giay.jpg", part: str = "giay-chung-sinh") -> dict[str, Any]:
     manifest, _ = build_manifest(data)
-    return {
-        "sha256": manifest.sha256,
-        "manifest": manifest.id,
-        "size": manifest.size,
-        "type": "image/jpeg",
-        "name": name,
-        "part": part,
-    }
+    return file_value(FileRef(manifest.sha256, manifest.id, manifest.size, "image/jpeg", name, part))
 
 
 def wait_until(true: Callable[[], Any], limit_s: float = 90.0) -> Any:

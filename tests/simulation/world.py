@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from replication.document import Doc
 from server.bundles import export_bundle, import_bundle
 from server.dossier import units
 from server.dossier.documents import chunk_doc, manifest_doc
-from server.dossier.event import build_event, build_stream_id, event_id
+from server.dossier.event import FileRef, build_event, build_stream_id, event_id
 from server.dossier.manifest import build_manifest
 from server.dossier.times import format_time
 from server.errors import Refused
@@ -325,7 +325,7 @@ class World:
         office.node.model.follower.catch_up()
         return [stream for stream in self.streams if office.node.model.queries.dossier(stream) is not None]
 
-    def _hand_in(self, office: Office, person: Person) -> dict[str, object]:
+    def _hand_in(self, office: Office, person: Person) -> FileRef:
         """Store a paper's chunks and manifest as a phone does, and return how an event names it."""
         data = self._dice.randbytes(self._dice.choice([900, 20_000, 70_000]))
         manifest, chunks = build_manifest(data)
@@ -334,14 +334,7 @@ class World:
         self._files[manifest.id] = {str(doc.id) for doc in (*docs, manifest_doc(manifest))}
         self._admit(office, database, docs, person, "hands in chunks")
         self._admit(office, database, [manifest_doc(manifest)], person, "hands in a manifest")
-        return {
-            "sha256": manifest.sha256,
-            "manifest": manifest.id,
-            "size": manifest.size,
-            "type": "image/jpeg",
-            "name": "giay.jpg",
-            "part": "giay-chung-sinh",
-        }
+        return FileRef(manifest.sha256, manifest.id, manifest.size, "image/jpeg", "giay.jpg", "giay-chung-sinh")
 
     def _sign(
         self,
@@ -353,7 +346,7 @@ class World:
         body: dict[str, object],
         *,
         prev: tuple[str, ...] = (),
-        files: list[dict[str, object]] | None = None,
+        files: Sequence[FileRef] = (),
     ) -> Doc:
         at = office.now()
         event = build_event(
@@ -365,7 +358,7 @@ class World:
             nonce=self._dice.randbytes(16),
             prev=prev,
             body=body,
-            files=files or [],
+            files=files,
         )
         return person.sign(event, at)
 

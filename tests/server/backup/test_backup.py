@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
 import sqlite3
 import threading
@@ -17,13 +15,11 @@ from typing import Any
 import pyrage
 import pytest
 
-from replication.couch import CouchStore
 from replication.document import Doc, DocId
 from replication.store import AllDocsQuery, GetRequest
 from server.backup import Key, Seal, make_backup, restore, restored_since
 from server.backup.archive import read_archive, write_archive
 from server.backup.making import Step
-from server.cli import main
 from server.engine import open_store
 from server.errors import NotReady, Refused
 from server.home import Home
@@ -31,23 +27,13 @@ from server.intake.source import Source
 from server.node.assembly import Node
 from server.nodedb import NodeDb
 from server.verify import verify_path
+from tests.server.conftest import Tram
+from tests.server.couchdb import COUCHDB, needs_couchdb, prefix, remove_all
 
-COUCHDB = os.environ.get("TRAM_COUCHDB_URL", "").rstrip("/")
+__all__ = ["prefix"]
+
 EVENTS = "u-h41-12-03"
 PLAIN, NO_KEY = Seal(), Key()
-Tram = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def tram(capsys: Any) -> Tram:
-    """Run a command; return (exit status, standard output, standard error)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        status = main([str(each) for each in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
@@ -363,19 +349,16 @@ def test_wrong_words_on_the_command_line_are_answered_with_the_right_ones(
 
 
 @pytest.fixture
-def prefix() -> Iterator[str]:
-    """What this test's databases on CouchDB begin with; they are removed afterwards."""
-    prefix = f"t{secrets.token_hex(4)}-"
-    yield prefix
-    for each in (prefix, prefix + "b-"):
-        with closing(CouchStore(COUCHDB, prefix=each)) as store:
-            store.remove()
+def second_prefix(prefix: str) -> Iterator[str]:
+    """What the databases put back begin with."""
+    yield f"{prefix}b-"
+    remove_all(f"{prefix}b-")
 
 
 @pytest.mark.couchdb
-@pytest.mark.skipif(not COUCHDB, reason="TRAM_COUCHDB_URL names no CouchDB to test against")
+@needs_couchdb
 def test_a_node_on_couchdb_is_backed_up_and_restored_to_either_engine(
-    home: Home, tmp_path: Path, tram: Tram, prefix: str
+    home: Home, tmp_path: Path, tram: Tram, prefix: str, second_prefix: str
 ) -> None:
     """Through the store interface, and never over what CouchDB still holds."""
     assert tram("migrate", home.path, "--to", "couchdb", COUCHDB, "--prefix", prefix)[0] == 0
@@ -389,7 +372,7 @@ def test_a_node_on_couchdb_is_backed_up_and_restored_to_either_engine(
     status, _, err = tram("restore", tmp_path / "out", tmp_path / "same")
     assert (status, "'later'" in err, (tmp_path / "same").exists()) == (1, True, False)
     assert tram("restore", tmp_path / "out", tmp_path / "embedded", "--sqlite")[0] == 0
-    arguments = ("--couchdb", COUCHDB, "--prefix", prefix + "b-")
+    arguments = ("--couchdb", COUCHDB, "--prefix", second_prefix)
     status, _, err = tram("restore", tmp_path / "out", tmp_path / "couch", *arguments)
     assert status == 0, err
 

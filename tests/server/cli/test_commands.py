@@ -9,25 +9,11 @@ import sys
 import pytest
 import requests
 
-from server.cli import main
-
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300
 
 
 def told(text: str, label: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(label)).removeprefix(label).strip()
-
-
-@pytest.fixture
-def tram(capsys):
-    """Run a command; return (exit status, standard output, standard error)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        status = main([str(each) for each in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from replication.couch import CouchStore
 from replication.document import Doc, DocId
 from replication.migrate import Progress, migrate
 from replication.store import AllDocsQuery, GetRequest
-from server.cli import main
 from server.dossier.documents import chunk_doc, manifest_doc
 from server.dossier.manifest import build_manifest
 from server.engine import open_engine, open_store
@@ -27,33 +24,12 @@ from server.node.links import Neighbour
 from server.node.lock import locked
 from server.readmodel.queries import DossierFilter
 from server.verify import verify_path
+from tests.server.conftest import Tram
+from tests.server.couchdb import COUCHDB, needs_couchdb, prefix
 
-COUCHDB = os.environ.get("TRAM_COUCHDB_URL", "").rstrip("/")
+__all__ = ["prefix"]
+
 FILES, EVENTS = "f-h41-12-03", "u-h41-12-03"
-needs_couchdb = pytest.mark.skipif(not COUCHDB, reason="TRAM_COUCHDB_URL names no CouchDB to test against")
-
-Tram = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def tram(capsys: Any) -> Tram:
-    """Run a command; return (exit status, standard output, standard error)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        status = main([str(each) for each in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
-
-
-@pytest.fixture
-def prefix() -> Iterator[str]:
-    """What this test's databases on CouchDB begin with; they are removed afterwards."""
-    prefix = f"t{secrets.token_hex(4)}-"
-    yield prefix
-    with closing(CouchStore(COUCHDB, prefix=prefix)) as store:
-        store.remove()
 
 
 @pytest.fixture

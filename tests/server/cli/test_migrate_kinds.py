@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,26 +21,14 @@ from server.readmodel.queries import DossierFilter
 from server.timestamps.asking import Authority
 from server.verify import verify_path
 from tests.server.bundles.conftest import carry
+from tests.server.couchdb import COUCHDB, needs_couchdb, prefix
 from tests.server.timestamps.conftest import name_authorities, tsa
 
-__all__ = ["carry", "name_authorities", "tsa"]
+__all__ = ["carry", "name_authorities", "prefix", "tsa"]
 
-COUCHDB = os.environ.get("TRAM_COUCHDB_URL", "").rstrip("/")
 PROVINCE, COMMUNE = "H41", "H41.12.03"
 EVENTS, FILES = "u-h41-12-03", "f-h41-12-03"
-pytestmark = [
-    pytest.mark.couchdb,
-    pytest.mark.skipif(not COUCHDB, reason="TRAM_COUCHDB_URL names no CouchDB to test against"),
-]
-
-
-@pytest.fixture
-def prefix() -> Iterator[str]:
-    """What this test's databases on CouchDB begin with; they are removed afterwards."""
-    prefix = f"t{secrets.token_hex(4)}-"
-    yield prefix
-    with closing(CouchStore(COUCHDB, prefix=prefix)) as store:
-        store.remove()
+pytestmark = [pytest.mark.couchdb, needs_couchdb]
 
 
 @pytest.fixture

@@ -178,13 +178,13 @@ def test_a_revoked_signer_is_named_for_a_person_and_the_rest_is_still_checkable(
     assert main(["verify", str(tmp_path / "out")]) == 0
 
 
-def test_an_export_appears_whole_or_not_at_all(filed, tmp_path):
+def test_an_export_appears_whole_or_not_at_all(filed, helpers, tmp_path):
     """A paper that is not here yet stops it before anything shows; a folder that exists is left alone."""
     from server.errors import Missing
 
     office, _ = filed
     other = bytes(reversed(JPEG))
-    waiting = office.file(files=[_reference(other)])
+    waiting = office.file(files=[helpers.file_reference(other, "giay-khac.jpg")])
     with pytest.raises(Missing, match="has not arrived"):
         export_dossier(office.node, waiting, tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == []
@@ -192,17 +192,3 @@ def test_an_export_appears_whole_or_not_at_all(filed, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(Clash):
         export_dossier(office.node, waiting, tmp_path / "out")
-
-
-def _reference(data):
-    from server.dossier.manifest import build_manifest
-
-    manifest, _ = build_manifest(data)
-    return {
-        "sha256": manifest.sha256,
-        "manifest": manifest.id,
-        "size": len(data),
-        "type": "image/jpeg",
-        "name": "giay-khac.jpg",
-        "part": "giay-chung-sinh",
-    }

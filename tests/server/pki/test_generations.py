@@ -9,7 +9,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import keys
-from server.cli import main
 from server.dossier.documents import certificate_doc
 from server.errors import Clash, Refused, TooMany
 from server.home import Home
@@ -25,18 +24,6 @@ PROVINCE, DISTRICT, COMMUNE = "H41", "H41.12", "H41.12.03"
 
 def _names(home):
     return [each.subject.rfc4514_string() for each in home.chain()]
-
-
-@pytest.fixture
-def tram(capsys):
-    """Runs a command; returns (status, what it printed, what it complained of)."""
-
-    def run(*arguments):
-        status = main([str(each) for each in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
