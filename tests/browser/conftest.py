@@ -13,6 +13,11 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from bench.link import Profile
 from deploy.scenario.processes import free_port
 from deploy.scenario.tiers import PORTS_BESIDE, Province
+from tests.server.conftest import ca_keys, helpers, home_templates, key_pool, make_homes, make_node, office, serve
+from tests.server.log.conftest import take
+
+# A running office and what it is made of, for every test here.
+__all__ = ["ca_keys", "helpers", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve", "take"]
 
 FLAGS = [
     "--no-sandbox",

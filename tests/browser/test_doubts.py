@@ -12,9 +12,6 @@ from playwright.sync_api import Browser, expect
 from server.pki import authority
 from tests.browser.phones import Phone
 from tests.browser.sample import stock_registry
-from tests.server.conftest import ca_keys, home_templates, key_pool, make_homes, make_node, office, serve
-
-__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
 
 BROKEN = b"%PDF-1.7\n1 0 obj\n<</Type /Sig /Contents <00> /ByteRange [0 33 37 900000]>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 

@@ -13,10 +13,9 @@ from server.home import Home
 from server.node.links import Neighbour
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.sample import approve_waiting, stock_registry
+from tests.browser.story import activate
 from tests.browser.test_pages import AXE, DESK, Reader
-from tests.server.conftest import ca_keys, home_templates, key_pool, make_homes, make_node, office, serve, wait_until
-
-__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
+from tests.server.conftest import wait_until
 
 FIRST, SECOND, CITIZEN = "Lường Văn Thành", "Hà Thị Duyên", "Lò Thị Mẫu"
 SECRET = "Bản Tuyệt Mật"  # stands in the form alone: whoever finds it has found the dossier
@@ -129,9 +128,7 @@ def _make_leaders(office: Any, first: Page, second: Page) -> None:
     people.grant(two, SECOND, "leader")
     for page, name, code in ((first, FIRST, code_one), (second, SECOND, code_two)):
         page.goto("/desk/login")
-        page.get_by_label("Họ và tên").fill(name)
-        page.get_by_label("Mã kích hoạt").fill(code)
-        page.get_by_role("button", name="Tạo khóa và đăng nhập").click()
+        activate(page, name, code)
         expect(page.get_by_role("heading", name="Hồ sơ", level=1)).to_be_visible()
     first.goto("/desk/roles")
     first.get_by_role("button", name="Xác nhận và ký").click()

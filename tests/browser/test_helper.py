@@ -17,9 +17,6 @@ from server.log.receipt import parse_receipt_url, verify_receipt
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.phones import Phone, answer_form
 from tests.browser.sample import stock_registry
-from tests.server.conftest import ca_keys, home_templates, key_pool, make_homes, make_node, office, serve
-
-__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
 
 HELPER, PERSON, WITNESS = "Sùng A Hồ", "Giàng A Páo", "Lò Thị Mẩy"
 PAPERS = {"58mm": 219, "80mm": 302, "a4": 794}  # widths in CSS pixels, 96 to the inch

@@ -9,12 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from deploy.scenario.scans import sample_scans
-from tests.browser.conftest import PHONE, shoot
+from tests.browser.conftest import shoot
 from tests.browser.filling import fill_draft
 from tests.browser.sample import approve_waiting, stock_registry
-from tests.server.conftest import ca_keys, home_templates, key_pool, make_homes, make_node, office, serve
-
-__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
+from tests.browser.story import activate, open_page
 
 NAME, OFFICIAL = "Lò Thị Phìn", "Vàng A Mẫu"
 LONG_MS = 30_000
@@ -28,7 +26,8 @@ def test_a_lost_phone_is_reported_at_the_desk_and_its_owner_goes_on_with_a_new_o
     """Search, record, sign; the old phone says that its key was revoked; the new one has the old dossier."""
     stock_registry(office)
     faults: list[str] = []
-    old, desk = _open(chromium, office.url, faults, phone=True), _open(chromium, office.url, faults)
+    old = open_page(chromium, office.url, 360, 740, faults)
+    desk = open_page(chromium, office.url, 1280, 800, faults)
     _sign_in(desk, office)
     _register(old)
     approve_waiting(office, NAME)
@@ -44,7 +43,7 @@ def test_a_lost_phone_is_reported_at_the_desk_and_its_owner_goes_on_with_a_new_o
     old.get_by_role("link", name="Đăng ký lại").click()
     shoot(old, "lost-old-phone-register")
 
-    new = _open(chromium, office.url, faults, phone=True)
+    new = open_page(chromium, office.url, 360, 740, faults)
     _register(new)
     _let_in(desk)
     expect(new.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible(timeout=LONG_MS)
@@ -57,23 +56,12 @@ def test_a_lost_phone_is_reported_at_the_desk_and_its_owner_goes_on_with_a_new_o
     assert [line for line in faults if "Failed to load resource" not in line] == []
 
 
-def _open(browser: Browser, url: str, faults: list[str], *, phone: bool = False) -> Page:
-    size = PHONE if phone else {"width": 1280, "height": 800}
-    page = browser.new_context(viewport=size, locale="vi-VN", base_url=url).new_page()  # type: ignore[arg-type]
-    page.set_default_timeout(LONG_MS)
-    page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    return page
-
-
 def _sign_in(desk: Page, office: Any) -> None:
     """An official with a key of this browser, invited at the console."""
     subject, code = office.node.people.invite(OFFICIAL, "official")
     office.node.people.grant(subject, OFFICIAL, "official")
     desk.goto("/desk")
-    desk.get_by_label("Họ và tên").fill(OFFICIAL)
-    desk.get_by_label("Mã kích hoạt").fill(code)
-    desk.get_by_role("button", name="Tạo khóa và đăng nhập").click()
+    activate(desk, OFFICIAL, code)
     expect(desk.get_by_role("heading", name="Hồ sơ", level=1)).to_be_visible()
 
 

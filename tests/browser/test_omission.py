@@ -22,10 +22,6 @@ from server.log.receipt import parse_receipt_url, verify_receipt
 from server.node.links import Neighbour
 from tests.browser.phones import Phone, answer_form, parsed
 from tests.browser.sample import stock_registry
-from tests.server.conftest import ca_keys, helpers, home_templates, key_pool, make_homes, make_node, office, serve
-from tests.server.log.conftest import take
-
-__all__ = ["ca_keys", "helpers", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve", "take"]
 
 
 @pytest.fixture

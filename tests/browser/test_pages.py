@@ -17,9 +17,7 @@ from server.bundles import media
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.filling import fill_draft
 from tests.browser.sample import approve_waiting, fill_erasures, fill_office, fill_people
-from tests.server.conftest import Client, ca_keys, home_templates, key_pool, make_homes, make_node, office, serve
-
-__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
+from tests.server.conftest import Client
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 # Have the phone ask the office now instead of at its next turn.

@@ -10,9 +10,6 @@ from playwright.sync_api import Browser, Page, Route, expect
 from deploy.scenario.person import Citizen
 from deploy.scenario.story import wait_until
 from tests.browser.test_pages import Reader
-from tests.server.conftest import ca_keys, home_templates, key_pool, make_homes, make_node, office, serve
-
-__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
 
 POLL_MS = 5_000
 

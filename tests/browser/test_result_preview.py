@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from deploy.scenario.scans import sample_scans
-from server.home import Home
-from server.node.allowance import ClassRule, LinkRules
-from server.node.links import Neighbour
-from server.pki.authority import Authority
+from tests.browser.above import build_district, check_preview
+from tests.browser.story import activate
 from tests.browser.test_pages import AXE, Reader
-from tests.server.conftest import (
-    Client,
-    ca_keys,
-    home_templates,
-    issue_person,
-    key_pool,
-    make_homes,
-    make_node,
-    office,
-    serve,
-    wait_until,
-)
-
-__all__ = ["ca_keys", "home_templates", "key_pool", "make_homes", "make_node", "office", "serve"]
+from tests.server.conftest import wait_until
 
 OFFICIAL = "Vàng A Mẫu"
 DUE = "2030-01-04T09:00:00Z"
@@ -42,10 +26,7 @@ def test_a_result_scan_is_signed_with_a_preview_that_is_seen_above_first(
 ) -> None:
     """One paper is signed for, with its preview; the district shows the preview while photographs are held back."""
     node = office.node
-    district, url = serve(Home.open(node.home.path.parent / "h41-12"))
-    district.links.put(Neighbour("parent", "http://127.0.0.1:9", "parent"))
-    node.links.put(Neighbour("parent", url, "parent"))
-    node.links.set_rules("parent", LinkRules(files=ClassRule(daily=0)), by="test", at=datetime.now(UTC))
+    district, above = build_district(node, serve, key_pool())
     stream = office.file()
     assert office.act(office.official, stream, "dossier.accepted", due=DUE).status_code == 201
     subject, code = node.people.invite(OFFICIAL, "official")
@@ -54,18 +35,12 @@ def test_a_result_scan_is_signed_with_a_preview_that_is_seen_above_first(
     scan = sample_scans()[0]
     paper = tmp_path / "kết quả.v2.jpg"
     paper.write_bytes(scan.jpeg)
-    above = issue_person(Authority.open(district.home), key_pool())
-    district.copier.ensure_certificate(district.database, above.certificate)
-    district.people.grant(above.urn, "Cán bộ huyện", "official")
-    district.model.follower.catch_up(district.database)
 
-    mine, seen = Reader(chromium, office.url), Reader(chromium, url, Client(url, district.signer.urn, above))
+    mine, seen = Reader(chromium, office.url), Reader(chromium, above.url, above)
     try:
         page = mine.page
         page.goto(f"/desk/login?next=/desk/dossiers/{stream}")
-        page.get_by_label("Họ và tên").fill(OFFICIAL)
-        page.get_by_label("Mã kích hoạt").fill(code)
-        page.get_by_role("button", name="Tạo khóa và đăng nhập").click()
+        activate(page, OFFICIAL, code)
         page.locator('details:has(summary:text-is("Ghi kết quả giải quyết")) summary').click()
         form = page.locator('form[data-sign="dossier.resolved"]')
         form.get_by_label("Tóm tắt kết quả").fill("Đã đăng ký khai sinh")
@@ -86,11 +61,7 @@ def test_a_result_scan_is_signed_with_a_preview_that_is_seen_above_first(
         wait_until(lambda: district.model.queries.dossier(stream), 30)
         assert not district.files.presence(node.unit, result.ref.manifest).complete
 
-        seen.open(f"/desk/dossiers/{stream}", "dossier-result-preview-above")
-        frame = seen.page.locator(".photo__frame img")
-        expect(frame).to_have_attribute("src", f"/api/files/{result.preview.sha256}")
-        assert frame.evaluate("image => image.naturalWidth") > 100
-        expect(seen.page.get_by_text("Ảnh xem trước")).to_be_visible()
+        check_preview(seen, stream, result.preview.sha256, "dossier-result-preview-above")
         assert [*mine.faults, *seen.faults] == []
     finally:
         for reader in (mine, seen):

@@ -8,18 +8,6 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import PHONE, shoot
-from tests.server.conftest import (
-    ca_keys,
-    helpers,
-    home_templates,
-    key_pool,
-    make_homes,
-    make_node,
-    serve,
-)
-from tests.server.log.conftest import take
-
-__all__ = ["ca_keys", "helpers", "home_templates", "key_pool", "make_homes", "make_node", "serve", "take"]
 
 
 @pytest.fixture
