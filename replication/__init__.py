@@ -5,7 +5,7 @@ This package knows documents, revisions and attachments; it does not know what a
 
 - `document`, `revtree`, `mango`: values and pure functions over them;
 - `store`: the `Protocol`s every engine fulfils; `sqlite` and `couch` are the two engines, siblings of one shape;
-- `http`: the CouchDB HTTP API over any store; `serving`: the WSGI server under it;
+- `http`: the CouchDB HTTP API over any store; `access`: who may open what there; `serving`: the WSGI server under it;
 - `replicator`: moves documents between two peers and resumes;
 - `testing`: the contract suite a third engine would have to pass.
 """

@@ -1,4 +1,4 @@
-"""Who may open which database over the CouchDB protocol (`replication.http.Access`).
+"""Who may open which database over the CouchDB protocol (`replication.access.Access`).
 
 a node     u-X and f-X where X lies in the node's own branch and in ours: a child opens its subtree on its parent,
            an ancestor everything of ours; writes go through the intake. `registry`: nodes of the tree read it,
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from replication.access import Credentials, Session
 from replication.document import Doc, DocId, Rev
 from replication.errors import Forbidden, Unauthorized
-from replication.http import Credentials, Session
 from replication.passing import PassingDatabase
 from replication.store import Database, JsonObject, PurgeResult, Store, WriteResult
 from server.dossier import units

@@ -10,7 +10,7 @@ and holds no state of its own. Every refusal, of any route, is `{"error", "reaso
 in design documents runs only where an Access opens databases through `scripts.Scripts`.
 """
 
-from replication.http.access import Access, Credentials, OpenAccess, Session
+from replication.access import Access, Credentials, OpenAccess, Session
 from replication.http.app import create_app, protocol_blueprint
 from replication.http.cors import OPEN_CORS, Cors
 from replication.http.limits import Limits

@@ -12,8 +12,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
 from werkzeug.wsgi import ClosingIterator
 
+from replication.access import Access
 from replication.errors import BadRequest, ReplicationError, StoreError, Unavailable
-from replication.http.access import Access
 from replication.http.answers import answer_error
 from replication.http.budget import Budget, Share
 from replication.http.cors import NO_CORS, OPEN_CORS, Cors

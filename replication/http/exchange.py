@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import IO, Any, cast
 
 from replication import dictionaries
+from replication.access import Access, Credentials
 from replication.dictionaries import UnknownDictionary
 from replication.errors import BadContentType, BadRequest, TooLarge
 from replication.http import bodies
-from replication.http.access import Access, Credentials
 from replication.http.budget import Share
 from replication.http.errors import RequestTimeout
 from replication.http.limits import Limits

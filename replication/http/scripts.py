@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from replication.access import Session
 from replication.document import Doc, DocId, Rev, parse_rev
 from replication.errors import BadRequest, Forbidden, NotFound, StoreError, Unauthorized
-from replication.http.access import Session
 from replication.javascript import Design, Engine, FunctionFailed, Thrown
 from replication.jsontext import dump_json, parse_json
 from replication.passing import PassingDatabase

@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from replication.comparing import find_unknown
-from replication.couch import CouchStore
 from replication.migrate import Progress as Moving
 from replication.migrate import migrate
 from replication.sqlite import SqliteStore
+from replication.store import Store
 from server.backup.archive import COPY_BYTES, read_archive
 from server.backup.making import Made, Report, Step
 from server.backup.manifest import (
@@ -199,6 +199,8 @@ def _begin_life(home: Home, report: Report) -> None:
         with closing(open_engine(home, home.settings.engine)) as store:
             _refuse_strangers(store, unpacked, home.settings.engine)
             migrate(unpacked, store, _teller(report))
+            from replication.couch import CouchStore  # as in `server.engine`: most nodes have no CouchDB
+
             assert isinstance(store, CouchStore)
             store.rebirth()
     finally:
@@ -211,9 +213,8 @@ def _teller(report: Report) -> Callable[[Moving], None]:
     return lambda moving: report(Step(f"{moving.database}: {moving.phase}", moving.done, moving.done + moving.left))
 
 
-def _refuse_strangers(store: object, unpacked: SqliteStore, engine: Engine) -> None:
+def _refuse_strangers(store: Store, unpacked: SqliteStore, engine: Engine) -> None:
     """Raise `Refused("not_empty")` where CouchDB holds what the backup does not: perhaps the node of yesterday."""
-    assert isinstance(store, CouchStore)
     for name in store.names():
         stranger = name if name not in unpacked.names() else find_unknown(store.open(name), unpacked.open(name))
         if stranger is not None:

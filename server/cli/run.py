@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 
 from replication.replicator import Figures
-from server.api import create_app
 from server.bundles import online
 from server.cli.common import Commands, add_command, open_node
 from server.cli.progress import ProgressLine, explain_line
@@ -44,6 +43,8 @@ def register(commands: Commands) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C, then end cleanly with status 0."""
+    from server.api import create_app  # `tram sync` answers nobody and starts without Flask
+
     logging.getLogger().setLevel(logging.DEBUG if arguments.verbose else logging.INFO)
     ended = threading.Event()
 

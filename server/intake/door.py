@@ -81,7 +81,7 @@ class Intake:
         self._log: EventLog = log or NoLog()
         self._erased = erased
         self._may_bring = may_bring
-        self._on_stored = on_stored
+        self.on_stored = on_stored
         self._on_judged = on_judged
 
     def admit(self, database_name: str, docs: Sequence[Doc], *, source: Source) -> list[WriteResult]:
@@ -230,7 +230,7 @@ class Intake:
             if i in batch.crls and result.error is None:
                 self._directory.learn_crl(name, batch.crls[i])
             batch.docs.pop(i)
-        self._on_stored(name)
+        self.on_stored(name)
 
     def _offer_again(self, database: str, keys: Iterable[str]) -> None:
         """Admit what was refused only because a certificate was missing that has come now."""

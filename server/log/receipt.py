@@ -20,8 +20,6 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
-import segno
-
 from crypto import base64url
 from crypto.cose import KID_BYTES, decode, encode, parse_sign1, sign1, verify_sign1
 from crypto.errors import Malformed
@@ -107,6 +105,8 @@ def qr_svg(url: str) -> str:
 
     Larger codes are not read from 58 mm thermal paper by cheap cameras.
     """
+    import segno  # every command that opens a node imports this module, and few draw
+
     code = segno.make(url, error="m", micro=False, boost_error=False)
     if not isinstance(code.version, int) or code.version > MAX_QR_VERSION:
         raise Refused(

@@ -94,6 +94,12 @@ class Links:
                 "INSERT OR REPLACE INTO link_trust VALUES (?, ?, ?, ?)", (link.name, trust, link.unit, link.ca)
             )
 
+    def begin_with(self, parent: str | None) -> None:
+        """Add the link to the parent that `tram init` was told of, unless there is one or somebody took it away."""
+        known = self.was_removed(PARENT) or any(link.name == PARENT for link in self.all())
+        if parent and not known:
+            self.put(Neighbour(PARENT, parent, "parent", trust=default_trust(parent)))
+
     def get(self, name: str) -> Neighbour:
         """Return one link. Raises `Refused("no_link")` naming those there are."""
         links = self.all()

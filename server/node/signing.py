@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,9 +18,12 @@ from server.dossier import units
 from server.dossier.documents import event_doc
 from server.dossier.event import build_event
 from server.dossier.times import format_time
-from server.errors import NotReady
+from server.errors import NotReady, ServerError
 from server.home import Home
 from server.log.receipt import CitizenReceipt, build_receipt
+from server.pki.authority import renew_node
+
+_LOG = logging.getLogger(__name__)
 
 TOKEN_TYPE = "tram-token+jwt"  # noqa: S105 - a media type, not a secret
 TOKEN_LIFE_S = 300
@@ -80,3 +84,16 @@ class NodeSigner:
         payload = {"iss": self.urn, "aud": audience, "iat": issued, "exp": issued + TOKEN_LIFE_S}
         header = {"typ": TOKEN_TYPE, "x5t#S256": self.fingerprint}
         return jws.sign_compact(jcs.canonical(payload), key=self._key, header=header)
+
+
+def open_signer(home: Home, now: datetime) -> NodeSigner:
+    """Return the signer of a home, under a new certificate if the one there ends soon. Raises as `NodeSigner.of`.
+
+    Where the CA's key is locked or elsewhere the present certificate serves on, and the journal says so.
+    """
+    try:
+        if renew_node(home, now):
+            _LOG.info("the node's certificate was renewed")
+    except ServerError as exc:
+        _LOG.warning("the node's certificate ends soon and could not be renewed: %s", exc)
+    return NodeSigner.of(home)

@@ -34,6 +34,8 @@ OF_A_NODE = {
     "zxingcpp",
 }
 OF_CALCULATION = {"cryptography", "orjson"}
+# What answers browsers and neighbours, draws codes and asks a CouchDB: of use to a node that serves, or that has one.
+OF_SERVING = {"cheroot", "couchdb", "flask", "jinja2", "segno", "werkzeug"}
 RUN = """
 import json, sys
 from server.cli import main
@@ -62,6 +64,14 @@ def test_a_home_is_made_and_asks_for_its_certificate_without_a_node(tmp_path):
 
     assert imported_by("init", home, "--unit", "H41.12.03") & OF_A_NODE == set()
     assert imported_by("ca", "request", home, tmp_path / "request") & OF_A_NODE == set()
+
+
+def test_a_node_is_opened_without_what_only_serving_needs(make_homes):
+    """Flask and the HTTP server come with `serve`, which alone answers anybody; `sync` and the rest do without."""
+    home = make_homes("H41")["H41"].path
+
+    assert imported_by("user", "list", home) & OF_SERVING == set()
+    assert imported_by("sync", home, "--once") & OF_SERVING == set()
 
 
 @pytest.mark.parametrize("module", sorted({module for module, _ in COMMANDS.values()}))

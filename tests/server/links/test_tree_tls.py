@@ -110,7 +110,7 @@ def test_an_expired_certificate_is_refused_and_renewed_while_the_node_serves(mak
     assert explain_trouble(_is_refused(commune, url)).word == "certificate_time"
 
     clock[0] = datetime.now(UTC)
-    node._tls.renew(node._server.reload_certificate)
+    node.life.front.renew_certificate()
     assert _links(commune, url) > 0
 
 

@@ -189,7 +189,7 @@ def test_the_follower_wakes_when_something_is_stored(commune, citizen, model, he
     """In its own thread it keeps up without being asked, and tells its listeners."""
     heard = []
     model.follower.listen(lambda streams: heard.extend(streams))
-    commune.intake._on_stored = model.follower.notice
+    commune.intake.on_stored = model.follower.notice
     model.follower.start()
 
     stream, _ = _file(commune, citizen, helpers)
