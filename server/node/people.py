@@ -10,12 +10,11 @@ from cryptography import x509
 
 from crypto.keys import PublicKey
 from replication.document import Doc
-from server import enrolment
 from server.dossier import units
 from server.dossier.granting import CONFIRMING, PendingGrant
 from server.dossier.times import format_time
 from server.dossier.units import is_within
-from server.enrolment import Enrolment, Enrolments
+from server.enrolment import Activations, Enrolment, Enrolments, parse_request
 from server.errors import Clash, Missing, Refused
 from server.home import Home
 from server.intake.door import Intake
@@ -59,6 +58,7 @@ class People:
         self._clock = clock
         self._database = units.database_name(home.unit)
         self.enrolments = Enrolments(db, self._issue)
+        self._activations = Activations(db)
 
     # Enrolment
 
@@ -69,13 +69,13 @@ class People:
         who may not have another key yet (`server.people.again`).
         """
         now = self._clock.now()
-        request = enrolment.parse_request(token, now)
+        request = parse_request(token, now)
         if not request.activation:
             return self.state(self.enrolments.ask(request, now).thumbprint)
-        subject, name = self.enrolments.use_activation(request.activation, request, now)
+        subject, name = self._activations.use(request.activation, request, now)
         found = self.enrolments.ask(request, now)
         if found.state == "pending":
-            self._check_again(subject, self.enrolments.maker_of(found.thumbprint))
+            self._check_again(subject, self._activations.maker_of(found.thumbprint))
             self._sign_approval(subject, name, found)  # on record first: the CA issues nothing that is not
             found = self.enrolments.approve(found.thumbprint, subject, now)
         return found
@@ -85,7 +85,7 @@ class People:
 
         An activation code in it is left alone: the official is there to look. Raises `Refused`, `TooMany`.
         """
-        request = enrolment.parse_request(token, None)
+        request = parse_request(token, None)
         return self.state(self.enrolments.ask(request, self._clock.now()).thumbprint)
 
     def state(self, thumbprint: str) -> Enrolment:
@@ -102,7 +102,7 @@ class People:
         """Say whether the CA acts on an approval. The desk drafts none that it would not: this one was made by hand."""
         voice = approval.author
         if not units.is_subject_urn(voice):
-            voice = self.enrolments.maker_of(found.thumbprint) or voice
+            voice = self._activations.maker_of(found.thumbprint) or voice
         why = self._why_not_again(approval.subject, voice)
         if why is not None:
             _LOG.warning("no certificate for %s though %s approved it: %s", approval.subject, approval.author, why.en)
@@ -152,7 +152,7 @@ class People:
         self._model.follower.catch_up(self._database)
         self._check_again(subject, maker)
         now = self._clock.now()
-        code = self.enrolments.make_activation(subject=subject, name=name, kind=kind, now=now, maker=maker)
+        code = self._activations.make(subject=subject, name=name, kind=kind, now=now, maker=maker)
         return subject, code
 
     # Roles
