@@ -57,6 +57,8 @@ def check_erasure(path: Path, events: Mapping[str, Event], proofs: Proofs, repor
         f"dossier {erasure.dossier}: {len(erasure.events)} events and {len(erasure.files)} files were ordered erased on"
         f" {erasure.confirmed_at}; {len(erasure.done)} nodes have signed that they did it"
     )
+    if not erasure.done:
+        report.notes.append("whether this order was stopped before any node had erased is not for this folder to say")
     if erasure.stop is not None:
         report.notes.append(
             f"dossier {erasure.dossier}: {erasure.stop.id} by {erasure.stop.actor} came too late to stop the erasure"

@@ -87,9 +87,14 @@ def test_two_leaders_erase_a_dossier_and_the_phone_drops_it(chromium: Browser, o
         first.open("/desk/erasures", "erasures-nothing-over")
         expect(first.page.get_by_text("Không có hồ sơ nào hết thời hạn lưu trữ.")).to_be_visible()
         _propose(first, stream)
+        first.look("erasures-proposed")
+        _withdraw(first, office, stream)
+        _propose(first, stream)
+        _refuse(second, office, stream)
+        _propose(first, stream)
         second.open("/desk/erasures?of=unknown", "erasures-to-confirm")
         _confirm(second)
-        [erasure] = office.node.erasures.all()
+        [erasure] = [each for each in office.node.erasures.all() if not each.is_stopped]
         wait_until(lambda: office.node.erasing.is_done(erasure.id))
 
         _watch_the_nodes(first, office, serve, erasure)
@@ -138,13 +143,14 @@ def _make_leaders(office: Any, first: Page, second: Page) -> None:
 
 def _propose(desk: Reader, stream: str) -> None:
     page = desk.page
+    page.goto("/desk/erasures")
     page.get_by_role("link", name="Chưa rõ thời hạn").click()
     row = page.locator("tr", has=page.locator(f'a[href="/desk/dossiers/{stream}"]'))
     row.get_by_text("Đề nghị tiêu hủy").click()
     row.get_by_label("Quy định về thời hạn lưu trữ").fill("Bảng thời hạn thử nghiệm, mục 3: 1 năm")
     row.get_by_label("Ngày hết thời hạn").fill("2026-01-01")
     row.get_by_label("Căn cứ tiêu hủy").fill("Quyết định số 12/QĐ-UBND ngày 02/01/2026")
-    desk.look("erasures-propose")
+    shoot(page, "erasures-propose")
     row.get_by_role("button", name="Xem và ký đề nghị").click()
     expect(page.locator("#sign-statement")).to_contain_text("không thể hoàn tác")
     expect(page.locator("#sign-statement")).to_contain_text(SECRET)  # whose dossier it is
@@ -152,7 +158,52 @@ def _propose(desk: Reader, stream: str) -> None:
     shoot(page, "erasures-sign")
     page.get_by_role("button", name="Ký", exact=True).click()
     expect(page.get_by_text("Anh/chị đã đề nghị nên một người khác phải xác nhận.")).to_be_visible()
-    desk.look("erasures-proposed")
+
+
+def _withdraw(desk: Reader, office: Any, stream: str) -> None:
+    """By keyboard alone: unfold, say why, read, sign; then the list and the record tell it, and the form is gone."""
+    page = desk.page
+    page.locator("summary", has_text="Rút đề nghị này").focus()
+    for key in ("Enter", "Tab"):
+        page.keyboard.press(key)
+    expect(page.get_by_label("Lý do")).to_be_focused()
+    page.keyboard.type("Chọn nhầm hồ sơ: đây là bản đang có khiếu nại")
+    desk.look("erasures-withdraw")
+    page.get_by_label("Lý do").focus()
+    for key in ("Tab", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#sign-statement")).to_contain_text("Tôi rút đề nghị tiêu hủy hồ sơ")
+    expect(page.locator("#sign-statement")).to_contain_text("Chọn nhầm hồ sơ")
+    shoot(page, "erasures-withdraw-sign")
+    page.get_by_role("button", name="Ký", exact=True).click()
+    expect(page.locator("#notice")).to_contain_text("Hồ sơ được giữ nguyên")
+    expect(page.get_by_role("heading", name="Đề nghị đã rút hoặc bị từ chối")).to_be_visible()
+    expect(page.get_by_text("Rút đề nghị này")).to_have_count(0)
+    desk.look("erasures-withdrawn")
+    assert office.node.model.queries.dossier(stream) is not None
+    [erasure] = office.node.erasures.all()
+    desk.open(f"/desk/erasures/{erasure.id}", "erasure-withdrawn-record")
+    for said in (FIRST, "bản đang có khiếu nại", "Hồ sơ được giữ nguyên ở mọi cấp"):
+        expect(page.get_by_text(said).first).to_be_visible()
+    page.emulate_media(media="print")
+    shoot(page, "erasure-withdrawn-record-print")
+    page.emulate_media(media="screen")
+
+
+def _refuse(desk: Reader, office: Any, stream: str) -> None:
+    """Who is asked to confirm says no, on the record of the proposal, which then shows that."""
+    page = desk.page
+    [erasure] = [each for each in office.node.erasures.all() if not each.is_stopped]
+    desk.open(f"/desk/erasures/{erasure.id}", "erasure-pending-record")
+    page.get_by_text("Từ chối xác nhận", exact=True).click()
+    page.get_by_label("Lý do").fill("Chưa hết thời hạn lưu trữ")
+    page.get_by_role("button", name="Xem và ký từ chối").click()
+    expect(page.locator("#sign-statement")).to_contain_text("từ chối xác nhận tiêu hủy")
+    page.get_by_role("button", name="Ký", exact=True).click()
+    expect(page.locator(".slip .tag")).to_have_text("Bị từ chối")
+    expect(page.get_by_text("Xem và ký từ chối")).to_have_count(0)
+    desk.look("erasure-refused-record")
+    assert office.node.model.queries.dossier(stream) is not None
 
 
 def _confirm(desk: Reader) -> None:
