@@ -82,6 +82,7 @@ def add_erasure_pages(
             "orders": [build(each, who, above) for each in newest(known, above)],
             "tabs": build_tabs(word, counts, who.t),
             "word": word,
+            "ruled": bool(keeping.rules()),
             "rows": [build_kept(each, today, names(who.t), who.t) for each in rows],
             "here": request.full_path.rstrip("?"),
             "more": url_for("desk.erasures", of=word, offset=end) if end < counts[word] else "",

@@ -71,7 +71,7 @@ def stop_note(erasure: Erasure) -> str:
     stop, reason = erasure.stop, " ".join(erasure.stop.reason.split())
     return (
         f"dossier {erasure.dossier}: its erasure was proposed by {erasure.proposer} on {erasure.proposed_at} and"
-        f" {stop.kind} by {stop.actor} on {stop.at}, so it is kept: {reason}"
+        f" {stop.kind} by {stop.actor} on {stop.at}, so nothing is erased by it: {reason}"
     )
 
 

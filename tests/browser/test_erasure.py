@@ -183,7 +183,7 @@ def _withdraw(desk: Reader, office: Any, stream: str) -> None:
     assert office.node.model.queries.dossier(stream) is not None
     [erasure] = office.node.erasures.all()
     desk.open(f"/desk/erasures/{erasure.id}", "erasure-withdrawn-record")
-    for said in (FIRST, "bản đang có khiếu nại", "Hồ sơ được giữ nguyên ở mọi cấp"):
+    for said in (FIRST, "bản đang có khiếu nại", "Không có gì bị xóa theo đề nghị này"):
         expect(page.get_by_text(said).first).to_be_visible()
     page.emulate_media(media="print")
     shoot(page, "erasure-withdrawn-record-print")

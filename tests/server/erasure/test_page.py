@@ -98,11 +98,16 @@ def test_a_rule_says_whose_time_is_over_by_which_source_and_how_well_it_was_read
     node, _, clock, stream = commune
     official, leader = (enrol(commune, helpers, key_pool(), role) for role in ("official", "leader"))
     closed = clock().date()
-    assert "Không quy tắc nào" in look(commune, leader, "/desk/erasures?of=unknown")
+    page = look(commune, leader, "/desk/erasures?of=unknown")
+    assert "Không quy tắc nào" in page
+    assert "Trạm này chưa có quy tắc nào về thời hạn lưu trữ" in page
+    assert "Đề nghị tỉnh cho biết văn bản" in page
     assert stream in look(commune, leader, "/desk/erasures?of=unknown")
 
     (node.home.path / "retention.json").write_text(json.dumps({"rules": [RULE]}))
-    assert "Không có hồ sơ nào hết thời hạn lưu trữ." in look(commune, leader)
+    page = look(commune, leader)
+    assert "Không có hồ sơ nào hết thời hạn lưu trữ." in page
+    assert "chưa có quy tắc nào" not in page
     kept = look(commune, leader, "/desk/erasures?of=kept")
     assert stream in kept
     assert f"01/01/{closed.year + 2}" in kept

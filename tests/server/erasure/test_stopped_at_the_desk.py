@@ -71,7 +71,7 @@ def test_a_leader_withdraws_their_own_and_the_pages_say_who_when_and_why(closed)
     [value] = [each for each in office.official.get("/api/erasures").json()["erasures"] if each["id"] == erasure.id]
     assert (value["state"], value["stop"]["kind"], value["stop"]["reason"]) == ("withdrawn", "withdrawn", WHY)
     record = look(office, office.official, f"/desk/erasures/{erasure.id}")
-    for said in (WHY, "Người rút đề nghị", "Đã rút", "Hồ sơ được giữ nguyên ở mọi cấp", "Chưa ai xác nhận"):
+    for said in (WHY, "Người rút đề nghị", "Đã rút", "Không có gì bị xóa theo đề nghị này", "Chưa ai xác nhận"):
         assert said in record
     listed = look(office, office.leader, "/desk/erasures?of=unknown")
     assert "Đề nghị đã rút hoặc bị từ chối" in listed

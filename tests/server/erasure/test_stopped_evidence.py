@@ -69,7 +69,7 @@ def test_it_says_who_stopped_the_erasure_and_why_and_verifies_alone(exported, ca
     assert json.loads((out / "erasure.json").read_text())["stop"]["reason"] == WHY
     status, lines = verify(out, capsys)
     assert status == 0, lines
-    assert any("so it is kept" in line and WHY in line for line in lines)
+    assert any("nothing is erased by it" in line and WHY in line for line in lines)
 
     assert main(["export", str(node.home.path), erasure.dossier, str(out.parent / "dossier")]) == 0
     assert f"{erasure.id} OUT" in capsys.readouterr().out
