@@ -110,7 +110,8 @@ def build_crl(
 
 def parse_crl(der: bytes) -> Crl:
     """Return the CRL in `der`. Raises `TooLarge`, or `Malformed` unless it is a complete CRL with number and
-    nextUpdate. The signature is checked where the issuer is known: `verify_crl`, and every path check."""
+    nextUpdate, each entry of which can be read. The signature is checked where the issuer is known: `verify_crl`, and
+    every path check."""
     if len(der) > MAX_CRL_BYTES:
         raise TooLarge(f"a CRL of {len(der)} bytes, at most {MAX_CRL_BYTES} are read")
     try:
@@ -119,6 +120,10 @@ def parse_crl(der: bytes) -> Crl:
         this_update, next_update = entries.last_update_utc, entries.next_update_utc
         issuer = entries.issuer.public_bytes()  # read lazily, like the rest
         unknown = [extension.oid.dotted_string for extension in entries.extensions if extension.critical]
+        # Such as certificateIssuer: the entry may be about another CA's certificate (RFC 5280 §5.3).
+        unknown += [
+            extension.oid.dotted_string for entry in entries for extension in entry.extensions if extension.critical
+        ]
     except (ValueError, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension) as exc:
         raise Malformed(f"not a CRL with a number: {exc}") from exc
     if next_update is None:

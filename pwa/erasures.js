@@ -2,6 +2,7 @@
 
 import { buildErased, findOrders, verifyOrder } from "./lib/erasure.js";
 import { finishForgetting, forgetDossiers, listErased } from "./store/erased.js";
+import { nodeNowMs } from "./state.js";
 import { allEvents } from "./store/mine.js";
 
 /** @param {import("./lib/api.js").NodeApi} api @param {import("./lib/trust.js").Trust} trust @returns {Promise<number>} how many dossiers went. Throws what lib/api.js throws. */
@@ -16,7 +17,7 @@ export async function dropErased(api, trust) {
   for (const order of orders) {
     const held = docs.filter(({ event }) => event.stream === order.proposal.event.body.dossier);
     try {
-      await verifyOrder(order, held, trust);
+      await verifyOrder(order, held, trust, nodeNowMs());
       const told = erasures.find((/** @type {any} */ one) => order.proposal._id.endsWith(one.id)) ?? {};
       notes.push(buildErased(order, held, told));
     } catch (cause) {

@@ -17,21 +17,25 @@ const TONES = { new: "info", received: "info", processing: "info", waiting_paper
 
 /**
  * @param {Entry[]} entries @param {EventDocument[]} events @param {Map<string, string>} names code → procedure
- * @param {import("./stories.js").Stories} stories @param {Set<string>} [accused] streams that the office's log does not keep
+ * @param {import("./stories.js").Stories} stories @param {Map<string, "omitted" | "revoked">} [accused] streams whose receipt the office's log does not keep, or whose signature was revoked
  * @returns {Summary[]} newest first
  */
-export function dossierSummaries(entries, events, names, stories, accused = new Set()) {
+export function dossierSummaries(entries, events, names, stories, accused = new Map()) {
   const docs = withEntries(entries, events);
   const streams = new Set(docs.map((doc) => doc.event.stream));
   const summaries = [...streams].map((stream) => summarise(foldWithStory(stream, docs, stories), entries.filter((entry) => entry.doc.event.stream === stream), names));
-  const told = (/** @type {Summary} */ one) => (accused.has(one.stream) ? { ...one, label: t("status.omitted"), tone: /** @type {Tone} */ ("bad"), next: t("next.omitted") } : one);
+  const told = (/** @type {Summary} */ one) => {
+    const why = accused.get(one.stream);
+    return why ? { ...one, label: t(`status.${why}`), tone: /** @type {Tone} */ ("bad"), next: t(`next.${why}`) } : one;
+  };
   return summaries.filter((one) => one !== null).map(told).sort((a, b) => (a.stream < b.stream ? 1 : -1));
 }
 
-/** @returns {Promise<Set<string>>} dossiers whose receipts the office's log does not bear out */
+/** @returns {Promise<Map<string, "omitted" | "revoked">>} dossiers whose receipts the office's log does not bear out, or were signed with a key that was revoked */
 export async function accusedStreams() {
   const kept = /** @type {import("./receipts.js").KeptReceipt[]} */ (await getAll("receipts"));
-  return new Set(kept.filter(({ found }) => found?.standing === "missing" || found?.standing === "contradicts").map(({ stream }) => stream));
+  const isOmitted = (/** @type {import("./receipts.js").KeptReceipt} */ { found }) => found?.standing === "missing" || found?.standing === "contradicts";
+  return new Map(kept.filter((one) => isOmitted(one) || one.verdict?.reason === "revoked").map((one) => [one.stream, isOmitted(one) ? "omitted" : "revoked"]));
 }
 
 /** @param {Entry[]} entries @param {EventDocument[]} events @returns {EventDocument[]} what is signed, whether it has travelled or not */

@@ -7,7 +7,8 @@ import { Trust, verifyReceipt } from "./lib/trust.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
 import { askWhetherRevoked, pollEnrolment } from "./enrol.js";
 import { dropErased } from "./erasures.js";
-import { ORIGIN, citizenToken, isHelper, nodeApi, refreshMe, refreshNode, renewTokens, state, tellAll } from "./state.js";
+import { keptLists, refreshLists } from "./revocations.js";
+import { ORIGIN, citizenToken, isHelper, nodeApi, nodeNowMs, refreshMe, refreshNode, renewTokens, state, tellAll } from "./state.js";
 import { refreshStories } from "./stories.js";
 import { saveSetting, setting } from "./store/db.js";
 import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
@@ -94,19 +95,24 @@ async function pass() {
   if (Date.now() - catalogueReadMs() > HOUR_MS && (await refreshCatalogue())) tellAll("catalogue");
   if (state.record?.state === "pending") await pollEnrolment();
   if (!state.identity) return "done";
+  // First, and asked without a token: an office whose own certificate is gone may take none of ours.
+  if (await refreshLists(nodeApi())) await (await receiptsModule()).reviewReceipts();
   if (state.me?.x5t !== state.identity.x5t || Math.abs(Date.now() - state.me.readMs) > HOUR_MS) await refreshMe(nodeApi());
   const parts = await outboxParts();
   const outcome = await runOutbox(parts);
   if (outcome === "done") {
-    await dropErased(parts.api, currentTrust());
+    await dropErased(parts.api, await currentTrust());
     await refreshStories(parts.api);
-    // Loaded once something was filed, not with the first screen.
-    const { refreshReceipts } = await loaded(() => import("./receipts.js"));
-    if (await refreshReceipts(parts.api)) tellAll("receipts");
+    const { refreshReceipts, reviewReceipts } = await receiptsModule();
+    const changed = await refreshReceipts(parts.api);
+    if ((await reviewReceipts()) || changed) tellAll("receipts");
   }
   tellAll("events");
   return outcome;
 }
+
+/** Loaded when it is needed, not with the first screen. */
+const receiptsModule = () => loaded(() => import("./receipts.js"));
 
 /** @template T @param {() => Promise<T>} load a module @returns {Promise<T>} A line that breaks meanwhile is a line that broke. */
 async function loaded(load) {
@@ -119,25 +125,28 @@ async function loaded(load) {
 
 /** @returns {Promise<import("./lib/outbox.js").Parts>} */
 async function outboxParts() {
-  const trust = currentTrust();
+  const trust = await currentTrust();
   return {
     entries: listEntries,
     save: saveEntry,
     chunk: readChunk,
     api: nodeApi(),
     mine: { add: addEvent, events: eventsOf, ...(await replicationWith(ORIGIN, () => citizenToken()())) },
-    verifyReceipt: (receipt, submission) => verifyReceipt(receipt, submission, trust),
+    verifyReceipt: async (receipt, submission) => {
+      await verifyReceipt(receipt, submission, trust);
+      await trust.verifyUnrevoked(receipt, nodeNowMs());
+    },
     now: Date.now,
     changed: () => tellAll("outbox"),
   };
 }
 
-/** @returns {Trust} in the node pinned at enrolment and what its authority issued since */
-export function currentTrust() {
+/** @returns {Promise<Trust>} in the node pinned at enrolment and what its authority issued since, with the revocation lists that are here */
+export async function currentTrust() {
   const { identity } = state;
   if (!identity) throw new Error("without a registration nobody is trusted yet");
   const pins = { urn: identity.node.urn, certificate: identity.node.certificate, chain: identity.chain };
-  return new Trust(pins, async (x5t) => (await findCertificate(x5t)) ?? state.node?.certificate ?? null);
+  return new Trust(pins, async (x5t) => (await findCertificate(x5t)) ?? state.node?.certificate ?? null, await keptLists());
 }
 
 /** Write down how it went and set the clock for the next run. @param {import("./lib/outbox.js").Outcome} outcome */

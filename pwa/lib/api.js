@@ -36,6 +36,7 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
  * @property {string} unit @property {string} name @property {string} urn
  * @property {string} time RFC 3339 @property {string} certificate base64 DER @property {string} [version]
  * @property {string[]} [chain] base64 DER, the unit's CA first
+ * @property {Record<string, string>} [crls] key id of a CA (hex) → number of its newest revocation list there
  * @property {string} [checkpoint] name of the newest head of its log, for `after` of what is signed from now on
  */
 
@@ -129,6 +130,12 @@ export class NodeApi {
   async fetchProof(event) {
     const response = await this.request("GET", `/api/receipts/${encodeURIComponent(event)}/proof`, { headers: { Accept: "text/plain" } });
     return readText(response);
+  }
+
+  /** @param {string} keyId of the CA, in hex @returns {Promise<import("./bytes.js").Bytes>} its newest revocation list, DER; `parseCrl` bounds it */
+  async fetchCrl(keyId) {
+    const response = await this.request("GET", `/api/crls/${encodeURIComponent(keyId)}`, { open: true, headers: { Accept: "application/pkix-crl" } });
+    return new Uint8Array(await unlessCut(() => response.arrayBuffer()));
   }
 
   /** @returns {Promise<{origin: string, size: number, note: string}>} the newest head of the node's log */

@@ -15,6 +15,8 @@ import { hex } from "./hashing.js";
  * @property {string[]} uris        subjectAltName URIs
  * @property {string[]} dns         subjectAltName DNS names
  * @property {boolean} ca           basicConstraints cA
+ * @property {boolean} signsCrls    keyUsage cRLSign; true without keyUsage (RFC 5280 §4.2.1.3)
+ * @property {string} keyId         subjectKeyIdentifier in hex, "" without one
  * @property {Bytes} tbs            what the issuer signed
  * @property {string} signatureHash "SHA-256", "SHA-384" or ""
  * @property {Bytes} signature      DER ECDSA-Sig-Value
@@ -26,7 +28,10 @@ const SEQUENCE = 0x30, INTEGER = 0x02, BIT_STRING = 0x03, OCTET_STRING = 0x04, O
 const UTC_TIME = 0x17, GENERALIZED_TIME = 0x18, VERSION = 0xa0, EXTENSIONS = 0xa3, URI_NAME = 0x86, DNS_NAME = 0x82;
 const CURVES = /** @type {Record<string, string>} */ ({ "2a8648ce3d030107": "P-256", "2b81040022": "P-384" });
 const SIGNATURES = /** @type {Record<string, string>} */ ({ "2a8648ce3d040302": "SHA-256", "2a8648ce3d040303": "SHA-384" });
-const SUBJECT_ALT_NAME = "551d11", BASIC_CONSTRAINTS = "551d13";
+const SUBJECT_ALT_NAME = "551d11", BASIC_CONSTRAINTS = "551d13", KEY_USAGE = "551d0f", SUBJECT_KEY_ID = "551d0e";
+const CRL_SIGN = 0x02; // bit 6 of keyUsage
+/** @typedef {{tbs: Bytes, signatureHash: string, signature: Bytes}} Signed what an issuer signed, as certificates and CRLs share it */
+/** @typedef {{oid: string, critical: boolean, value: Bytes}} Extension */
 
 /** A certificate or structure that is not strict DER, or not what was expected there. */
 export class MalformedDer extends Error {}
@@ -45,8 +50,8 @@ export function parseItems(bytes) {
 /** @param {Bytes} bytes @returns {Item} the item `bytes` begin with; what follows is not looked at */
 export const firstItem = (bytes) => readItem(bytes, 0);
 
-/** @param {Bytes} bytes @param {number} at @returns {Item} */
-function readItem(bytes, at) {
+/** @param {Bytes} bytes @param {number} at @returns {Item} the item that begins at `at`; it shares the memory of `bytes` */
+export function readItem(bytes, at) {
   const tag = bytes[at];
   if ((tag & 0x1f) === 0x1f) throw new MalformedDer("multi-byte tags are not used in certificates");
   let length = bytes[at + 1];
@@ -61,17 +66,17 @@ function readItem(bytes, at) {
   }
   const end = start + length;
   if (end > bytes.length) throw new MalformedDer("item runs past its container");
-  return { tag, whole: bytes.slice(at, end), content: bytes.slice(start, end) };
+  return { tag, whole: bytes.subarray(at, end), content: bytes.subarray(start, end) };
 }
 
 /** @param {Item | undefined} item @param {number} tag @param {string} what @returns {Item} */
-function expect(item, tag, what) {
+export function expect(item, tag, what) {
   if (item?.tag !== tag) throw new MalformedDer(`expected ${what}`);
   return item;
 }
 
 /** @param {Bytes} bytes @param {number} tag @param {string} what @returns {Item} the one item that is all of `bytes` */
-function only(bytes, tag, what) {
+export function only(bytes, tag, what) {
   const items = parseItems(bytes);
   if (items.length !== 1) throw new MalformedDer(`expected only ${what}`);
   return expect(items[0], tag, what);
@@ -95,19 +100,24 @@ export function parseCertificate(der) {
     uris: readNames(extensions.get(SUBJECT_ALT_NAME), URI_NAME),
     dns: readNames(extensions.get(SUBJECT_ALT_NAME), DNS_NAME),
     ca: readCa(extensions.get(BASIC_CONSTRAINTS)),
+    signsCrls: readCrlSign(extensions.get(KEY_USAGE)),
+    keyId: readKeyId(extensions.get(SUBJECT_KEY_ID)),
     tbs: tbs.whole,
-    signatureHash: SIGNATURES[readOid(parseItems(expect(algorithm, SEQUENCE, "an algorithm").content)[0])] ?? "",
+    signatureHash: readSignatureHash(algorithm),
     signature: readBits(signature),
     issuer: expect(issuer, SEQUENCE, "an issuer").whole,
     subject: expect(subject, SEQUENCE, "a subject").whole,
   };
 }
 
+/** @param {Item | undefined} algorithm @returns {string} "" for any but ECDSA with SHA-256 or SHA-384 */
+export const readSignatureHash = (algorithm) => SIGNATURES[readOid(parseItems(expect(algorithm, SEQUENCE, "an algorithm").content)[0])] ?? "";
+
 /** @param {Item | undefined} item */
 const readOid = (item) => hex(expect(item, OID, "an object identifier").content);
 
 /** @param {Item | undefined} item @returns {Bytes} */
-function readBits(item) {
+export function readBits(item) {
   const { content } = expect(item, BIT_STRING, "a bit string");
   if (content[0] !== 0) throw new MalformedDer("a bit string of ours has whole bytes");
   return content.slice(1);
@@ -121,7 +131,7 @@ function readCurve(spki) {
 }
 
 /** RFC 5280 §4.1.2.5: two-digit years below 50 are 20xx. @param {Item | undefined} item @returns {Date} */
-function readTime(item) {
+export function readTime(item) {
   const text = String.fromCharCode(...(item?.content ?? []));
   const long = item?.tag === UTC_TIME ? `${text < "50" ? "20" : "19"}${text}` : text;
   const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(long);
@@ -133,17 +143,20 @@ function readTime(item) {
 }
 
 /** @param {Item | undefined} wrapper @returns {Map<string, Bytes>} OID in hex → the value's DER */
-function readExtensions(wrapper) {
-  /** @type {Map<string, Bytes>} */
-  const found = new Map();
-  if (!wrapper) return found;
-  for (const extension of parseItems(only(wrapper.content, SEQUENCE, "extensions").content)) {
+const readExtensions = (wrapper) => new Map(wrapper ? parseExtensions(only(wrapper.content, SEQUENCE, "extensions")).map(({ oid, value }) => [oid, value]) : []);
+
+/** @param {Item} list SEQUENCE OF Extension (RFC 5280 §4.1) @returns {Extension[]} each OID once */
+export function parseExtensions(list) {
+  const seen = new Set();
+  return parseItems(list.content).map((extension) => {
     const parts = parseItems(expect(extension, SEQUENCE, "an extension").content);
     const oid = readOid(parts[0]);
-    if (found.has(oid)) throw new MalformedDer("the same extension twice");
-    found.set(oid, expect(parts.at(-1), OCTET_STRING, "an extension's value").content);
-  }
-  return found;
+    if (seen.has(oid)) throw new MalformedDer("the same extension twice");
+    seen.add(oid);
+    // DER leaves out what is default: a flag that is there says true.
+    if (parts.length > 3 || (parts.length === 3 && !isTrue(parts[1]))) throw new MalformedDer("an extension is its name, a flag and a value");
+    return { oid, critical: parts.length === 3, value: expect(parts.at(-1), OCTET_STRING, "an extension's value").content };
+  });
 }
 
 /** @param {Bytes | undefined} value @param {number} tag the kind of name @returns {string[]} */
@@ -156,9 +169,17 @@ function readNames(value, tag) {
 /** @param {Bytes | undefined} value */
 function readCa(value) {
   if (!value) return false;
-  const [flag] = parseItems(only(value, SEQUENCE, "basicConstraints").content);
-  return flag?.tag === BOOLEAN && flag.content.length === 1 && flag.content[0] === 0xff;
+  return isTrue(parseItems(only(value, SEQUENCE, "basicConstraints").content)[0]);
 }
+
+/** @param {Item | undefined} flag */
+const isTrue = (flag) => flag?.tag === BOOLEAN && flag.content.length === 1 && flag.content[0] === 0xff;
+
+/** @param {Bytes | undefined} value */
+const readCrlSign = (value) => value === undefined || (only(value, BIT_STRING, "keyUsage").content[1] & CRL_SIGN) !== 0;
+
+/** @param {Bytes | undefined} value */
+const readKeyId = (value) => (value ? hex(only(value, OCTET_STRING, "a key identifier").content) : "");
 
 /** @param {Certificate} certificate @returns {Promise<CryptoKey>} its public key, for verifying. Throws `MalformedDer`. */
 export async function publicKeyOf({ spki, curve }) {
@@ -173,10 +194,14 @@ export async function publicKeyOf({ spki, curve }) {
  */
 export async function isIssuedBy(certificate, issuer, at) {
   const current = [certificate, issuer].every((one) => one.notBefore <= at && at <= one.notAfter);
-  if (!current || !issuer.ca || !certificate.signatureHash || hex(certificate.issuer) !== hex(issuer.subject)) return false;
-  const raw = rawSignature(certificate.signature, issuer.curve === "P-384" ? 48 : 32);
-  const algorithm = { name: "ECDSA", hash: certificate.signatureHash };
-  return crypto.subtle.verify(algorithm, await publicKeyOf(issuer), raw, certificate.tbs);
+  return current && issuer.ca && hex(certificate.issuer) === hex(issuer.subject) && isSignedBy(certificate, issuer);
+}
+
+/** @param {Signed} signed @param {Certificate} issuer @returns {Promise<boolean>} whether the issuer's key made the signature; names and times are not looked at */
+export async function isSignedBy({ tbs, signatureHash, signature }, issuer) {
+  if (!signatureHash) return false;
+  const raw = rawSignature(signature, issuer.curve === "P-384" ? 48 : 32);
+  return crypto.subtle.verify({ name: "ECDSA", hash: signatureHash }, await publicKeyOf(issuer), raw, tbs);
 }
 
 /** @param {Bytes} der ECDSA-Sig-Value @param {number} size of the curve's order in bytes @returns {Bytes} r ‖ s */

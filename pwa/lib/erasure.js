@@ -23,11 +23,11 @@ export function findOrders(docs) {
 }
 
 /**
- * @param {Order} order @param {EventDocument[]} held what this phone has of the dossier @param {import("./trust.js").Trust} trust
- * @returns {Promise<void>} when two different voices of the dossier's own unit have signed it and it names what is held here.
+ * @param {Order} order @param {EventDocument[]} held what this phone has of the dossier @param {import("./trust.js").Trust} trust @param {number} nowMs
+ * @returns {Promise<void>} when two different voices of the dossier's own unit, neither of them revoked, have signed it and it names what is held here.
  *   Throws `BadSignature`.
  */
-export async function verifyOrder({ proposal, confirmation }, held, trust) {
+export async function verifyOrder({ proposal, confirmation }, held, trust, nowMs) {
   const { unit, body, actor } = proposal.event;
   const stream = `unit.${unit.toLowerCase().replaceAll(".", "-")}`;
   if (proposal.event.stream !== stream || confirmation.event.stream !== stream) throw new BadSignature("an order from another stream");
@@ -35,8 +35,8 @@ export async function verifyOrder({ proposal, confirmation }, held, trust) {
   if (confirmation.event.actor === actor) throw new BadSignature("one voice alone");
   const filed = held.find(({ event }) => event.type === "dossier.submitted");
   if (filed && (filed.event.unit !== unit || !new Set(body.events).has(idInDocument(filed)))) throw new BadSignature("the order does not name this dossier's submission");
-  await trust.verify(proposal);
-  await trust.verify(confirmation);
+  await trust.verifyUnrevoked(proposal, nowMs);
+  await trust.verifyUnrevoked(confirmation, nowMs);
 }
 
 /**

@@ -6,6 +6,7 @@
 import { fromBase64 } from "./base64url.js";
 import { MalformedDer, isIssuedBy, parseCertificate } from "./der.js";
 import { COSIGNATURE, ED25519 } from "./note.js";
+import { Lists, lookUp } from "./revocation.js";
 
 /** @typedef {import("./note.js").NoteKey} NoteKey */
 /** @typedef {{urn: string, chain: string[]}} LogPins `urn` of the office's node; `chain` base64 DER, the office's CA first */
@@ -25,29 +26,29 @@ export function parseOrigin(origin) {
 export const unitOfLog = (name) => (parseOrigin(name)?.dns ?? "").slice(0, -BASE.length).split(".").reverse().join(".").toUpperCase();
 
 /**
- * @param {string[]} certificates base64 DER, as the node sent them @param {LogPins} pins @param {Date} now
+ * @param {string[]} certificates base64 DER, as the node sent them @param {LogPins} pins @param {Date} now @param {Lists} [lists] of what was revoked
  * @returns {Promise<LogKeys>} those that count; a certificate that is none of these is passed over. Empty where this browser has no Ed25519.
  */
-export async function readLogKeys(certificates, { urn, chain }, now) {
+export async function readLogKeys(certificates, { urn, chain }, now, lists = new Lists()) {
   const dns = urn.replace(NODE_URN, "").split("-").reverse().join(".") + BASE;
   const authorities = chain.map((each) => parseCertificate(fromBase64(each)));
-  /** @type {{dns: string, raw: import("./bytes.js").Bytes, key: CryptoKey}[]} */
+  /** @type {{dns: string, raw: import("./bytes.js").Bytes, key: CryptoKey, revokedS: number}[]} */
   const own = [], above = [];
   for (const text of certificates) {
-    const found = await readOne(text, authorities, now);
+    const found = await readOne(text, authorities, now, lists);
     if (!found) continue;
     if (found.dns === dns && found.level === 0) own.push(found);
     else if (dns.endsWith(`.${found.dns}`) && found.level > 0) above.push(found);
   }
   return {
-    log: (generation) => own.map(({ raw, key }) => ({ name: `${dns}/log${generation > 1 ? `/${generation}` : ""}`, kind: ED25519, raw, key })),
-    witnesses: above.map((one) => ({ name: `${one.dns}/log`, kind: COSIGNATURE, raw: one.raw, key: one.key })),
+    log: (generation) => own.map(({ raw, key, revokedS }) => ({ name: `${dns}/log${generation > 1 ? `/${generation}` : ""}`, kind: ED25519, raw, key, revokedS })),
+    witnesses: above.map((one) => ({ name: `${one.dns}/log`, kind: COSIGNATURE, raw: one.raw, key: one.key, revokedS: one.revokedS })),
     unitOf: unitOfLog,
   };
 }
 
-/** @param {string} text @param {import("./der.js").Certificate[]} authorities @param {Date} now */
-async function readOne(text, authorities, now) {
+/** @param {string} text @param {import("./der.js").Certificate[]} authorities @param {Date} now @param {Lists} lists */
+async function readOne(text, authorities, now, lists) {
   try {
     const certificate = parseCertificate(fromBase64(text));
     // A log's key outlives the moment: what it signed while it held goes on counting (server/intake/logs.py).
@@ -59,7 +60,8 @@ async function readOne(text, authorities, now) {
     const level = issuedBy.indexOf(true);
     if (level < 0) return null;
     const key = await crypto.subtle.importKey("spki", certificate.spki, { name: "Ed25519" }, true, ["verify"]);
-    return { dns, level, key, raw: certificate.spki.slice(-RAW_BYTES) };
+    const { sinceMs } = await lookUp(certificate, authorities, lists);
+    return { dns, level, key, raw: certificate.spki.slice(-RAW_BYTES), revokedS: sinceMs / 1000 };
   } catch (cause) {
     if (cause instanceof MalformedDer || cause instanceof RangeError || cause instanceof DOMException) return null;
     throw cause;

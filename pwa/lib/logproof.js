@@ -28,15 +28,23 @@ export async function verifyProof(text, event, keys) {
   return { ...head, index, receivedS: t };
 }
 
-/** @param {string} note @param {LogKeys} keys @returns {Promise<Head>} Throws `BadNote` unless the office's own log signed it. */
+/** The log's key was revoked, and no unit above cosigned what it shows before that: it may be anybody's. */
+export class RevokedLog extends Error {}
+
+/**
+ * @param {string} note @param {LogKeys} keys @returns {Promise<Head>} without the cosignatures of keys that were revoked by then. Throws
+ *   `BadNote` unless the office's own log signed it, `RevokedLog` where its key no longer counts.
+ */
 export async function verifyHead(note, keys) {
   const origin = note.slice(0, note.indexOf("\n"));
   const generation = parseOrigin(origin)?.generation ?? 0;
   const own = keys.log(generation).filter((key) => key.name === origin);
-  const { text, signers } = await verifyNote(note, [...own, ...keys.witnesses]);
+  const { text, signers, by } = await verifyNote(note, [...own, ...keys.witnesses]);
   if (!signers.has(origin)) throw new BadNote("the office's log did not sign this");
   const { size, root } = parseCheckpoint(text);
-  const witnesses = [...signers].filter(([name]) => name !== origin).map(([name, timeS]) => ({ name, timeS })).sort((a, b) => a.timeS - b.timeS);
+  const counts = (/** @type {string} */ name, /** @type {number} */ timeS) => timeS < (by.get(name)?.revokedS ?? Infinity);
+  const witnesses = [...signers].filter(([name, timeS]) => name !== origin && counts(name, timeS)).map(([name, timeS]) => ({ name, timeS })).sort((a, b) => a.timeS - b.timeS);
+  if (!counts(origin, witnesses[0]?.timeS ?? Number.MAX_VALUE)) throw new RevokedLog("the log's key was revoked before a unit above cosigned this");
   return { generation, size, root, witnesses };
 }
 

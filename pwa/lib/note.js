@@ -11,7 +11,7 @@ import { concat, utf8 } from "./bytes.js";
 import { sha256 } from "./hashing.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
-/** `kind` 1 signs its own log's notes, 4 cosigns those of others. @typedef {{name: string, kind: 1 | 4, raw: Bytes, key: CryptoKey}} NoteKey */
+/** `kind` 1 signs its own log's notes, 4 cosigns those of others; `revokedS`: Unix seconds from which it no longer counts. @typedef {{name: string, kind: 1 | 4, raw: Bytes, key: CryptoKey, revokedS?: number}} NoteKey */
 /** @typedef {{origin: string, size: number, root: Bytes}} Checkpoint */
 
 export const ED25519 = 1;
@@ -61,19 +61,21 @@ async function keyId({ name, kind, raw }) {
 
 /**
  * @param {string} note @param {NoteKey[]} keys that are trusted
- * @returns {Promise<{text: string, signers: Map<string, number>}>} key name → Unix seconds of cosigning, 0 for a log's own. Lines of other
- *   keys are ignored; a line of a known key that does not verify spoils the note. Throws `BadNote`, also where no known key signed.
+ * @returns {Promise<{text: string, signers: Map<string, number>, by: Map<string, NoteKey>}>} key name → Unix seconds of cosigning, 0 for a log's
+ *   own, and key name → the key. Revocation is for the caller to judge. Lines of other keys are ignored; a line of a known key that does not verify spoils the note. Throws `BadNote`, also where no known key signed.
  */
 export async function verifyNote(note, keys) {
   const { text, lines } = parseNote(note);
   const known = new Map(await Promise.all(keys.map(async (key) => /** @type {const} */ ([`${key.name} ${await keyId(key)}`, key]))));
-  const signers = new Map();
+  const signers = new Map(), by = new Map();
   for (const { name, data } of lines) {
     const key = known.get(`${name} ${toBase64(data.subarray(0, 4))}`);
-    if (key) signers.set(name, await verifyLine(text, key, data.slice(4)));
+    if (!key) continue;
+    signers.set(name, await verifyLine(text, key, data.slice(4)));
+    by.set(name, key);
   }
   if (!signers.size) throw new BadNote("no key known here has signed this note");
-  return { text, signers };
+  return { text, signers, by };
 }
 
 /** @param {string} text @param {NoteKey} key @param {Bytes} data @returns {Promise<number>} */

@@ -5,6 +5,7 @@
 //     missing       the log has grown past the receipt and does not show the event: the receipt is evidence
 //     contradicts   it shows the event, in another history than the receipt fixed: evidence too
 //     behind        the log stands before the receipt's head: a machine that was restored, or an old head
+//     revoked       the log's key was revoked before anybody above cosigned what it shows: it proves nothing either way
 //     unchecked     no key of the log could be checked here (no certificate, or a browser without Ed25519)
 //
 // A node that answers "not found" says so unsigned; what convicts it is its signed receipt and its signed, longer head, to
@@ -13,14 +14,14 @@
 import { Refused } from "./api.js";
 import { decode } from "./base64url.js";
 import { sameBytes } from "./bytes.js";
-import { verifyHead, verifyProof } from "./logproof.js";
+import { RevokedLog, verifyHead, verifyProof } from "./logproof.js";
 import { BadProof, verifyConsistency } from "./merkle.js";
 import { BadNote } from "./note.js";
 
 /** @typedef {import("./cose.js").Receipt} Receipt */
 /** @typedef {import("./logkeys.js").LogKeys} LogKeys */
 /** @typedef {import("./logproof.js").Head} Head */
-/** @typedef {"cosigned" | "logged" | "missing" | "contradicts" | "behind" | "unchecked"} Standing */
+/** @typedef {"cosigned" | "logged" | "missing" | "contradicts" | "behind" | "revoked" | "unchecked"} Standing */
 /**
  * @typedef {object} Judgement
  * @property {Standing} standing
@@ -48,10 +49,13 @@ class NotShown extends Error {
 export async function judgeReceipt(promise, log, keys) {
   if (!keys.log(promise.generation).length) return judgement("unchecked", { reason: "no key of the log could be checked" });
   try {
-    return await judgeProof(promise, log, keys);
+    return await judgeProof(promise, log, keys).catch((cause) => {
+      if (!(cause instanceof NotShown)) throw cause;
+      return judgeAbsence(promise, log, keys, cause);
+    });
   } catch (cause) {
-    if (!(cause instanceof NotShown)) throw cause;
-    return judgeAbsence(promise, log, keys, cause);
+    if (cause instanceof RevokedLog) return judgement("revoked", { reason: cause.message });
+    throw cause;
   }
 }
 

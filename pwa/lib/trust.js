@@ -4,30 +4,65 @@ import { fromBase64 } from "./base64url.js";
 import { isIssuedBy, parseCertificate, publicKeyOf } from "./der.js";
 import { idInDocument } from "./event.js";
 import { BadSignature, certificateThumbprint, signerOf, verifyEvent } from "./jws.js";
+import { Lists, judge, lookUp } from "./revocation.js";
 
 /** @typedef {import("./event.js").EventDocument} EventDocument */
 /** @typedef {{urn: string, certificate: string, chain: string[]}} Pins `certificate` and `chain` are base64 DER, from enrolment */
+/** @typedef {import("./revocation.js").Verdict} Verdict */
+/** @typedef {{publicKey: CryptoKey, uris: string[], certificate: import("./der.js").Certificate}} KnownSigner */
 /** @typedef {(x5t: string) => Promise<string | null>} FindCertificate base64 DER of a certificate document, null when not here */
 
 export class Trust {
-  /** @param {Pins} pins @param {FindCertificate} find */
-  constructor(pins, find) {
+  /** @param {Pins} pins @param {FindCertificate} find @param {Lists} [lists] of what was revoked, as far as this phone knows */
+  constructor(pins, find, lists = new Lists()) {
     this.pins = pins;
     this.find = find;
-    /** @type {Map<string, {publicKey: CryptoKey, uris: string[]}>} certificates found trustworthy, by x5t#S256 */
+    this.lists = lists;
+    /** @type {Map<string, KnownSigner>} certificates found trustworthy, by x5t#S256 */
     this.known = new Map();
   }
 
   /**
    * @param {EventDocument} doc
    * @returns {Promise<import("./event.js").TramEvent>} the event, its signature proven under the pinned node certificate or one
-   *   issued by the pinned authority. Throws `BadSignature`.
+   *   issued by the pinned authority. Revocation is asked apart: `judge`. Throws `BadSignature`.
    */
   async verify(doc) {
     const x5t = signerOf(doc);
-    const signer = this.known.get(x5t) ?? (await this.#learn(x5t, new Date(doc.event.at)));
+    const signer = await this.#signerOf(doc);
     if (!signer.uris.includes(doc.event.actor)) throw new BadSignature(`the certificate is not that of ${doc.event.actor}`);
     return verifyEvent(doc, { publicKey: signer.publicKey, x5t, actor: doc.event.actor });
+  }
+
+  /**
+   * @param {EventDocument} doc verified @param {number} nowMs @param {number | null} [provenMs] by when it is known to have existed
+   * @returns {Promise<Verdict>} whether its signature still counts, by the lists at hand. Throws `BadSignature` as `verify`.
+   */
+  async judge(doc, nowMs, provenMs = null) {
+    const { certificate } = await this.#signerOf(doc);
+    return this.judgeCertificate(certificate, { claimedMs: Date.parse(doc.event.at), provenMs, nowMs });
+  }
+
+  /** @param {import("./der.js").Certificate} certificate @param {import("./revocation.js").Times} times @returns {Promise<Verdict>} */
+  async judgeCertificate(certificate, times) {
+    return judge(await lookUp(certificate, this.pins.chain.map((one) => parseCertificate(fromBase64(one))), this.lists), times);
+  }
+
+  /**
+   * @param {EventDocument} doc @param {number} nowMs
+   * @returns {Promise<import("./event.js").TramEvent>} as `verify`, for what is acted upon now: nothing revoked stands behind it. A lapsed
+   *   list stops nothing, as at the node. Throws `BadSignature`.
+   */
+  async verifyUnrevoked(doc, nowMs) {
+    const event = await this.verify(doc);
+    if ((await this.judge(doc, nowMs)).reason === "revoked") throw new BadSignature("the signer's certificate was revoked, and nothing proves that this was signed before");
+    return event;
+  }
+
+  /** @param {EventDocument} doc @returns {Promise<KnownSigner>} */
+  async #signerOf(doc) {
+    const x5t = signerOf(doc);
+    return this.known.get(x5t) ?? (await this.#learn(x5t, new Date(doc.event.at)));
   }
 
   /** @param {string} x5t @param {Date} at */
@@ -39,7 +74,7 @@ export class Trust {
     if (!isPinned && !(await this.#issuedByOurs(certificate, at))) {
       throw new BadSignature("the signer's certificate was not issued by the authority known to this phone");
     }
-    const signer = { publicKey: await publicKeyOf(certificate), uris: certificate.uris };
+    const signer = { publicKey: await publicKeyOf(certificate), uris: certificate.uris, certificate };
     this.known.set(x5t, signer);
     return signer;
   }

@@ -1,8 +1,9 @@
 // What the office's log was found to keep of a receipt, in words a person can act on; an omission with its evidence.
 
 import { dateTime, t } from "../i18n/text.js";
-import { nodeApi, state, tellAll } from "../state.js";
-import { evidenceOf, refreshReceipts } from "../receipts.js";
+import { nodeApi, refreshNode, state, tellAll } from "../state.js";
+import { evidenceOf, refreshReceipts, reviewReceipts } from "../receipts.js";
+import { refreshLists } from "../revocations.js";
 import { h } from "./dom.js";
 import { sayFault } from "./faults.js";
 import { button, notice } from "./parts.js";
@@ -16,7 +17,7 @@ export function logNotice(kept, docs) {
   const { found } = kept;
   const accused = found?.standing === "missing" || found?.standing === "contradicts";
   if (accused) return accusation(kept, docs);
-  return found?.standing === "behind" ? notice("wait", h("p", { role: "status" }, logText(kept))) : h("p", { class: "small", role: "status" }, logText(kept));
+  return found?.standing === "behind" || found?.standing === "revoked" ? notice("wait", h("p", { role: "status" }, logText(kept))) : h("p", { class: "small", role: "status" }, logText(kept));
 }
 
 /** @param {KeptReceipt} kept @returns {string} one sentence, for screens and paper */
@@ -27,6 +28,7 @@ export function logText({ found, promise, names }) {
   if (found.standing === "cosigned" && first) return t("log.cosigned", { office, witness: names[first.unit] ?? first.unit, time: dateTime(first.timeS * 1000) });
   if (found.standing === "logged") return t("log.logged", { office });
   if (found.standing === "behind") return t("log.behind", { office, size: found.size, promised: promise.size });
+  if (found.standing === "revoked") return t("log.revoked", { office });
   return t(found.standing === "missing" || found.standing === "contradicts" ? `log.${found.standing}_title` : "log.unchecked");
 }
 
@@ -48,11 +50,14 @@ export function askAgain(kept) {
   const again = button(t("log.again"), async () => {
     again.disabled = true;
     try {
+      await refreshNode();
+      if (await refreshLists(nodeApi())) await reviewReceipts();
       await refreshReceipts(nodeApi(), { only: kept.id });
-      tellAll("receipts");
+      await reviewReceipts();
     } catch (cause) {
       toast(sayFault(cause));
     } finally {
+      tellAll("receipts");
       again.disabled = false;
     }
   }, "button--secondary no-print");

@@ -15,6 +15,7 @@ import { behalfText, keepingPanel } from "../ui/behalf.js";
 import { h } from "../ui/dom.js";
 import { sayFault, sayRefusal } from "../ui/faults.js";
 import { backLink, button, heading, linkButton, notice, progressBar, summaryList, tag } from "../ui/parts.js";
+import { verdictNotice } from "../ui/revoked.js";
 import { save } from "../ui/save.js";
 import { toast } from "../ui/shell.js";
 import { logNotice } from "../ui/standing.js";
@@ -33,7 +34,7 @@ export async function dossierPage([stream]) {
   const behalf = dossier.submission?.on_behalf;
   const content = h("div", null, backLink(behalf ? "#/behalf" : "#/", t(behalf ? "behalf.title" : "home.title")), heading(title, behalf ? t("behalf.for", { name: behalf.name }) : dossier.submission?.applicant?.name),
     behalf && notice("quiet", h("p", null, behalfText(behalf))),
-    travelling.map(sendingPanel), loaded.kept && logNotice(loaded.kept, loaded.docs), travelling.length ? null : standing(loaded), requestBox(loaded), resultBox(loaded),
+    travelling.map(sendingPanel), loaded.verdict && verdictNotice(loaded.verdict, state.identity?.node.name ?? "", loaded.kept?.worseMs), loaded.kept && logNotice(loaded.kept, loaded.docs), travelling.length ? null : standing(loaded), requestBox(loaded), resultBox(loaded),
     facts(loaded), actions(loaded), behalf && (await keepingPanel(dossier.stream, behalf.name, entries)),
     h("h2", null, t("dossier.timeline")), timeline(loaded), answers(loaded), papers(loaded));
   return { title, content, refreshOn: ["outbox", "events", "link", "receipts", "keeping"] };
@@ -84,9 +85,10 @@ async function resend(entry) {
 }
 
 /** @param {Loaded} loaded */
-function standing({ dossier, receipt, entries }) {
+function standing({ dossier, receipt, entries, verdict }) {
   const { status } = dossier;
   const held = status === "new" && entries.some((entry) => entry.stage === "received");
+  if (held && verdict?.reason === "revoked") return null; // what stands above it says what may still be relied on
   if (held && receipt) {
     return notice("good", h("h2", null, t("state.received_title")), h("p", { class: "small soft" }, t("state.since", { time: dateTime(receipt.event.at) })), h("p", null, t("state.received")), h("p", null, t("next.new")));
   }
@@ -103,10 +105,12 @@ function requestBox({ dossier, maySupplement }) {
 }
 
 /** @param {Loaded} loaded */
-function resultBox({ dossier, story }) {
+function resultBox({ dossier, story, proofs }) {
   if (!dossier.result) return null;
   const { outcome, summary, files } = dossier.result;
+  const proof = proofs.get(dossier.steps.findLast((step) => step.state === "applied" && step.body.outcome === outcome)?.id ?? "");
   return h("div", { class: "panel" }, h("h2", null, t("dossier.result")), h("p", null, h("strong", null, t(known(`dossier.outcome.${outcome}`, "dossier.result")))), h("p", null, summary),
+    proof === "revoked" || proof === "doubted" ? notice(proof === "revoked" ? "bad" : "wait", h("p", null, t(`step.proof.${proof}`)), h("p", null, t("dossier.result_doubt"))) : null,
     files.length ? h("ul", null, papersIn(files).map((file) => h("li", null, fileButton(file, [], files), paperLines(story?.papers?.[file.sha256])))) : null);
 }
 

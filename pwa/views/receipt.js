@@ -8,6 +8,7 @@ import { state } from "../state.js";
 import { behalfText } from "../ui/behalf.js";
 import { h } from "../ui/dom.js";
 import { backLink, button, heading, linkButton, notice, summaryList } from "../ui/parts.js";
+import { verdictLine, verdictNotice } from "../ui/revoked.js";
 import { drawQr } from "../ui/qr.js";
 import { save } from "../ui/save.js";
 import { askAgain, logNotice } from "../ui/standing.js";
@@ -21,10 +22,12 @@ export async function receiptPage([stream]) {
   if (!loaded) return notFound();
   const title = t("receipt.title");
   const { receipt, dossier } = loaded;
+  const office = state.identity?.node.name ?? "";
   const refreshOn = ["events", "receipts"];
   if (!receipt) return { title, content: h("div", null, backLink(`#/dossiers/${stream}`), heading(title), h("p", null, t("receipt.none"))), refreshOn };
   const content = h("div", { class: "receipt" }, backLink(`#/dossiers/${stream}`), heading(title, dossierName(loaded)),
-    notice("good", h("p", null, t("receipt.lead", { office: state.identity?.node.name ?? "" }))),
+    loaded.verdict && verdictNotice(loaded.verdict, office, loaded.kept?.worseMs),
+    loaded.verdict?.reason === "revoked" ? null : notice("good", h("p", null, t("receipt.lead", { office }))), loaded.verdict && verdictLine(loaded.verdict),
     code(loaded),
     summaryList([
       [t("receipt.at"), dateTime(receipt.event.at)],

@@ -5,12 +5,15 @@ import { dateTime, t } from "../i18n/text.js";
 import { fromBase64 } from "../lib/base64url.js";
 import { NotAReceipt, decodeFragment, parseSign1, verifyCitizenReceipt } from "../lib/cose.js";
 import { parseCertificate, publicKeyOf } from "../lib/der.js";
+import { judge, lookUp } from "../lib/revocation.js";
 import { sha256 } from "../lib/hashing.js";
-import { nodeApi, state } from "../state.js";
+import { fetchLists, keptLists } from "../revocations.js";
+import { nodeApi, nodeNowMs, state } from "../state.js";
 import { h } from "../ui/dom.js";
 import { backLink, heading, notice, summaryList } from "../ui/parts.js";
+import { verdictLine, verdictNotice } from "../ui/revoked.js";
 
-/** @typedef {{name: string, urn: string, certificate: string, pinned: boolean}} Office */
+/** @typedef {{name: string, urn: string, certificate: string, chain: string[], lists: import("../lib/revocation.js").Lists, pinned: boolean}} Office */
 
 /** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function scannedReceipt([fragment]) {
@@ -20,8 +23,11 @@ export async function scannedReceipt([fragment]) {
   if (!office) return page(notice("wait", h("p", null, t("scanned.unregistered"))));
   try {
     const receipt = await check(fragment, office);
+    const verdict = await judgeOffice(receipt.issued * 1000, office);
     return page(
-      notice("good", h("p", null, t("scanned.good", { office: office.name })), h("p", null, t(office.pinned ? "scanned.pinned" : "scanned.online"))),
+      verdictNotice(verdict, office.name),
+      verdict.reason === "revoked" ? null : notice("good", h("p", null, t("scanned.good", { office: office.name })), h("p", null, t(office.pinned ? "scanned.pinned" : "scanned.online"))),
+      verdictLine(verdict),
       summaryList([
         [t("scanned.unit"), [office.name, h("div", { class: "small mono" }, receipt.unit)]],
         [t("scanned.code"), receipt.code],
@@ -46,13 +52,21 @@ async function check(fragment, office) {
   return verifyCitizenReceipt(sign1, await publicKeyOf(parseCertificate(der)), unit);
 }
 
+/** Nobody but the receipt itself says when it was signed. @param {number} claimedMs @param {Office} office @returns {Promise<import("../lib/revocation.js").Verdict>} */
+async function judgeOffice(claimedMs, { certificate, chain, lists }) {
+  const parse = (/** @type {string} */ text) => parseCertificate(fromBase64(text));
+  return judge(await lookUp(parse(certificate), chain.map(parse), lists), { claimedMs, provenMs: null, nowMs: nodeNowMs() });
+}
+
 /** @returns {Promise<Office | null>} the pinned office; without registration the one this address belongs to, if it answers */
 async function findOffice() {
-  const node = state.identity?.node;
-  if (node) return { name: node.name, urn: node.urn, certificate: node.certificate, pinned: true };
+  const { identity } = state;
+  if (identity) return { ...identity.node, chain: identity.chain, lists: await keptLists(), pinned: true };
   try {
-    const { node: said } = await nodeApi().fetchNode();
-    return { name: said.name, urn: said.urn, certificate: said.certificate, pinned: false };
+    const api = nodeApi();
+    const { node: said } = await api.fetchNode();
+    const chain = said.chain ?? [];
+    return { name: said.name, urn: said.urn, certificate: said.certificate, chain, lists: await fetchLists(api, chain, said.crls ?? {}), pinned: false };
   } catch (cause) {
     console.info("the node does not answer", cause);
     return null;

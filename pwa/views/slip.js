@@ -11,6 +11,7 @@ import { state } from "../state.js";
 import { behalfText } from "../ui/behalf.js";
 import { h } from "../ui/dom.js";
 import { backLink, button, notice } from "../ui/parts.js";
+import { verdictNotice } from "../ui/revoked.js";
 import { drawQr } from "../ui/qr.js";
 import { logText } from "../ui/standing.js";
 
@@ -43,6 +44,7 @@ function slip(loaded) {
   return h("article", { class: "ticket" }, h("p", { class: "ticket__office" }, identity?.node.name ?? ""),
     h("h1", { tabindex: "-1" }, t(receipt ? "slip.heading" : "slip.heading_unsent")),
     h("p", { class: "ticket__code" }, t("dossier.code"), h("strong", { class: "mono" }, dossier.code || kept?.promise.code || dossier.stream.slice(0, STREAM_CODE))),
+    loaded.verdict?.reason === "revoked" ? verdictNotice(loaded.verdict, identity?.node.name ?? "") : null,
     receipt ? null : notice("wait", h("p", null, t("slip.unsent", { office: identity?.node.name ?? "" }))),
     h("dl", { class: "ticket__rows" }, rows.map(([label, value]) => h("div", null, h("dt", null, label), h("dd", null, value)))),
     behalf && h("p", { class: "small" }, behalfText(behalf)), receipt && signedPart(loaded));

@@ -15,6 +15,7 @@ from flask import Blueprint, Flask
 from replication.http import protocol_blueprint
 from server.api.authorities import authorities_blueprint
 from server.api.bundles import bundles_blueprint
+from server.api.crls import crls_blueprint
 from server.api.dossiers import dossiers_blueprint
 from server.api.enrolments import enrolments_blueprint
 from server.api.erasures import erasures_blueprint
@@ -50,6 +51,7 @@ def create_app(node: Node, *, pwa: Path = PWA_FOLDER) -> Flask:
     api = Blueprint("api", __name__, url_prefix="/api")
     for blueprint in (
         identity_blueprint(node),
+        crls_blueprint(node),
         logs_blueprint(node, speakers),
         receipts_blueprint(node, speakers),
         authorities_blueprint(node),

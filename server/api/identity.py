@@ -34,6 +34,7 @@ def identity_blueprint(node: Node) -> Blueprint:
             checkpoint=node.proofs.heads.newest(node.unit, now),
             certificate=to_base64(node.signer.certificate),
             chain=[to_base64(each) for each in node.home.chain()],
+            crls={key: str(crl.number) for key, crl in node.trust.lists(node.database).items()},
             jwk=keys.public_to_jwk(node.signer.public_key),
             version=VERSION,
         )

@@ -73,6 +73,12 @@ class TrustState:
         reason = _sentence(lapsed) if lapsed else None
         return Freshness(lapsed is not None, due - at < WARN_BEFORE, due, reason, found)
 
+    def lists(self, database: str) -> dict[str, Crl]:
+        """Return the newest list of each CA from the database's unit up to the root, by the CA's key identifier in hex:
+        what a phone needs to judge who signs there. A CA of which no list is here is left out."""
+        found = {key_id(each): self._newest(database, each) for each in self._authorities(database)}
+        return {key: crl for key, crl in found.items() if crl is not None}
+
     def _authorities(self, database: str) -> list[x509.Certificate]:
         """Return the anchors and the CAs here whose branch the database's unit lies in, each key once."""
         owner = units.unit_of_database(database)
