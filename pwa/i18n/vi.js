@@ -468,7 +468,7 @@ export const vi = {
   "log.logged": "Đã có trong sổ của {office}. Đơn vị cấp trên chưa ký xác nhận; máy này sẽ hỏi lại.",
   "log.behind": "Sổ của {office} hiện chỉ có {size} dòng, ít hơn lúc ký biên nhận ({promised} dòng). Có thể máy của xã vừa được khôi phục từ bản sao lưu. Máy này sẽ hỏi lại; hãy giữ biên nhận.",
   "log.unchecked": "Điện thoại này chưa kiểm được chữ ký trên sổ của đơn vị (trình duyệt cũ, hoặc sổ chưa được cấp chứng thư).",
-  "log.revoked": "Khóa của sổ {office} đã bị thu hồi trước khi đơn vị cấp trên ký xác nhận, nên điều sổ cho thấy không chứng minh được gì. Máy này sẽ hỏi lại.",
+  "log.revoked": "Khóa ký sổ của {office} đã bị thu hồi trước khi đơn vị cấp trên ký xác nhận, nên điều sổ cho thấy không chứng minh được gì. Máy này sẽ hỏi lại.",
   "log.missing_title": "Sổ của đơn vị không có hồ sơ này",
   "log.missing": "{office} đã ký biên nhận lúc {time}, nhưng sổ của đơn vị nay có {size} dòng mà không chứng minh được là có hồ sơ này. Biên nhận trên máy này là bằng chứng.",
   "log.contradicts_title": "Sổ của đơn vị không khớp với biên nhận",
