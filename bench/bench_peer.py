@@ -24,7 +24,7 @@ EVENTS_PER_DOSSIER = 7
 FEED_DOCS = 100_000
 CURVE = (1_000, 10_000, 100_000, 1_000_000)
 CURVE_PEER_S = 400.0  # a peer is taken along the curve as far as this lets it
-WORDS = tuple("khai sinh chứng thực xã bản huyện tỉnh hồ sơ giấy tờ ngày tháng họ tên mẹ cha dân tộc".split(" "))  # noqa: SIM905
+WORDS = tuple("khai sinh chứng thực xã bản huyện tỉnh hồ sơ giấy tờ ngày tháng họ tên mẹ cha dân tộc".split(" "))  # noqa: SIM905  # reads as one line
 
 Make = Callable[[int, random.Random], list[dict[str, object]]]
 

@@ -85,8 +85,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise Malformed(f"member {twice[:60]!a} appears twice")
+        for name, _ in pairs:
+            if name in seen:
+                raise Malformed(f"member {name[:60]!a} appears twice")
+            seen.add(name)
     return members
 
 

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from replication.document import Attachment
 from replication.errors import BadRequest, DocValidation, TooLarge
@@ -160,10 +160,10 @@ def decode_attachment(entry: Attachment) -> bytes:
 
     Raises `TooLarge` where gzip holds more than an attachment may: such a file is a trap.
     """
-    stored = cast(bytes, entry.data)
+    assert entry.data is not None  # no stub is decoded
     if entry.encoding is None:
-        return stored
-    return inflate(stored, MAX_DECODED)
+        return entry.data
+    return inflate(entry.data, MAX_DECODED)
 
 
 def count_inflated(raw: bytes, limit: int) -> int:

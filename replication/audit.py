@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from replication.audit_digest import DEEPEST, FANOUT, Rows, differing
@@ -225,7 +226,7 @@ class _Audit:
         ids = sorted(rows)
         for begin in range(0, len(ids), FANOUT):
             wanted = {doc_id: rows[doc_id] for doc_id in ids[begin : begin + FANOUT]}
-            diff = self._asks[id(peer)](lambda: peer.revs_diff(wanted))  # noqa: B023  # called at once
+            diff = self._asks[id(peer)](partial(peer.revs_diff, wanted))
             lacking |= {doc_id: diff[doc_id].missing for doc_id in wanted if doc_id in diff}
         return lacking
 
@@ -236,7 +237,7 @@ class _Audit:
         begin = 0
         while begin < len(requests):
             wanted = requests[begin : begin + REPAIR_DOCS]
-            read = self._asks[id(source)](lambda: source.bulk_get(wanted))  # noqa: B023  # called at once
+            read = self._asks[id(source)](partial(source.bulk_get, wanted))
             begin += len(read.rows)  # fewer than asked where the line broke in the middle
             self._write(target, [Outgoing(doc) for row in read.rows for doc in row if isinstance(doc, Doc)])
 
@@ -246,7 +247,7 @@ class _Audit:
             while count < len(docs) and (not count or size + docs[count].size <= REPAIR_BYTES):
                 size, count = size + docs[count].size, count + 1
             batch, docs = docs[:count], docs[count:]
-            answer = self._asks[id(target)](lambda: target.bulk_docs(batch))  # noqa: B023  # called at once
+            answer = self._asks[id(target)](partial(target.bulk_docs, batch))
             self._refusals += answer.refusals
             refused = {refusal.id for refusal in answer.refusals}
             self._repaired += dict.fromkeys(out.doc.id for out in batch if out.doc.id not in refused)

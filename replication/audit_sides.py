@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -109,7 +110,7 @@ class FeedSide:
         since = ZERO
         while True:
             asked = since
-            page = self._ask(lambda: self._peer.feed(asked, PAGE, docs=False)).page  # noqa: B023  # called at once
+            page = self._ask(partial(self._peer.feed, asked, PAGE, docs=False)).page
             if not page.rows:
                 return
             yield page.rows

@@ -54,14 +54,14 @@ class _RefusingTls(_Refusing, HTTPSConnection):
     pass
 
 
-class NoCache(couch_http.Cache):  # type: ignore[misc]
+class NoCache(couch_http.Cache):  # type: ignore[misc]  # couchdb ships no types
     """A cache that forgets at once."""
 
     def put(self, url: str, response: object) -> None:
         pass
 
 
-class Pool(couch_http.ConnectionPool):  # type: ignore[misc]
+class Pool(couch_http.ConnectionPool):  # type: ignore[misc]  # couchdb ships no types
     """Connections at rest, and those on loan. `couchdb.http` calls `get` and `release`; the rest is for `Link`."""
 
     def __init__(self) -> None:

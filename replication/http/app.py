@@ -79,7 +79,7 @@ def protocol_blueprint(
         share = budget.open()
         response = _respond(environ, root, access, bounds, cors, share)
         if share.held_bytes or not isinstance(response.response, list):  # what is streamed may still take some
-            body = cast("Iterable[bytes]", response.response)
+            body = cast("Iterable[bytes]", response.response)  # werkzeug allows text too; no answer here is made of it
             response.response = ClosingIterator(body, share.close)
         for header, value in cors.headers(environ.get("HTTP_ORIGIN")).items():
             response.headers[header] = value

@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from replication import dictionaries
 from replication.access import Access, Credentials
@@ -72,7 +72,8 @@ class Exchange:
     @property
     def stopping(self) -> threading.Event:
         """Set once the server stops; feeds end then."""
-        return cast(threading.Event, self.environ.get(STOPPING, _NEVER))
+        stopping: threading.Event = self.environ.get(STOPPING, _NEVER)
+        return stopping
 
     def open(self) -> Database:
         """Return the database the path names. Raises what `Access.open` raises."""
@@ -83,7 +84,8 @@ class Exchange:
         key = name.upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = "HTTP_" + key
-        return cast("str | None", self.environ.get(key))
+        value: str | None = self.environ.get(key)
+        return value
 
     def absolute(self, *segments: str) -> str:
         """Return the absolute URL of already quoted path segments below this request's root."""
@@ -213,7 +215,8 @@ class Exchange:
             yield piece
 
     def _stream(self) -> IO[bytes]:
-        return cast("IO[bytes]", self.environ["wsgi.input"])
+        stream: IO[bytes] = self.environ["wsgi.input"]
+        return stream
 
 
 class _Pace:

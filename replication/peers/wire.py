@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -165,14 +166,14 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str], bool]:
     return int(matched[2]), headers, closes
 
 
-class _Body:
+class _Body(ABC):
     """Collects one body; `take` removes its bytes from the buffer and says when it is complete."""
 
     def __init__(self) -> None:
         self.data = bytearray()
 
-    def take(self, buffer: bytearray) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, buffer: bytearray) -> bool: ...
 
 
 class _Sized(_Body):

@@ -38,7 +38,7 @@ class Request(cheroot_server.HTTPRequest):
 
     def read_request_headers(self) -> bool:
         """Read the headers; refuse framings that two servers in a row could read differently (RFC 9112 §6.3)."""
-        if not super().read_request_headers():  # type: ignore[no-untyped-call]
+        if not super().read_request_headers():  # type: ignore[no-untyped-call]  # cheroot's own has no types
             return False
         length = self.inheaders.get(b"Content-Length")
         if length is not None and (not length.isdigit() or self.chunked_read):
@@ -114,7 +114,7 @@ class Connection(cheroot_server.HTTPConnection):
         """Serve requests while they follow on one another; return whether to wait for more later."""
         if not self._is_greeted and not self._greet():
             return False
-        while super().communicate():  # type: ignore[no-untyped-call]
+        while super().communicate():  # type: ignore[no-untyped-call]  # cheroot's own has no types
             if not self._follows():
                 return True
         return False
@@ -162,7 +162,7 @@ class Gateway(wsgi.Gateway_10):
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]  # the stubs say None
         """Return the request's environ."""
-        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]  # cheroot's own has no types
         environ[STOPPING] = self.req.server.stopping
         if self.req.server.ssl_adapter is not None:
             environ[PEER_CERTIFICATE] = self.req.conn.socket.getpeercert(binary_form=True)

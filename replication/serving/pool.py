@@ -114,7 +114,7 @@ class _Worker(threadpool.WorkerThread):
 
     def __init__(self, server: Any) -> None:
         self._conn: Any = None
-        super().__init__(server)  # type: ignore[no-untyped-call]
+        super().__init__(server)  # type: ignore[no-untyped-call]  # cheroot's own has no types
         self.daemon = True
 
     @property

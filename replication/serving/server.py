@@ -128,7 +128,7 @@ class _CherootServer(wsgi.Server):
             app,
             request_queue_size=BACKLOG,
             timeout=tuning.idle_s,  # type: ignore[arg-type]  # a socket timeout
-            shutdown_timeout=tuning.stop_s,  # type: ignore[arg-type]
+            shutdown_timeout=tuning.stop_s,  # type: ignore[arg-type]  # how long to join a thread
             server_name="Tram",
         )
         self.gateway = Gateway
@@ -142,15 +142,20 @@ class _CherootServer(wsgi.Server):
         if not self.ready:
             conn.close()
         elif conn.last_used is None:
-            self._connections.put(conn)  # type: ignore[attr-defined]
+            self._waiting.put(conn)
         else:
             super().process_conn(conn)
+
+    @property
+    def _waiting(self) -> Any:
+        """cheroot's connections without a worker, and the selector that watches them; `prepare` makes it."""
+        return self._connections  # type: ignore[attr-defined]  # the stubs leave it out
 
     def stop(self) -> None:
         """End the loop that waits for connections, then everything else. Again is no fault."""
         if not self.ready:
             return
-        waiting = self._connections  # type: ignore[attr-defined]
+        waiting = self._waiting
         end_loop = waiting.stop
 
         def end_loop_now() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import socket
+from abc import ABC, abstractmethod
 from typing import Any
 
 from replication.errors import BadRequest
@@ -82,7 +83,7 @@ def make_file(sock: socket.socket, mode: str = "r", bufsize: int = BUFFER) -> An
     return Reader(sock) if "r" in mode else Writer(sock)
 
 
-class Body:
+class Body(ABC):
     """A request body as WSGI's `wsgi.input`. `read(n)` gives what has come, at most n bytes; b"" is the end."""
 
     def read(self, size: int | None = -1) -> bytes:
@@ -114,12 +115,13 @@ class Body:
         return line
 
     @property
+    @abstractmethod
     def is_finished(self) -> bool:
         """Whether the next request begins where the stream stands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_some(self, size: int) -> bytes:
-        raise NotImplementedError
+        """Return what has come, at most `size` bytes; b"" is the end."""
 
 
 class CountedBody(Body):

@@ -48,7 +48,7 @@ def changes(
 
 def _scan(conn: sqlite3.Connection, after: int, limit: int | None, descending: bool) -> list[Found]:
     order = "DESC" if descending else "ASC"
-    sql = f"SELECT seq, id, rev, deleted, tree FROM docs WHERE seq > ? ORDER BY seq {order} LIMIT ?"  # noqa: S608
+    sql = f"SELECT seq, id, rev, deleted, tree FROM docs WHERE seq > ? ORDER BY seq {order} LIMIT ?"  # noqa: S608  # one of two words
     return conn.execute(sql, (after, -1 if limit is None else limit)).fetchall()
 
 

@@ -26,7 +26,7 @@ from replication.sqlite.connections import translated
 try:
     import fcntl
 except ImportError:  # Windows: a file's number there is never given to another one
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # asked for before it is used
 
 _MARK = re.compile(rb"([0-9a-f]{8}) (\d{18})\n")
 # FS_IOC_GETVERSION of linux/fs.h, _IOR('v', 1, long), as most architectures number it; others answer with an error.

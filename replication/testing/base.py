@@ -40,8 +40,8 @@ class Contract:
         """Look, after each test, at what only this engine knows of its database. A subclass may; this does nothing."""
 
     def raw(self, db: Database) -> bytes:
-        """Return what the database's files hold now. For engines that declare "overwrite"."""
-        raise NotImplementedError
+        """Return what the database's files hold now. An engine that declares "overwrite" has to say it."""
+        raise NotImplementedError(f"{type(self).__name__} declares overwrite and does not say what {db.name} holds")
 
     def need(self, capability: Capability) -> None:
         """Skip a test about something the engine says it cannot do."""

@@ -104,7 +104,7 @@ def write_archive(
 @contextmanager
 def _sealed(sink: _Counted, recipients: Sequence[pyrage.x25519.Recipient]) -> Iterator[IO[bytes]]:
     if not recipients:
-        yield cast("IO[bytes]", sink)
+        yield cast("IO[bytes]", sink)  # zstandard only writes to it
         return
     read_end, write_end = os.pipe()
     reader, writer = os.fdopen(read_end, "rb"), os.fdopen(write_end, "wb", buffering=COPY_BYTES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 from crypto import text as text_rules
@@ -214,7 +215,7 @@ def _find_bad_text(value: Any) -> None:
         _check_one(value, lambda: text_rules.check_text(value, name=False))
     elif isinstance(value, dict):
         for name, item in value.items():
-            _check_one(name, lambda name=name: text_rules.check_key(name))  # type: ignore[misc]
+            _check_one(name, partial(text_rules.check_key, name))
             _inside(name[:60], item)
     elif isinstance(value, list):
         for i, item in enumerate(value):

@@ -9,7 +9,7 @@ author claims, and the entry says that this is provisional.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from server.dossier import rules
@@ -312,13 +312,11 @@ def _ids(events: list[StoredEvent]) -> tuple[EventId, ...]:
 
 def _differences(sides: list[StoredEvent]) -> dict[str, dict[str, Any]]:
     """Return what the sides say differently: "type" and the members of their bodies → event id → value."""
+    said = {stored.id: {"type": stored.event.type, **stored.event.body} for stored in sides}
     found: dict[str, dict[str, Any]] = {}
-    readers: dict[str, Callable[[StoredEvent], Any]] = {"type": lambda s: s.event.type}
-    for name in sorted({name for stored in sides for name in stored.event.body}):
-        readers[name] = lambda s, name=name: s.event.body.get(name)  # type: ignore[misc]
-    for name, read in readers.items():
-        values: dict[str, Any] = {stored.id: read(stored) for stored in sides}
-        said = list(values.values())
-        if any(value != said[0] for value in said):
+    for name in dict.fromkeys(["type", *sorted({name for members in said.values() for name in members})]):
+        values: dict[str, Any] = {side: members.get(name) for side, members in said.items()}
+        first, *others = values.values()
+        if any(other != first for other in others):
             found[name] = values
     return found

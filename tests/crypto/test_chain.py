@@ -62,7 +62,7 @@ def crafted_leaf(
         x509.CertificateBuilder()
         .issuer_name(under.certificate.subject)
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ID)]))
-        .public_key(public_key)  # type: ignore[arg-type]
+        .public_key(public_key)  # type: ignore[arg-type]  # one that a test may not load
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW - DAY)
         .not_valid_after(NOW + DAY)
@@ -474,9 +474,9 @@ def test_a_ca_certificate_from_others_is_checked_before_it_is_kept(province: Any
 def test_verdicts_are_three_valued(province: Any) -> None:
     """What may still change is indeterminate; what is wrong for ever is invalid."""
     for code in ("unknown_issuer", "expired", "not_yet_valid", "revoked"):
-        assert chain.judge(UntrustedChain("", code), at=NOW) == Verdict("indeterminate", code)  # type: ignore[arg-type]
+        assert chain.judge(UntrustedChain("", code), at=NOW) == Verdict("indeterminate", code)  # type: ignore[arg-type]  # mypy sees a `str`
     for code in ("forged_issuer", "name_constraint", "not_a_signer", "bad_chain", "actor_mismatch"):
-        assert chain.judge(UntrustedChain("", code), at=NOW) == Verdict("invalid", code)  # type: ignore[arg-type]
+        assert chain.judge(UntrustedChain("", code), at=NOW) == Verdict("invalid", code)  # type: ignore[arg-type]  # as above
     errors: list[CryptoError] = [BadSignature("x"), Malformed("x")]
     assert [chain.judge(error, at=NOW) for error in errors] == [
         Verdict("invalid", "BadSignature"),

@@ -37,7 +37,7 @@ def test_openssl_verifies_an_exported_signature(
     envelope = jws.sign_event(event, key=holder.key, certificate=holder.certificate, iat=1780279384)
     exported = jws.to_jws(envelope, [holder.certificate, province.commune.certificate])
     leaf = x509.load_der_x509_certificate(b64decode(exported["header"]["x5c"][0]))
-    (tmp_path / "key.pem").write_bytes(keys.public_to_pem(leaf.public_key()))  # type: ignore[arg-type]
+    (tmp_path / "key.pem").write_bytes(keys.public_to_pem(leaf.public_key()))  # type: ignore[arg-type]  # P-256
     (tmp_path / "signature").write_bytes(algorithms.der_from_raw(base64url.decode(exported["signature"])))
     signing_input = f"{exported['protected']}.{exported['payload']}"
     for name, text in (("good", signing_input), ("bad", signing_input[:-1])):

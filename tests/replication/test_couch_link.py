@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 import pytest
 
@@ -69,7 +70,7 @@ class ScriptedServer:
                 pass
         self.closed_one.set()
 
-    def _serve_one(self, connection: socket.socket, reader: object) -> bool:
+    def _serve_one(self, connection: socket.socket, reader: IO[bytes]) -> bool:
         try:
             request = _read_request(reader)
         except OSError:
@@ -86,15 +87,15 @@ class ScriptedServer:
         return not self._closes_after
 
 
-def _read_request(reader: object) -> bytes:
+def _read_request(reader: IO[bytes]) -> bytes:
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        line = reader.readline()  # type: ignore[attr-defined]
+        line = reader.readline()
         if not line:
             return b""
         head += line
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return head + reader.read(int(lengths[0].partition(b":")[2]) if lengths else 0)  # type: ignore[attr-defined]
+    return head + reader.read(int(lengths[0].partition(b":")[2]) if lengths else 0)
 
 
 def answer(status: str, body: bytes, *, content_type: str = "application/json", extra: str = "") -> bytes:

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -94,8 +94,8 @@ class AnswerLosingProxy:
         for each in (self._listener, *self._sockets):
             each.close()
 
-    def _run(self, target: object, *args: object) -> None:
-        self._threads.append(threading.Thread(target=target, args=args))  # type: ignore[arg-type]
+    def _run(self, target: Callable[..., object], *args: object) -> None:
+        self._threads.append(threading.Thread(target=target, args=args))
         self._threads[-1].start()
 
     def _accept(self) -> None:
@@ -311,9 +311,9 @@ def test_bulk_calls_make_few_requests(db: CouchDatabase, monkeypatch: pytest.Mon
     sent: list[str] = []
     request = Link.request
 
-    def counting(self: Link, method: str, path: tuple[str, ...], *args: object, **kwargs: object) -> object:
+    def counting(self: Link, method: str, path: tuple[str, ...], *args: Any, **kwargs: Any) -> object:
         sent.append(path[-1])
-        return request(self, method, path, *args, **kwargs)  # type: ignore[arg-type]
+        return request(self, method, path, *args, **kwargs)
 
     monkeypatch.setattr(Link, "request", counting)
     chunk = {"chunk": Attachment("application/octet-stream", data=b"x" * 100)}

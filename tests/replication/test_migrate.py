@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,8 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Sto
         store.close()
 
 
-def build(doc_id: str, rev: str, *ancestors: str, **fields: object) -> Doc:
-    return Doc(DocId(doc_id), Rev(rev), (rev.partition("-")[2], *ancestors), **fields)  # type: ignore[arg-type]
+def build(doc_id: str, rev: str, *ancestors: str, **fields: Any) -> Doc:
+    return Doc(DocId(doc_id), Rev(rev), (rev.partition("-")[2], *ancestors), **fields)
 
 
 def put(db: Database, *docs: Doc) -> None:
@@ -131,12 +132,12 @@ def test_an_interrupted_move_goes_on(stores: tuple[Store, Store], monkeypatch: p
     kind = type(target.create("u-h41"))
     write, left = kind.bulk_docs, 2
 
-    def failing(self: Database, docs: Sequence[Doc], *, new_edits: bool = True) -> list[WriteResult]:
+    def failing(self: Any, docs: Sequence[Doc], *, new_edits: bool = True) -> list[WriteResult]:
         nonlocal left
         if not left:
             raise Unavailable("the power is gone")
         left -= 1
-        return write(self, docs, new_edits=new_edits)  # type: ignore[arg-type]
+        return write(self, docs, new_edits=new_edits)
 
     with monkeypatch.context() as patch:
         patch.setattr(kind, "bulk_docs", failing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -98,11 +99,11 @@ def test_leaves_winner_and_paths_are_the_models(history: tuple[list[Path], froze
 
 
 @given(histories(), st.randoms(use_true_random=False))
-def test_the_order_of_merges_leaves_no_trace(history: tuple[list[Path], frozenset[Node]], random: object) -> None:
+def test_the_order_of_merges_leaves_no_trace(history: tuple[list[Path], frozenset[Node]], random: Random) -> None:
     """The same paths, shuffled and with repetitions, give an equal tree."""
     paths, dead = history
     shuffled = [*paths, *paths[:3]]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert grow(shuffled, dead) == grow(paths, dead)
 
 

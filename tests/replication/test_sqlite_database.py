@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -326,8 +327,8 @@ def test_what_raised_inside_a_write_left_nothing(store: SqliteStore) -> None:
     """Its savepoint is rolled back though the transaction commits."""
     db = store.create("b")
 
-    def run(conn: object) -> None:
-        conn.execute("INSERT INTO localdocs VALUES ('x', 1, x'')")  # type: ignore[attr-defined]
+    def run(conn: sqlite3.Connection) -> None:
+        conn.execute("INSERT INTO localdocs VALUES ('x', 1, x'')")
         raise Conflict
 
     with pytest.raises(Conflict):

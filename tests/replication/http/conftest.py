@@ -54,7 +54,15 @@ class Client:
         return sock
 
 
-Serve = Callable[..., Client]
+class Served(Client):
+    """A client of a server that its test started, and may look into or stop."""
+
+    def __init__(self, url: str, name: str, session: requests.Session, server: Server) -> None:
+        super().__init__(url, name, session)
+        self.server = server
+
+
+Serve = Callable[..., Served]
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +89,13 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start a server with limits or tuning of its own, and return a client on its database `db`."""
     running: list[Any] = []
 
-    def start(limits: Limits | None = None, tuning: Tuning | None = None, **options: Any) -> Client:
+    def start(limits: Limits | None = None, tuning: Tuning | None = None, **options: Any) -> Served:
         store = SqliteStore(tmp_path)
         server = Server(create_app(OpenAccess(store), limits=limits), tuning=tuning, **options)
         server.start()
         session = requests.Session()
         running.extend((session.close, server.stop, store.close))
-        client = Client(server.url, "db", session)
-        client.server = server  # type: ignore[attr-defined]
+        client = Served(server.url, "db", session, server)
         if "certificate" not in options:
             client.json("PUT", status=201)
         return client

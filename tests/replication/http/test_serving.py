@@ -189,8 +189,7 @@ def test_two_hundred_waiting_readers_leave_room_for_requests(serve: Serve) -> No
 
     assert took < 25  # a reader in the way of one would hold it for its heartbeat
     assert all(b'"id":"a"' in end for end in ends)
-    server: Server = client.server  # type: ignore[attr-defined]
-    _wait(lambda: server.threads <= 8)
+    _wait(lambda: client.server.threads <= 8)
 
 
 def _receive_until(sock: socket.socket, mark: bytes) -> bytes:
@@ -214,10 +213,10 @@ def test_stop_is_prompt_although_feeds_are_open(serve: Serve) -> None:
     """Feeds notice; nobody waits for their heartbeat."""
     client = serve()
     feeds = [client.raw(ask(client, b"_changes?feed=continuous&since=now&heartbeat=30000")) for _ in range(5)]
-    _wait(lambda: client.server.threads >= 1)  # type: ignore[attr-defined]
+    _wait(lambda: client.server.threads >= 1)
     begun = time.monotonic()
 
-    client.server.stop()  # type: ignore[attr-defined]
+    client.server.stop()
 
     assert time.monotonic() - begun < 20  # a heartbeat is 30
     for feed in feeds:

@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -248,16 +248,15 @@ def test_a_question_that_cannot_be_answered_says_why(far: Any, our_server: str, 
     assert reason in answer.json()["reason"]
 
 
-def test_a_digest_that_is_none_is_no_peers(near: Any, near_peer: Peer, far_peer: HttpPeer, far: Any) -> None:
+def test_a_digest_that_is_none_is_no_peers(
+    near: Any, near_peer: Peer, far_peer: HttpPeer, far: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Marks of another length are not compared."""
     fill(near, [event(number) for number in range(100)])
     original = Digest.marks
-    try:
-        Digest.marks = lambda self, prefix: original(self, prefix)[:-1]  # type: ignore[method-assign]
-        with pytest.raises(NotAPeer, match="256 marks"):
-            audit(near_peer, far_peer)
-    finally:
-        Digest.marks = original  # type: ignore[method-assign]
+    monkeypatch.setattr(Digest, "marks", lambda self, prefix: original(self, prefix)[:-1])
+    with pytest.raises(NotAPeer, match="256 marks"):
+        audit(near_peer, far_peer)
 
 
 def row(doc_id: str, *leaves: str) -> ChangeRow:
@@ -306,7 +305,9 @@ def test_the_command_repairs_and_tells(tmp_path: Path) -> None:
     fill(store.create("y"), [event(1)])
     store.close()
     base = f"sqlite:{tmp_path / 'a'}"
-    call: Callable[..., tuple[int, Any]] = lambda *more: run([f"{base}/x", f"{base}/y", *more])  # noqa: E731
+
+    def call(*more: str) -> tuple[int, Any]:
+        return run([f"{base}/x", f"{base}/y", *more])
 
     status, line = call("--look")
     assert (status, line["missing"], line["equal"]) == (3, ["event-000002"], False)

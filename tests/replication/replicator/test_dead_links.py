@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -52,12 +53,12 @@ def test_a_name_that_does_not_resolve_is_a_dead_link_until_it_does(
     near.bulk_docs(events(5), new_edits=False)
     resolve, fails = socket.getaddrinfo, iter(range(3))
 
-    def sometimes(host: str, *args: object, **options: object) -> object:
+    def sometimes(host: str, *args: Any, **options: Any) -> Any:
         if host != "district.invalid":
-            return resolve(host, *args, **options)  # type: ignore[arg-type]
+            return resolve(host, *args, **options)
         if next(fails, None) is not None:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return resolve("127.0.0.1", *args, **options)  # type: ignore[arg-type]
+        return resolve("127.0.0.1", *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", sometimes)
     seen: list[Progress] = []
@@ -109,12 +110,12 @@ def test_after_a_week_offline_it_goes_on_within_thirty_seconds(
         nonlocal now_s
         now_s += timeout_s
 
-    def reach(*args: object, **options: object) -> socket.socket:
+    def reach(*args: Any, **options: Any) -> socket.socket:
         nonlocal tries
         tries += 1
         if now_s < week_s:
             raise OSError("Network is unreachable")
-        return connect(*args, **options)  # type: ignore[arg-type]
+        return connect(*args, **options)
 
     monkeypatch.setattr(Alarm, "wait", pass_time)
     monkeypatch.setattr(socket, "create_connection", reach)

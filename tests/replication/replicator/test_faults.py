@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -57,11 +58,11 @@ class PickyPeer:
         start(f"{status} x", headers)
         return [body]
 
-    def answer(self, method: str, path: str, environ: dict[str, object]) -> tuple[int, object]:
+    def answer(self, method: str, path: str, environ: dict[str, Any]) -> tuple[int, object]:
         if path == "/":
             return 200, {"couchdb": "Welcome", "uuid": "picky"}
         if path.endswith("_bulk_docs"):
-            return self.take(orjson.loads(environ["wsgi.input"].read())["docs"])  # type: ignore[attr-defined]
+            return self.take(orjson.loads(environ["wsgi.input"].read())["docs"])
         if "_local" in path and method == "GET":
             return 404, {"error": "not_found", "reason": "missing"}
         return (200, {"doc_count": 0, "update_seq": "0"}) if method == "GET" else (201, {"ok": True})
@@ -221,7 +222,12 @@ def test_one_pair_without_a_database_does_not_hold_up_the_other(
 
 
 def test_events_go_first_and_chunks_still_move(
-    near: Database, near_peer: LocalPeer, store: SqliteStore, events: Events, serve: Callable[[PickyPeer], HttpPeer]
+    near: Database,
+    near_peer: LocalPeer,
+    store: SqliteStore,
+    events: Events,
+    serve: Callable[[PickyPeer], HttpPeer],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On a shared line the smaller priority has nearly all batches, the other each eighth."""
     near.bulk_docs(events(3000), new_edits=False)
@@ -247,7 +253,7 @@ def test_events_go_first_and_chunks_still_move(
         order.append(docs[0]["_id"].partition("-")[0])
         return take(docs)
 
-    picky.take = note  # type: ignore[method-assign]
+    monkeypatch.setattr(picky, "take", note)
     there = serve(picky)
     assert there.endpoint is not None
     port = int(there.endpoint.label.rpartition(":")[2])

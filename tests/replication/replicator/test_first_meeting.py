@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -26,23 +27,23 @@ class Trips:
     """Counts the round trips behind each batch of documents: one for TCP, and one more than the longest chain of
     answers that had come when it was sent. Not the clock: that also counts what holds up the machine."""
 
-    def __init__(self, peer: HttpPeer) -> None:
+    def __init__(self, peer: HttpPeer, monkeypatch: pytest.MonkeyPatch) -> None:
         assert peer.endpoint is not None
         self._asked: list[tuple[Pending[Exchange], int]] = []
         self._request, self._send = peer.endpoint.request, peer.bulk_docs
         self.of_batches: list[int] = []
-        peer.endpoint.request = self.request  # type: ignore[method-assign, assignment]  # listens, and changes nothing
-        peer.bulk_docs = self.bulk_docs  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(peer.endpoint, "request", self.request)  # both listen, and change nothing
+        monkeypatch.setattr(peer, "bulk_docs", self.bulk_docs)
 
-    def request(self, *arguments: object, **options: object) -> Pending[Exchange]:
+    def request(self, *arguments: Any, **options: Any) -> Pending[Exchange]:
         depth = self._heard() + 1
-        pending = self._request(*arguments, **options)  # type: ignore[arg-type]
+        pending = self._request(*arguments, **options)
         self._asked.append((pending, depth))
         return pending
 
-    def bulk_docs(self, *arguments: object) -> Pending[WriteAnswer]:
+    def bulk_docs(self, *arguments: Any) -> Pending[WriteAnswer]:
         self.of_batches.append(1 + self._heard())
-        return self._send(*arguments)  # type: ignore[arg-type]
+        return self._send(*arguments)
 
     def _heard(self) -> int:
         return max((depth for pending, depth in self._asked if pending.done), default=0)
@@ -55,6 +56,7 @@ def test_documents_go_out_as_soon_as_the_greeting_has_come_back(
     far_peer: FarPeer,
     address: tuple[str, int],
     events: Events,
+    monkeypatch: pytest.MonkeyPatch,
     is_there: bool,
     trips: int,
 ) -> None:
@@ -64,7 +66,7 @@ def test_documents_go_out_as_soon_as_the_greeting_has_come_back(
     near.bulk_docs(events(3), new_edits=False)
     with WeakLink(address, Profile(rtt_ms=RTT_MS)) as weak:
         far = far_peer(weak.port)
-        batches = Trips(far)
+        batches = Trips(far, monkeypatch)
         figures = Link([Pair(near_peer, far, DatabaseState(near))]).run(threading.Event())
 
     assert figures.docs_written == 3
@@ -83,13 +85,13 @@ def create(peer: HttpPeer) -> None:
 
 
 def test_a_database_with_something_in_it_is_asked_for_its_log(
-    near: Database, near_peer: LocalPeer, far_peer: FarPeer, events: Events
+    near: Database, near_peer: LocalPeer, far_peer: FarPeer, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Notes that were lost are made up for by the log over there: nothing is sent again."""
     near.bulk_docs(events(20), new_edits=False)
     Link([Pair(near_peer, far_peer(), MemoryState())]).run(threading.Event())
     far = far_peer()
-    batches = Trips(far)
+    batches = Trips(far, monkeypatch)
 
     again = Link([Pair(near_peer, far, MemoryState())]).run(threading.Event())
 

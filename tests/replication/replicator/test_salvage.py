@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replication.document import DocId, Rev
 from replication.errors import LinkCut
 from replication.peers import Endpoint, HttpPeer
 from replication.peers.channel import Broken, Exchange
 from replication.peers.pending import Pending, Promise
 from replication.peers.salvage import whole_rows
 from replication.peers.wire import Part
+from replication.store import ZERO
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=6),
@@ -57,16 +59,16 @@ def test_a_torn_feed_goes_on_behind_the_last_row_that_has_a_seq(monkeypatch: pyt
     ]
     body = b'{"results":[' + b",".join(json.dumps(row).encode() for row in rows) + b',{"seq":"5-x","id":"e'
 
-    answer = torn_feed(monkeypatch, body).feed("0", 100, docs=True).result()  # type: ignore[arg-type]  # a Seq
+    answer = torn_feed(monkeypatch, body).feed(ZERO, 100, docs=True).result()
 
     assert answer.torn
     assert [row.id for row in answer.page.rows] == ["a", "b", "c"]
     assert (answer.page.last_seq, answer.page.pending > 0) == ("3-x", True)
-    assert answer.docs["a", "1-0a"].body == b'{"n":%d}' % 2**70  # type: ignore[index]  # NewTypes
+    assert answer.docs[DocId("a"), Rev("1-0a")].body == b'{"n":%d}' % 2**70
 
 
 def test_a_feed_torn_before_its_first_seq_is_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be kept, so nothing is."""
     row = b'{"seq":null,"id":"a","changes":[{"rev":"1-0a"}]}'
     with pytest.raises(LinkCut):
-        torn_feed(monkeypatch, b'{"results":[' + row + b",").feed("0", 100, docs=True).result()  # type: ignore[arg-type]
+        torn_feed(monkeypatch, b'{"results":[' + row + b",").feed(ZERO, 100, docs=True).result()

@@ -27,21 +27,27 @@ QUICK_CUTS = Profile(up_bps=256_000, down_bps=256_000, rtt_ms=40, cut_every_s=0.
 KILLED_AT = 30_000
 
 
-def run_for(link: Link, seconds: float, *, continuous: bool = False) -> threading.Thread:
-    """Start a run that stops by itself after `seconds`, so that a fault shows as missing documents, not as a hang."""
-    stop = threading.Event()
+class Run(threading.Thread):
+    """A run in a thread of its own, until somebody ends it."""
 
-    def end() -> None:
-        stop.set()
-        link.wake()
+    def __init__(self, link: Link, *, continuous: bool) -> None:
+        self._ended = threading.Event()
+        super().__init__(target=link.run, args=(self._ended,), kwargs={"continuous": continuous}, daemon=True)
+        self._link = link
 
-    timer = threading.Timer(seconds, end)
+    def end(self) -> None:
+        self._ended.set()
+        self._link.wake()
+
+
+def run_for(link: Link, seconds: float, *, continuous: bool = False) -> Run:
+    """Start a run that ends by itself after `seconds`, so that a fault shows as missing documents, not as a hang."""
+    run = Run(link, continuous=continuous)
+    timer = threading.Timer(seconds, run.end)
     timer.daemon = True
     timer.start()
-    thread = threading.Thread(target=link.run, args=(stop,), kwargs={"continuous": continuous}, daemon=True)
-    thread.start()
-    thread.stop = end  # type: ignore[attr-defined]
-    return thread
+    run.start()
+    return run
 
 
 def test_push_over_cuts_resends_no_more_than_was_in_flight(
@@ -118,7 +124,7 @@ def test_a_killed_run_sends_nothing_again_that_was_acknowledged(
         first = Link([Pair(near_peer, far_peer(weak.port), DatabaseState(near))])
         thread = run_for(first, 90)
         assert weak.await_cut()
-        thread.stop()  # type: ignore[attr-defined]
+        thread.end()
         thread.join(60)
         weak.restore()
         second = Link([Pair(near_peer, far_peer(weak.port), DatabaseState(near))])
@@ -241,7 +247,7 @@ def test_a_relay_follows_its_own_database_and_stops_promptly(
         near.bulk_docs(events(count), new_edits=False)
         while (info := back.info()).doc_count < count:
             assert back.wait_for_change(info.update_seq, 60)
-    thread.stop()  # type: ignore[attr-defined]
+    thread.end()
     thread.join(60)
 
     assert not thread.is_alive()

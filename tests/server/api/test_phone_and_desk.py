@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import jcs, jws, keys
 from server.dossier.codes import parse_dossier_code
@@ -28,16 +29,11 @@ def published(office, helpers):
     signer = NodeSigner.of(province)
     body = next(b for b in procedure_bodies() if b["code"] == "1.001193")
     doc = signer.sign(stream="procedure.1.001193", type="procedure.published", at=datetime.now(UTC), body=body)
-    chain = [helpers.certificate_doc(c.public_bytes(_DER)) for c in (signer.certificate, *province.chain())]
+    chain = [helpers.certificate_doc(c.public_bytes(Encoding.DER)) for c in (signer.certificate, *province.chain())]
     results = office.node.intake.admit("registry", [*chain, doc], source=Source("peer", "urn:tram:node:h41-12"))
     assert [r.error for r in results] == [None] * len(results)
     office.node.model.follower.catch_up("registry")
     return office
-
-
-from cryptography.hazmat.primitives.serialization import Encoding  # noqa: E402
-
-_DER = Encoding.DER
 
 
 def test_a_filed_dossier_is_receipted_when_its_last_chunk_is_there(office, helpers):

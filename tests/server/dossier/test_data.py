@@ -113,15 +113,17 @@ def test_an_unknown_code_has_no_procedure() -> None:
 
 def spoil(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     """The birth procedure with one value replaced, or left out if it is None."""
-    body: Any = copy.deepcopy(dict(data.procedure_bodies()[[p.code for p in data.procedures()].index("1.001193")]))
-    target = body
+    body: dict[str, Any] = copy.deepcopy(
+        dict(data.procedure_bodies()[[p.code for p in data.procedures()].index("1.001193")])
+    )
+    target: Any = body
     for step in path[:-1]:
         target = target[step]
     if value is None:
         del target[path[-1]]
     else:
         target[path[-1]] = value
-    return body  # type: ignore[no-any-return]
+    return body
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.dossier.event import StoredEvent
 from server.dossier.roles import fold_grants
 from server.dossier.units import node_urn, unit_stream
 from tests.server.dossier.story import CITIZEN, HELPER, OFFICIAL, SECOND_OFFICIAL, UNIT, Story, grant, revoke
@@ -72,9 +73,9 @@ def test_a_revocation_by_a_stranger_revokes_nothing() -> None:
         [grant(OFFICIAL), revoke(OFFICIAL, SPRING), grant(OFFICIAL, **{"from": AUTUMN}), grant(SECOND_OFFICIAL)]
     )
 )
-def test_the_order_of_arrival_does_not_matter(events: list[object]) -> None:
+def test_the_order_of_arrival_does_not_matter(events: list[StoredEvent]) -> None:
     """Any order gives the same grants."""
-    assert fold_grants(events) == fold_grants(reversed(events))  # type: ignore[arg-type]
+    assert fold_grants(events) == fold_grants(reversed(events))
 
 
 def test_units_are_described_with_dates() -> None:

@@ -153,7 +153,10 @@ def take(helpers: Any, key_pool: Any) -> Callable[..., list[Doc]]:
 def tiers(make_homes: Any, make_node: Any) -> Any:
     """Province and commune, open; the commune's clock runs a day ahead."""
     homes = make_homes()
-    ahead = lambda: datetime.now(UTC) + timedelta(days=1)  # noqa: E731
+
+    def ahead() -> datetime:
+        return datetime.now(UTC) + timedelta(days=1)
+
     return make_node(homes["H41"]), make_node(homes["H41.12.03"], now=ahead)
 
 
