@@ -140,8 +140,8 @@ class Sync:
         wanted = {each.name: each for each in self._links.all() if not each.paused}
         for name, link in list(self._running.items()):
             if wanted.get(name) != link.neighbour:
+                link.stop()  # first: what is still ending may still carry, and is shown as running
                 self._running.pop(name)
-                link.stop()
         for name, neighbour in wanted.items():
             if name not in self._running:
                 self._running[name] = self._link(neighbour)

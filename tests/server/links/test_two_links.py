@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import pytest
 
@@ -51,18 +52,16 @@ def test_what_one_link_brings_the_other_does_not_carry_again(two, key_pool, help
     stream = _file(commune, url, key_pool, helpers)
 
     helpers.wait_until(lambda: _is_whole(district, stream))
-    status = _link(district)
-    assert status.stands_back
-    assert (status.state, status.last_error) == ("aside", None)
-    assert status.used_today < 20_000 < len(JPEG)
     helpers.wait_until(lambda: _link(commune).used_today > len(JPEG))  # counted a moment after it went
+    helpers.wait_until(lambda: _link(district).state == "aside" and _link(district).last_error is None)
+    assert _link(district).used_today < 20_000 < len(JPEG)
 
 
 def test_the_upper_link_carries_when_the_lower_one_has_ended(two, key_pool, helpers, monkeypatch):
     """A commune whose link is paused is pulled from as if it had none."""
     district, commune, url = two
     commune.links.set_paused("parent", True)
-    helpers.wait_until(lambda: _link(commune).state == "paused" and not _link(commune).running)
+    helpers.wait_until(lambda: _link(commune).state == "paused" and not commune.sync._running)
     monkeypatch.setattr("server.node.presence.PRESENT_S", 3.0)
     stream = _file(commune, url, key_pool, helpers)
 
@@ -78,6 +77,26 @@ def test_the_lower_link_never_stands_back(two, helpers):
 
     assert not _link(commune).stands_back
     helpers.wait_until(lambda: _link(commune).running)
+
+
+def test_a_paused_link_is_at_work_until_it_has_ended(make_homes, serve, helpers, monkeypatch):
+    """Whoever waits for it to stand still must not be told so while it may still carry."""
+    homes = make_homes("H41", "H41.12", "H41.12.03")
+    _, url = serve(homes["H41.12"])
+    commune, _ = serve(homes["H41.12.03"], sync=True)
+    commune.links.put(Neighbour("parent", url, "parent"))
+    helpers.wait_until(lambda: _link(commune).running)
+    link, asked, may_end = commune.sync._running["parent"], threading.Event(), threading.Event()
+    stop = link.stop
+    monkeypatch.setattr(link, "stop", lambda: (asked.set(), may_end.wait(90), stop()))
+
+    commune.links.set_paused("parent", True)
+    assert asked.wait(90)
+    assert _link(commune).running
+    may_end.set()
+
+    helpers.wait_until(lambda: not _link(commune).running)
+    assert not link.is_running
 
 
 def test_who_has_not_asked_for_long_is_not_at_work():
