@@ -26,7 +26,8 @@ const ENROLMENT_MS = 5_000;
 let timer;
 /** @type {Promise<void> | null} */
 let running = null;
-let again = false;
+/** The run after that: whoever asks while one is under way may have something it did not see. @type {Promise<void> | null} */
+let following = null;
 
 /** Begin: listen to the network, the page and the service worker, and make the first run. */
 export function startSync() {
@@ -38,18 +39,10 @@ export function startSync() {
 
 /** @returns {Promise<void>} when a run that began after this call has ended, in this tab or another's hands */
 export function syncNow() {
-  if (running) {
-    again = true;
-    return running;
-  }
+  if (running) return (following ??= running.then(() => syncNow()));
   clearTimeout(timer);
-  running = lockedRun().finally(() => {
-    running = null;
-    if (again) {
-      again = false;
-      syncNow();
-    }
-  });
+  following = null;
+  running = lockedRun().finally(() => { running = null; });
   return running;
 }
 

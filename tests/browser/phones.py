@@ -8,12 +8,15 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import PHONE, shoot
+from tests.browser.conftest import PHONE, WAIT_MS, shoot, wait_for
 from tests.browser.sample import approve_waiting
+from tests.server.conftest import wait_until
 
 # What a browser logs when the network is cut, or an answer is "no": told to people in words, and no fault of the page.
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 LOOK = Path(__file__).with_name("look.js")
+# Returns when the exchange that is under way, or the one that begins now, has ended.
+SYNC_NOW = "import('/sync.js').then(({ syncNow }) => syncNow())"
 EXPECTED = ("Failed to load resource", "ERR_INTERNET_DISCONNECTED")
 
 
@@ -30,7 +33,7 @@ class Phone:
                 self.context.add_init_script(path=script)
         self.faults: list[str] = []
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(WAIT_MS)
         self.page.on("console", lambda said: self._note(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self._note(str(error)))
 
@@ -46,21 +49,16 @@ class Phone:
         self.page.locator(".bigcode").wait_for()
         approve_waiting(office, name)
         self.sync()
-        expect(self.page.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible(timeout=20_000)
+        expect(self.page.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible()
         return str(self.page.evaluate("import('/state.js').then(({ state }) => state.identity.subject)"))
 
     def sync(self) -> None:
         """Have the application ask the office now instead of at its next turn."""
-        self.page.evaluate("import('/sync.js').then(({ syncNow }) => syncNow())")
+        self.page.evaluate(SYNC_NOW)
 
     def wait_for_receipt(self) -> None:
         """Return once the page says that the office has everything; asked for without the usual pause."""
-        heading = self.page.get_by_role("heading", name="Xã đã nhận đủ hồ sơ")
-        for _ in range(40):
-            self.sync()
-            if heading.count():
-                return
-        expect(heading).to_be_visible()
+        wait_for_receipt(self.page)
 
     def look(self, name: str) -> None:
         """Judge the page that is open (names, headings, targets, axe) and keep its picture."""
@@ -73,7 +71,7 @@ class Phone:
         """Cut the network once every file of the application is here."""
         self.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         self.page.reload()
-        self.page.wait_for_function("navigator.serviceWorker.controller !== null")
+        wait_for(self.page, "navigator.serviceWorker.controller !== null")
         self.page.locator("main h1").wait_for()
         self.context.set_offline(True)
 
@@ -86,6 +84,17 @@ class Phone:
     def stored_text(self) -> str:
         """Return everything the browser keeps in its databases, as text."""
         return str(self.page.evaluate(_DUMP))
+
+
+def wait_for_receipt(page: Page) -> None:
+    """Return once the phone's page says that the office has everything; asked for without the usual pause."""
+    said = page.get_by_text("Xã đã nhận đủ hồ sơ").first
+
+    def is_told() -> bool:
+        page.evaluate(SYNC_NOW)
+        return said.is_visible()
+
+    wait_until(is_told)
 
 
 _DUMP = """async () => {

@@ -20,7 +20,7 @@ from server.home import Home
 from server.intake.source import Source
 from server.node.links import Neighbour
 from server.node.signing import NodeSigner
-from tests.server.conftest import Client, Office
+from tests.server.conftest import Client, Office, wait_until
 
 DUE = "2030-01-04T09:00:00Z"
 LONG_NAME = "Nguyễn Phúc Hoàng Thị Thùy Trâm Anh Nguyệt Ánh Dương"
@@ -139,7 +139,7 @@ def _from_phone(office: Office) -> str:
         form=form_for(procedure),
         scans=sample_scans(),
     )
-    phone.send(outgoing, limit_s=60)
+    phone.send(outgoing, limit_s=120)
     _signed(office.act(office.official, outgoing.stream, "dossier.accepted", due=DUE))
     return outgoing.stream
 
@@ -163,7 +163,7 @@ def _counter(office: Office) -> Person:
 def approve_waiting(office: Office, name: str) -> None:
     """Approve the one waiting phone of somebody called `name`."""
     counter = _counter(office)
-    [request] = [each for each in counter.fetch_enrolments() if each["name"] == name]
+    [request] = wait_until(lambda: [each for each in counter.fetch_enrolments() if each["name"] == name])
     counter.approve(request["thumbprint"])
 
 
