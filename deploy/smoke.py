@@ -107,8 +107,8 @@ def _file(run: Run, people: People, link: Link) -> Outgoing:
         link.restore()
         cutter = threading.Thread(target=_cut_in_the_middle, args=(link, outgoing.size), daemon=True)
         cutter.start()
-        receipt = citizen.send(outgoing, limit_s=60)
-        cutter.join(30)
+        receipt = citizen.send(outgoing, limit_s=RELAY_LIMIT_S)
+        cutter.join(RELAY_LIMIT_S)
     named = {file["sha256"] for file in outgoing.document["event"]["files"]}
     if set(receipt["body"]["files"]) != named:
         raise Refusal(f"the receipt names {receipt['body']['files']}, the dossier {sorted(named)}")

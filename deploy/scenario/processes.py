@@ -69,8 +69,8 @@ def wait_until_answering(child: Child, url: str) -> None:
         try:
             if requests.get(url, timeout=20).status_code == requests.codes.ok:
                 return
-        except (requests.ConnectionError, requests.Timeout):
-            time.sleep(0.05)  # nothing listens yet; the deadline above bounds the asking
+        except requests.RequestException:
+            time.sleep(0.05)  # nothing listens yet, or not for long; the deadline above bounds the asking
     tail = child.log.read_text(errors="replace")[-2000:]
     ended = child.process.poll()
     what = f"did not answer at {url} within {READY_LIMIT_S:.0f} s" if ended is None else f"ended with status {ended}"

@@ -29,5 +29,6 @@ def check_preview(reader: Reader, stream: str, sha256: str, name: str) -> None:
     reader.open(f"/desk/dossiers/{stream}", name)
     frame = reader.page.locator(".photo__frame img")
     expect(frame).to_have_attribute("src", f"/api/files/{sha256}")
+    expect(frame).to_have_js_property("complete", True)
     assert frame.evaluate("image => image.naturalWidth") > 100
     expect(reader.page.get_by_text("Ảnh xem trước")).to_be_visible()

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from deploy.scenario.tiers import COMMUNE, DISTRICT, Province
-from tests.browser.conftest import shoot
+from tests.browser.conftest import shoot, wait_for
 from tests.browser.story import open_page, sign_in_to_desk
 
 CITIZEN = "Sùng Thị Mẫu"
@@ -41,7 +41,7 @@ def open_registration_offline(phone: Page) -> None:
     phone.goto("/#/")
     phone.evaluate("navigator.serviceWorker.ready.then(() => true)")  # every file of the application is here now
     phone.reload()  # from here on the worker answers for the page
-    phone.wait_for_function("navigator.serviceWorker.controller !== null")
+    wait_for(phone, "navigator.serviceWorker.controller !== null")
     phone.context.set_offline(True)
     phone.goto("/#/register")
     phone.get_by_label("Họ, chữ đệm và tên").fill(CITIZEN)

@@ -13,6 +13,8 @@ from server.api import create_app
 from server.home import Engine, Home, Settings
 from server.node.assembly import Node
 from server.pki.authority import found_root
+from tests.browser.conftest import WAIT_MS
+from tests.server.conftest import wait_until
 
 REFUSES = """
 const put = IDBObjectStore.prototype.put;
@@ -64,6 +66,7 @@ def test_a_browser_that_keeps_no_key_asks_for_nothing_and_says_what_to_do(
     context = chromium.new_context(viewport={"width": 360, "height": 740}, locale="vi-VN", base_url=url)
     context.add_init_script(fault)
     page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
     register(page)
 
     expect(page.get_by_role("alert")).to_contain_text("không giữ được khóa ký")
@@ -80,8 +83,9 @@ def test_a_browser_that_keeps_its_key_asks_with_it(chromium: Browser, node: tupl
     running, url = node
     context = chromium.new_context(viewport={"width": 360, "height": 740}, locale="vi-VN", base_url=url)
     page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
     register(page)
     expect(page.locator(".bigcode")).to_be_visible()
-    (asked,) = running.people.enrolments.pending()
+    (asked,) = wait_until(running.people.enrolments.pending)
     assert page.locator(".bigcode").inner_text().replace(" ", "") == asked.code
     context.close()

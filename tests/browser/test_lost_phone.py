@@ -15,7 +15,6 @@ from tests.browser.sample import approve_waiting, stock_registry
 from tests.browser.story import activate, open_page
 
 NAME, OFFICIAL = "Lò Thị Phìn", "Vàng A Mẫu"
-LONG_MS = 30_000
 
 
 @pytest.mark.browser
@@ -31,14 +30,14 @@ def test_a_lost_phone_is_reported_at_the_desk_and_its_owner_goes_on_with_a_new_o
     _sign_in(desk, office)
     _register(old)
     approve_waiting(office, NAME)
-    expect(old.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible(timeout=LONG_MS)
+    expect(old.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible()
     _file(old, tmp_path)
 
     _report(desk)
     old.goto("/#/procedures")
     old.goto("/#/")
     old.reload()
-    expect(old.get_by_role("heading", name="Khóa trên điện thoại này đã bị thu hồi")).to_be_visible(timeout=LONG_MS)
+    expect(old.get_by_role("heading", name="Khóa trên điện thoại này đã bị thu hồi")).to_be_visible()
     shoot(old, "lost-old-phone")
     old.get_by_role("link", name="Đăng ký lại").click()
     shoot(old, "lost-old-phone-register")
@@ -46,9 +45,9 @@ def test_a_lost_phone_is_reported_at_the_desk_and_its_owner_goes_on_with_a_new_o
     new = open_page(chromium, office.url, 360, 740, faults)
     _register(new)
     _let_in(desk)
-    expect(new.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible(timeout=LONG_MS)
+    expect(new.get_by_role("heading", name="Đã đăng ký xong")).to_be_visible()
     new.goto("/#/")
-    expect(new.get_by_role("link", name="Đăng ký khai sinh", exact=True)).to_be_visible(timeout=LONG_MS)
+    expect(new.get_by_role("link", name="Đăng ký khai sinh", exact=True)).to_be_visible()
     shoot(new, "lost-new-phone")
     [subject] = {each.subject for each in office.node.revoking.all()}
     assert len(office.node.revoking.keys_of(subject)) == 2
@@ -81,7 +80,7 @@ def _file(phone: Page, folder: Path) -> None:
     fill_draft(phone, {"Giấy chứng sinh": scan})
     phone.goto(f"/#/drafts/{phone.url.partition('#/drafts/')[2].partition('/')[0].partition('?')[0]}/sign")
     phone.get_by_role("button", name="Ký và nộp").click()
-    expect(phone.get_by_text("Xã đã nhận đủ hồ sơ").first).to_be_visible(timeout=LONG_MS)
+    expect(phone.get_by_text("Xã đã nhận đủ hồ sơ").first).to_be_visible()
 
 
 def _report(desk: Page) -> None:

@@ -14,14 +14,13 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, V
 from deploy.scenario.scans import sample_scans
 from server.api.sessions import COOKIE
 from server.bundles import media
-from tests.browser.conftest import PHONE, shoot
+from tests.browser.conftest import PHONE, WAIT_MS, shoot
 from tests.browser.filling import fill_draft
+from tests.browser.phones import SYNC_NOW, wait_for_receipt
 from tests.browser.sample import approve_waiting, fill_erasures, fill_office, fill_people
 from tests.server.conftest import Client
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-# Have the phone ask the office now instead of at its next turn.
-SYNC_NOW = "import('/sync.js').then(({ syncNow }) => syncNow())"
 DESK = ViewportSize(width=1280, height=800)
 
 
@@ -37,6 +36,7 @@ class Reader:
         self.faults: list[str] = []
         self.expected = ""
         self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(WAIT_MS)
         self.page.on("console", lambda said: self._console(said))
         self.page.on("pageerror", lambda error: self._note(str(error)))
         if client is not None:
@@ -179,12 +179,7 @@ def test_every_page_of_the_pwa_reads_well_on_both_sizes(
     expect(page.get_by_text("Chưa có mạng. Hồ sơ nằm trên máy này").first).to_be_visible()
     reader.look("pwa-dossier-offline")
     reader.context.set_offline(False)
-    received = page.get_by_text("Xã đã nhận đủ hồ sơ").first
-    for _ in range(20):
-        page.evaluate(SYNC_NOW)
-        if received.is_visible():
-            break
-    expect(received).to_be_visible()
+    wait_for_receipt(page)
     reader.look("pwa-dossier-received")
     page.get_by_text("Xem biên nhận").first.click()
     page.wait_for_url("**/receipt")

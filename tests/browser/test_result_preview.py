@@ -57,8 +57,8 @@ def test_a_result_scan_is_signed_with_a_preview_that_is_seen_above_first(
         assert result.preview is not None
         assert (result.preview.name, result.preview.preview_of) == ("kết quả.v2.xem-truoc.jpg", result.ref.sha256)
         node.sync.start()
-        wait_until(lambda: district.files.presence(node.unit, result.preview.manifest).complete, 30)
-        wait_until(lambda: district.model.queries.dossier(stream), 30)
+        wait_until(lambda: district.files.presence(node.unit, result.preview.manifest).complete)
+        wait_until(lambda: district.model.queries.dossier(stream))
         assert not district.files.presence(node.unit, result.ref.manifest).complete
 
         check_preview(seen, stream, result.preview.sha256, "dossier-result-preview-above")

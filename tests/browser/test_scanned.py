@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import PHONE, shoot
+from tests.browser.conftest import PHONE, WAIT_MS, shoot
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_a_scanned_receipt_is_checked_on_the_phone(chromium: Browser, scanned: A
     """The page says whose it is, or clearly that it is not theirs, or not true; the fragment goes nowhere."""
     url, own, foreign = scanned
     page = chromium.new_page(viewport=PHONE, locale="vi-VN")
+    page.set_default_timeout(WAIT_MS)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
 

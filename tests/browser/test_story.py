@@ -14,7 +14,7 @@ from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import enrol_official, has_arrived, wait_until
 from deploy.scenario.tiers import COMMUNE, DISTRICT, PROVINCE, Province
 from server.verify import verify_path
-from tests.browser.conftest import shoot
+from tests.browser.conftest import shoot, wait_for
 from tests.browser.filling import fill_draft
 from tests.browser.story import open_page, sign_in_to_desk
 
@@ -86,8 +86,9 @@ def _file_offline(phone: Page, tmp_path: Path, province: Province) -> None:
     phone.goto("/#/procedures")
     phone.get_by_label("Tìm thủ tục").fill("khai sinh")
     phone.get_by_role("link", name="Đăng ký khai sinh", exact=True).click()
-    wait_until("no service worker", lambda: bool(phone.context.service_workers), 60)
+    phone.evaluate("navigator.serviceWorker.ready.then(() => true)")  # every file of the application is here now
     phone.reload()  # from here on the worker answers for the page
+    wait_for(phone, "navigator.serviceWorker.controller !== null")
     phone.get_by_text("Bắt đầu nhập hồ sơ").wait_for()
     phone.context.set_offline(True)
     phone.get_by_text("Bắt đầu nhập hồ sơ").click()

@@ -34,7 +34,7 @@ def test_nodes_killed_at_random_moments_lose_nothing_acknowledged(tmp_path: Path
     try:
         province.start_all()
         people = enrol_everybody(province, province.url(COMMUNE))
-        wait_until("no catalogue", lambda: people.citizen.find_procedure(PROCEDURE) is not None, 60)
+        wait_until("no catalogue", lambda: people.citizen.find_procedure(PROCEDURE) is not None, 180)
         form = form_for(people.citizen.find_procedure(PROCEDURE) or {})
         over = threading.Event()
         nemesis = threading.Thread(target=_kill_at_random, args=(province, dice, over))
@@ -48,7 +48,7 @@ def test_nodes_killed_at_random_moments_lose_nothing_acknowledged(tmp_path: Path
             nemesis.join()
         for stream in streams:
             arrived = partial(has_arrived, people.province_official, stream, events=3)  # submitted, receipt, accepted
-            wait_until("the province lacks something", arrived, 120)
+            wait_until("the province lacks something", arrived, 180)
     finally:
         province.stop_all()
 
@@ -63,7 +63,7 @@ def _file(citizen: Citizen, form: dict[str, str], seed: int) -> str:
     outgoing = citizen.prepare(
         unit=COMMUNE.unit, procedure=PROCEDURE, applicant=APPLICANT, form=form, scans=sample_scans(seed % 1000)
     )
-    receipt = citizen.send(outgoing, limit_s=120)
+    receipt = citizen.send(outgoing, limit_s=180)
     assert receipt["stream"] == outgoing.stream
     return outgoing.stream
 
@@ -81,7 +81,7 @@ def _insist(action: Callable[[], object]) -> None:
                 raise
         return True
 
-    wait_until("the desk never answered", done, 60)
+    wait_until("the desk never answered", done, 180)
 
 
 def _kill_at_random(province: Province, dice: random.Random, over: threading.Event) -> None:

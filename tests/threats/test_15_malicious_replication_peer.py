@@ -28,25 +28,25 @@ def push(office: Any, peer: dict[str, str], body: bytes) -> requests.Response:
     return requests.post(url, data=body, headers={**peer, "Content-Type": "application/json"}, timeout=60)
 
 
-def assert_unharmed(office: Any, before: int) -> None:
-    """It answers, and has taken nothing in."""
+def assert_unharmed(office: Any, before: set[str]) -> None:
+    """It answers, and has taken nothing in; what it writes itself in the background may be there meanwhile."""
     assert office.nobody.get("/api/node").status_code == 200
-    assert office.node.store.open(office.node.database).info().doc_count == before
+    assert {each for each in held(office) - before if not each.startswith(("log:", "crl:", "cert:"))} == set()
 
 
-def count(office: Any) -> int:
-    return int(office.node.store.open(office.node.database).info().doc_count)
+def held(office: Any) -> set[str]:
+    return {row.id for row in office.node.store.open(office.node.database).changes().rows}
 
 
 def test_a_document_of_100_megabytes_is_refused_at_its_head(office: Any, peer: dict[str, str]) -> None:
     """The length alone is enough: nothing of the body is read."""
-    before = count(office)
+    before = held(office)
     host, port = office.url.removeprefix("http://").split(":")
     head = (
         f"POST /db/{office.node.database}/_bulk_docs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"Authorization: {peer['Authorization']}\r\nContent-Length: {100 * MIB}\r\n\r\n"
     )
-    with socket.create_connection((host, int(port)), timeout=20) as line:
+    with socket.create_connection((host, int(port)), timeout=60) as line:
         line.sendall(head.encode())
         assert b" 413 " in line.recv(4096).split(b"\r\n")[0]
 
@@ -55,7 +55,7 @@ def test_a_document_of_100_megabytes_is_refused_at_its_head(office: Any, peer: d
 
 def test_json_100000_levels_deep_is_refused(office: Any, peer: dict[str, str]) -> None:
     """400, and no recursion anywhere."""
-    before = count(office)
+    before = held(office)
     body = b'{"new_edits":false,"docs":[{"_id":"x","_rev":"1-a","a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
 
     assert push(office, peer, body).status_code == 400
@@ -64,7 +64,7 @@ def test_json_100000_levels_deep_is_refused(office: Any, peer: dict[str, str]) -
 
 def test_an_event_with_a_million_parents_is_refused(office: Any, peer: dict[str, str], helpers: Any) -> None:
     """By its size, before anybody looks at one of them."""
-    before = count(office)
+    before = held(office)
     event = helpers.submission(office.node.unit, office.citizen.person)
     event["prev"] = ["sha256-" + "A" * 43] * 1_000_000
     doc = {"_id": event["stream"] + ":sha256-" + "B" * 43, "_rev": "1-" + "0" * 32, "event": event, "signatures": []}
@@ -82,24 +82,24 @@ def test_bodies_that_drip_do_not_keep_others_waiting(office: Any, peer: dict[str
         f"POST /db/{office.node.database}/_bulk_docs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"Authorization: {peer['Authorization']}\r\nContent-Length: 100000\r\n\r\n"
     )
-    lines = [socket.create_connection((host, int(port)), timeout=20) for _ in range(40)]
+    lines = [socket.create_connection((host, int(port)), timeout=60) for _ in range(40)]
     try:
         for line in lines:
             line.sendall(head.encode() + b"{")
         for _ in range(5):
             for line in lines:
                 line.sendall(b" ")
-            assert requests.get(f"{office.url}/api/node", timeout=20).status_code == 200
+            assert requests.get(f"{office.url}/api/node", timeout=60).status_code == 200
     finally:
         for line in lines:
             line.close()
 
-    assert requests.get(f"{office.url}/api/node", timeout=20).status_code == 200
+    assert requests.get(f"{office.url}/api/node", timeout=60).status_code == 200
 
 
 def test_ten_thousand_forgeries_do_not_fill_the_disk(office: Any, peer: dict[str, str]) -> None:
     """What is refused is kept as evidence, within bounds, and none of it is stored."""
-    before = count(office)
+    before = held(office)
     for _ in range(20):
         docs = [
             {"_id": f"forged-{secrets.token_hex(8)}", "_rev": "1-" + secrets.token_hex(16), "x": "y" * 200}

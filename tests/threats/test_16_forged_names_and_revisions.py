@@ -71,7 +71,7 @@ def test_a_peer_that_overwrites_over_http_is_refused_document_by_document(serve,
     docs = [*certificates, {"_id": good.id, "_rev": good.rev, **orjson.loads(good.body)}, forged, gone]
 
     answer = requests.post(
-        f"{url}/db/u-h41-12-03/_bulk_docs", json={"docs": docs, "new_edits": False}, headers=headers, timeout=20
+        f"{url}/db/u-h41-12-03/_bulk_docs", json={"docs": docs, "new_edits": False}, headers=headers, timeout=60
     )
 
     assert answer.status_code == 201, answer.text

@@ -138,7 +138,7 @@ def test_a_backup_is_taken_while_documents_arrive(home: Home, tmp_path: Path, he
 
     worker = threading.Thread(target=work)
     worker.start()
-    assert begun.wait(20)
+    assert begun.wait(90)
     made = make_backup(home, tmp_path / "out", PLAIN, silent)
     ended.set()
     worker.join()

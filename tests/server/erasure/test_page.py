@@ -69,8 +69,8 @@ def look(commune, client, path="/desk/erasures"):
     _, url, clock, _ = commune
     with requests.Session() as session:
         token = client.person.token(client.audience, at=clock())
-        assert session.post(f"{url}/api/session", json={"token": token}, timeout=20).status_code == 200
-        answer = session.get(url + path, timeout=20)
+        assert session.post(f"{url}/api/session", json={"token": token}, timeout=60).status_code == 200
+        answer = session.get(url + path, timeout=60)
     assert answer.status_code == 200
     return unescape(answer.content.decode())
 
@@ -79,7 +79,7 @@ def ask(commune, client, type, **fields):
     _, url, clock, _ = commune
     headers = {"Authorization": f"Bearer {client.person.token(client.audience, at=clock())}"}
     body = {"type": type, "fields": fields}
-    return requests.post(f"{url}/api/erasures/drafts", json=body, headers=headers, timeout=20)
+    return requests.post(f"{url}/api/erasures/drafts", json=body, headers=headers, timeout=60)
 
 
 def publish_lists(node, now):

@@ -71,4 +71,4 @@ def test_what_was_lost_below_the_checkpoint_is_brought_back_and_told(make_homes,
     assert audit.mended
     assert 1 <= audit.differing <= 2  # beside what was lost a cosignature may just be on its way
     assert held("u-h41-12-03").get(row.id).id == row.id
-    assert commune.quarantine.count() == district.quarantine.count() == 0
+    helpers.wait_until(lambda: commune.quarantine.count() == district.quarantine.count() == 0)

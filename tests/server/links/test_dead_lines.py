@@ -26,6 +26,7 @@ from server.pki.authority import Authority
 from tests.server.conftest import issue_person, submission
 
 HALF_A_MINUTE_S = 30.0
+WAITED_S = 60.0  # how long an answer may have taken on a machine with other work; clocks here are days apart
 
 
 @pytest.fixture
@@ -68,12 +69,12 @@ def test_each_dead_line_is_named_and_dossiers_go_on_when_it_ends(
 
     def arrives() -> None:
         stream = office.file()
-        helpers.wait_until(lambda: district.model.queries.dossier(stream), HALF_A_MINUTE_S)
-        helpers.wait_until(lambda: word() == "", HALF_A_MINUTE_S)
+        helpers.wait_until(lambda: district.model.queries.dossier(stream))
+        helpers.wait_until(lambda: word() == "")
 
     resolver.works = False
     node.sync.start()
-    helpers.wait_until(lambda: word() == "dns", HALF_A_MINUTE_S)
+    helpers.wait_until(lambda: word() == "dns")
     resolver.works = True
     arrives()
     for mode, words in {
@@ -82,7 +83,7 @@ def test_each_dead_line_is_named_and_dossiers_go_on_when_it_ends(
     }.items():
         line.cut(mode)
         office.file()  # there must be something to send, else nobody notices
-        helpers.wait_until(lambda: word() in words, HALF_A_MINUTE_S)  # noqa: B023 - called in this round
+        helpers.wait_until(lambda: word() in words)  # noqa: B023 - called in this round
         line.restore()
         arrives()
     assert node.sync.status()[0].last_success is not None
@@ -103,7 +104,7 @@ def test_a_line_that_takes_the_call_and_says_nothing_is_left(commune: Any, monke
         with pytest.raises(LinkCut, match="no byte moved"):
             meeting.fetch_acquaintance()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < MUTE_S  # by the limit set here, not by the usual one
 
 
 def test_every_try_with_the_wait_after_it_stays_within_half_a_minute() -> None:
@@ -121,11 +122,11 @@ def test_nodes_whose_clocks_are_days_apart_replicate_and_say_so(make_homes: Any,
 
     commune.sync.start()
     helpers.wait_until(lambda: commune.database in district.store.names())
-    helpers.wait_until(lambda: district.store.open(commune.database).info().doc_count, HALF_A_MINUTE_S)
+    helpers.wait_until(lambda: district.store.open(commune.database).info().doc_count)
 
     (status,) = commune.sync.status()
     assert status.last_error is None
-    assert status.clock_offset_s == pytest.approx(-3 * 86_400, abs=5)
+    assert status.clock_offset_s == pytest.approx(-3 * 86_400, abs=WAITED_S)
 
 
 def test_a_clock_that_is_set_while_the_link_runs_is_met_again(
@@ -140,12 +141,12 @@ def test_a_clock_that_is_set_while_the_link_runs_is_met_again(
     person = issue_person(Authority.open(commune.home), key_pool())
     commune.copier.ensure_certificate(commune.database, person.certificate)
     commune.sync.start()
-    helpers.wait_until(lambda: commune.database in district.store.names(), HALF_A_MINUTE_S)
+    helpers.wait_until(lambda: commune.database in district.store.names())
 
     ahead[0] = timedelta(days=1)
     event = person.sign(submission(commune.unit, person))
     (result,) = commune.intake.admit(commune.database, [event], source=Source("local", commune.signer.urn))
     assert result.error is None
-    helpers.wait_until(lambda: district.model.queries.dossier(event.id.partition(":")[0]), HALF_A_MINUTE_S)
+    helpers.wait_until(lambda: district.model.queries.dossier(event.id.partition(":")[0]))
 
-    assert commune.sync.status()[0].clock_offset_s == pytest.approx(86_400, abs=5)
+    assert commune.sync.status()[0].clock_offset_s == pytest.approx(86_400, abs=WAITED_S)

@@ -18,15 +18,15 @@ class Desk:
         self.url = office.url
         self._session = requests.Session()
         token = client.person.token(office.node.signer.urn)
-        assert self._session.post(f"{self.url}/api/session", json={"token": token}, timeout=20).status_code == 200
+        assert self._session.post(f"{self.url}/api/session", json={"token": token}, timeout=60).status_code == 200
 
     def get(self, path, **headers):
-        answer = self._session.get(self.url + path, headers=headers, timeout=20)
+        answer = self._session.get(self.url + path, headers=headers, timeout=60)
         answer.html = unescape(answer.content.decode())
         return answer
 
     def post(self, path, **form):
-        answer = self._session.post(self.url + path, data=form, headers={"Origin": self.url}, timeout=20)
+        answer = self._session.post(self.url + path, data=form, headers={"Origin": self.url}, timeout=60)
         answer.html = unescape(answer.content.decode())
         return answer
 
