@@ -37,7 +37,7 @@ _ENVIRONMENT = (
 class Bounds:
     """What functions may use. Time and memory are what CouchDB 3.5 gives (os_process_timeout, couchjs -S)."""
 
-    call_s: float = 5.0  # of the processor; twelve times that by the clock
+    call_s: float = 5.0  # of the processor; six times that by the clock
     memory_bytes: int = 64 * 1024 * 1024  # of one room
     rooms: int = 8  # kept; the one longest unused gives way
 

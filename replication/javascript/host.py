@@ -20,7 +20,7 @@ from typing import Any
 
 Handler = Callable[..., list[bytes]]
 # A function has no way to wait for anything; should one be found, this many times its time of the clock end it too.
-CLOCK_TIMES = 12
+CLOCK_TIMES = 6
 SPARE_BYTES = 256 * 1024 * 1024  # of address space for Python itself
 
 

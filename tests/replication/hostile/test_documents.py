@@ -14,11 +14,11 @@ LONG_HASH = "a" * 32
 
 
 def bulk(target: Target, *docs: object) -> requests.Response:
-    return requests.post(f"{target.url}/_bulk_docs", json={"new_edits": False, "docs": list(docs)}, timeout=30)
+    return requests.post(f"{target.url}/_bulk_docs", json={"new_edits": False, "docs": list(docs)}, timeout=60)
 
 
 def assert_not_stored(target: Target) -> None:
-    rows = requests.get(f"{target.url}/_changes", timeout=20).json()["results"]
+    rows = requests.get(f"{target.url}/_changes", timeout=60).json()["results"]
     assert [row["id"] for row in rows] == ["steady"]
 
 
@@ -67,9 +67,9 @@ def test_a_history_that_contradicts_the_revision_names_it(
     """`_revisions` wins over `_rev`, as in CouchDB: what is stored is whole, under the name its own history gives."""
     with target.withstands():
         bulk(target, {"_id": "forged", "_rev": "3-ccc", "_revisions": {"start": start, "ids": ids}}).raise_for_status()
-    got = requests.get(f"{target.url}/forged?revs=true", timeout=20).json()
+    got = requests.get(f"{target.url}/forged?revs=true", timeout=60).json()
     assert (got["_rev"], got["_revisions"]) == (stored, {"start": start, "ids": ids})
-    missing = requests.get(f"{target.url}/forged?rev=3-ccc", timeout=20)
+    missing = requests.get(f"{target.url}/forged?rev=3-ccc", timeout=60)
     assert missing.status_code == 404
 
 
@@ -78,8 +78,8 @@ def test_an_odd_history_does_no_harm(target: Target, ids: list[str]) -> None:
     """Each generation has a node of its own, whatever its hash: odd and not wrong. It is read back the same."""
     with target.withstands():
         bulk(target, {"_id": "odd", "_rev": "3-c", "_revisions": {"start": 3, "ids": ids}})
-        answer = requests.get(f"{target.url}/odd?revs=true", timeout=20)
-        offered = requests.post(f"{target.url}/_revs_diff", json={"odd": ["3-c"]}, timeout=20)
+        answer = requests.get(f"{target.url}/odd?revs=true", timeout=60)
+        offered = requests.post(f"{target.url}/_revs_diff", json={"odd": ["3-c"]}, timeout=60)
     assert answer.json()["_revisions"] == {"start": 3, "ids": ids}
     assert offered.json() == {}
 
@@ -97,7 +97,7 @@ def test_the_same_revision_with_another_body_does_not_replace_it(target: Target)
     with target.withstands():
         bulk(target, {"_id": "kept", "_rev": f"1-{LONG_HASH}", "text": "forged"})
         bulk(target, {"_id": "kept", "_rev": f"1-{LONG_HASH}", "_deleted": True})
-    assert requests.get(f"{target.url}/kept", timeout=20).json()["text"] == "true"
+    assert requests.get(f"{target.url}/kept", timeout=60).json()["text"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_odd_ids_are_names_and_nothing_more(target: Target, doc_id: str) -> None
         answer = bulk(target, {"_id": doc_id, "_rev": "1-a"})
         if answer.status_code != 201 or answer.json():
             return
-        got = requests.get(f"{target.url}/{quote(doc_id, safe='')}", timeout=20)
+        got = requests.get(f"{target.url}/{quote(doc_id, safe='')}", timeout=60)
         assert got.status_code == 200
         assert got.json()["_id"] == doc_id
         assert "X-Evil" not in got.headers
         for accept in ("multipart/mixed", "application/json"):
             listed = requests.post(
-                f"{target.url}/_bulk_get", json={"docs": [{"id": doc_id}]}, headers={"Accept": accept}, timeout=20
+                f"{target.url}/_bulk_get", json={"docs": [{"id": doc_id}]}, headers={"Accept": accept}, timeout=60
             )
             assert listed.status_code == 200
             assert "X-Evil" not in listed.headers
@@ -146,11 +146,11 @@ def test_a_design_document_stops_nobody_else(target: Target) -> None:
             target,
             {"_id": "_design/evil", "_rev": "1-a", "language": "javascript", "views": {"v": {"map": "f"}}, **code},
         )
-        written = requests.put(f"{target.url}/innocent", json={}, timeout=20)
+        written = requests.put(f"{target.url}/innocent", json={}, timeout=60)
         if written.status_code != 201:  # with the JavaScript extra: the function is given up, and the write with it
             assert written.json()["error"] == "os_process_error"
         for path in ("_design/evil/_view/v", "_design/evil/_update/x", "_design/evil/_show/x"):
-            answer = requests.get(f"{target.url}/{path}", timeout=20)
+            answer = requests.get(f"{target.url}/{path}", timeout=60)
             assert_refused(answer.status_code, answer.content, *range(400, 502))
 
 
@@ -178,10 +178,10 @@ def test_odd_attachment_names_are_names_and_nothing_more(target: Target, name: s
         answer = bulk(target, {"_id": "named", "_rev": "1-a", "_attachments": {name: attachment}})
         if answer.status_code != 201 or answer.json():
             return
-        document = requests.get(f"{target.url}/named", timeout=20).json()
+        document = requests.get(f"{target.url}/named", timeout=60).json()
         assert list(document["_attachments"]) == [name]
         related = requests.get(
-            f"{target.url}/named?attachments=true", headers={"Accept": "multipart/related"}, timeout=20
+            f"{target.url}/named?attachments=true", headers={"Accept": "multipart/related"}, timeout=60
         )
         assert related.status_code == 200
         assert "X-Evil" not in related.headers
@@ -214,7 +214,7 @@ def test_a_bad_attachment_is_refused_or_stored_harmlessly(target: Target, attach
         answer = bulk(target, {"_id": "bad", "_rev": "1-a", "_attachments": {"a": attachment}})
         assert answer.status_code < 500, answer.text
         headers = {"Accept": "application/json"}
-        got = requests.get(f"{target.url}/bad?attachments=true", headers=headers, timeout=20)
+        got = requests.get(f"{target.url}/bad?attachments=true", headers=headers, timeout=60)
         if got.status_code == 200:
             assert got.json()["_attachments"]["a"]["data"] in ("YQ==", "YQ")
         else:
@@ -229,7 +229,7 @@ PART = b"\r\n--b\r\nContent-Type: application/json\r\n\r\n" + DOCUMENT
 
 def put_parts(target: Target, body: bytes, content_type: str = 'multipart/related; boundary="b"') -> tuple[int, bytes]:
     try:
-        answer = requests.put(f"{target.url}/parts", data=body, headers={"Content-Type": content_type}, timeout=30)
+        answer = requests.put(f"{target.url}/parts", data=body, headers={"Content-Type": content_type}, timeout=60)
     except requests.ConnectionError:
         return 0, b""
     return answer.status_code, answer.content

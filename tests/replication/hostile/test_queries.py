@@ -31,7 +31,7 @@ def find(target: Target, selector: Any) -> requests.Response:
 )
 def test_a_regular_expression_bomb_burns_no_processor(target: Target, pattern: str) -> None:
     """Patterns that take a backtracking engine years on forty letters: refused, or answered in time."""
-    requests.put(f"{target.url}/victim", json={"text": EVIL}, timeout=20).raise_for_status()
+    requests.put(f"{target.url}/victim", json={"text": EVIL}, timeout=60).raise_for_status()
     with target.withstands():
         answer = find(target, {"text": {"$regex": pattern}})
         assert answer.status_code == 200 or 400 <= answer.status_code < 500, answer.text
@@ -39,7 +39,7 @@ def test_a_regular_expression_bomb_burns_no_processor(target: Target, pattern: s
 
 def test_a_harmless_pattern_on_a_long_text_burns_no_processor(target: Target) -> None:
     """Quadratic time is enough to stop a server when the text is long."""
-    requests.put(f"{target.url}/victim", json={"text": "a" * 200_000}, timeout=20).raise_for_status()
+    requests.put(f"{target.url}/victim", json={"text": "a" * 200_000}, timeout=60).raise_for_status()
     with target.withstands():
         answer = find(target, {"text": {"$regex": "a+b"}})
         assert answer.status_code == 200 or 400 <= answer.status_code < 500, answer.text

@@ -22,6 +22,12 @@ from replication.store import Database
 COUCHDB_URL = os.environ.get("TRAM_COUCHDB_URL")
 
 
+@pytest.fixture(autouse=True)
+def _told_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs tell how they stand ten times as often as people want to hear it: tests act on it."""
+    monkeypatch.setattr("replication.replicator.telling.PROGRESS_EVERY_S", 0.05)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
     """The store on our side of the link."""
@@ -65,11 +71,14 @@ def far_name(server: str) -> Iterator[str]:
 
 @pytest.fixture
 def far_peer(server: str, far_name: str) -> Callable[..., HttpPeer]:
-    """A function that returns a peer for the far database, at `port` of a weak link in front of it if given."""
+    """A function that returns a peer for the far database, at `port` of a weak link in front of it if given.
+
+    It is as patient on a line it knows as on others: a machine that stands still for some seconds is no cut.
+    """
 
     def build(port: int | None = None, *, stall_s: float = 20.0) -> HttpPeer:
         url = server if port is None else server[: server.rindex(":")] + f":{port}"
-        return HttpPeer(Endpoint(url, options=EndpointOptions(stall_s=stall_s)), far_name)
+        return HttpPeer(Endpoint(url, options=EndpointOptions(stall_s=stall_s, least_stall_s=stall_s)), far_name)
 
     return build
 

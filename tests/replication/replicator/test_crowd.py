@@ -12,7 +12,7 @@ import pytest
 
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.http import Limits, OpenAccess, create_app
-from replication.peers import Endpoint, HttpPeer, LocalPeer
+from replication.peers import Endpoint, EndpointOptions, HttpPeer, LocalPeer
 from replication.replicator import Figures, JobState, Link, MemoryState, Pair, Progress
 from replication.serving import Server
 from replication.sqlite import SqliteStore
@@ -24,6 +24,8 @@ DOCS = 2
 SCAN = 96 * 1024  # 128 KiB of base64; four times that is what the server counts for it
 # Room for four such batches at once.
 TIGHT = Limits(shared_memory=2 * 1024 * 1024, shared_wait_s=0.1)
+# Answers are held back here, on a busy machine for longer than a line that is known may be silent.
+PATIENT = EndpointOptions(stall_s=120.0, least_stall_s=120.0)
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -90,7 +92,7 @@ def test_a_hundred_clients_of_a_server_short_of_memory_are_all_through(
             if progress[0].state is JobState.WAITING:
                 waited.add(number)
 
-        pair = Pair(near_peer, HttpPeer(Endpoint(url), f"commune-{number}"), MemoryState())
+        pair = Pair(near_peer, HttpPeer(Endpoint(url, options=PATIENT), f"commune-{number}"), MemoryState())
         link = Link([pair], on_progress=watch)
         start.wait()
         done[number] = link.run(threading.Event())

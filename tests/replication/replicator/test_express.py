@@ -281,7 +281,7 @@ def test_without_a_second_connection_it_comes_behind_the_stretch(
         tried.append(Endpoint(f"http://127.0.0.1:{nobody.getsockname()[1]}"))
         return tried[-1]
 
-    with socket.socket() as nobody, WeakLink(address, Profile(64_000, 64_000, 40)) as weak:
+    with socket.socket() as nobody, WeakLink(address, Profile(128_000, 128_000, 40)) as weak:
         nobody.bind(("127.0.0.1", 0))
         far = far_peer(weak.port)
         assert far.endpoint is not None
