@@ -15,6 +15,7 @@ from crypto import keys
 from server.cli.common import Commands, add_home, open_node, print_table
 from server.errors import Clash, Missing, NotReady, Refused
 from server.home import Home, read_bounded, write_atomically
+from server.home.token import TokenKey
 from server.node.lock import locked
 from server.pki.generations import begin, finish_root, is_root, roll_root, trust_root, write_root
 from server.pki.request import (
@@ -26,7 +27,6 @@ from server.pki.request import (
     install_answer,
     parse_request,
 )
-from server.pki.token import TokenKey
 
 if TYPE_CHECKING:  # see `server.cli.common`: what opens no node starts without it
     from server.node.assembly import Node

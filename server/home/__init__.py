@@ -3,7 +3,7 @@
     DIR/node.json         unit, name, engine, parent, created; 0600 because a CouchDB address carries a password
     DIR/keys/node.key     the node's signing key, PKCS #8 PEM, 0600
     DIR/keys/ca.key       the unit's CA key, PKCS #8 PEM, 0600, encrypted if TRAM_CA_PASSPHRASE was set at `init`
-    DIR/keys/ca.token     instead of ca.key: the URI of the PKCS#11 token that holds it (`server.pki.token`)
+    DIR/keys/ca.token     instead of ca.key: the URI of the PKCS#11 token that holds it (`server.home.token`)
     DIR/keys/ca-….key     the CA's next key during a rollover, and its earlier ones (`server.pki.generations`)
     DIR/keys/age.key      the key bundles for this node are sealed to, as age-keygen writes it, 0600 (`server.bundles`)
     DIR/certs/node.pem    the node's certificate
@@ -20,6 +20,7 @@ leaves the old file or the new one.
 
 settings  node.json
 cakeys    a CA key in a file, or in the token that a file names
+token     keys that stay in a PKCS#11 token
 files     reading within bounds, replacing in one step
 home      the directory as one thing
 """

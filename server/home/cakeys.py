@@ -13,7 +13,7 @@ from crypto.errors import CryptoError
 from crypto.keys import PrivateKey
 from server.errors import Refused
 from server.home.files import read_bounded, write_atomically
-from server.pki.token import MAX_URI_CHARS, open_key, parse_token_uri
+from server.home.token import MAX_URI_CHARS, open_key, parse_token_uri
 
 PASSPHRASE_VARIABLE = "TRAM_CA_PASSPHRASE"  # noqa: S105 - the name of a variable, not a secret
 

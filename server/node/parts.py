@@ -69,8 +69,7 @@ from server.pki.requests import UnitRequests
 from server.pki.revocation import CrlKeeper, RevocationLists
 from server.readmodel.model import ReadModel
 from server.receipts import Receipts
-from server.timestamps.asking import Authority
-from server.timestamps.keeper import StampKeeper
+from server.timestamps.keeper import StampKeeper, connect
 from server.timestamps.stamping import Stamper
 from server.timestamps.stamps import Stamps
 from server.tokens import TokenVerifier
@@ -158,7 +157,7 @@ class Parts:
         self.stamp_keeper = StampKeeper(
             self.stamper,
             self.database,
-            lambda: Authority(self.home.settings.tsa, self.policies.newest(self.clock.now()).time_authorities),
+            lambda: connect(self.home.settings.tsa, self.policies.newest(self.clock.now()).time_authorities),
             lambda text: self.complaints.tell(STAMPS, text, self.clock.now()),
         )
 

@@ -26,8 +26,8 @@ from crypto.names import parse_unit_dns, unit_dns
 from crypto.path import verify_self_signed
 from server.errors import Clash, Missing, Refused
 from server.home import Home, write_atomically
+from server.home.token import make_key, parse_token_uri
 from server.pki.authority import BACKDATED, CA_LIFE, ROOT_LIFE, Authority, generation_name, mark_of
-from server.pki.token import make_key, parse_token_uri
 
 
 def is_root(home: Home) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from crypto.errors import CryptoError
+from server.dossier.trustpolicy import TimeAuthority
 from server.errands import Errand
 from server.errors import ServerError
-from server.timestamps.asking import Authority
-from server.timestamps.stamping import Stamper
+from server.timestamps.stamping import Stamper, TokenSource
 
 LOOK_EVERY_S = 60.0
 _AFTER_TROUBLE_S = 300.0  # out in the mountains an authority is out of reach for weeks; that is no reason to hurry
@@ -21,7 +21,7 @@ class StampKeeper:
         self,
         stamper: Stamper,
         database: str,
-        connect: Callable[[], Authority],
+        connect: Callable[[], TokenSource],
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`tell` hears the complaint of every look, "" when it went well."""
@@ -48,3 +48,10 @@ class StampKeeper:
             self._stamper.run(self._database, authority, is_ended=lambda: self.errand.is_ending)
         finally:
             authority.close()
+
+
+def connect(url: str, authorities: Sequence[TimeAuthority]) -> TokenSource:
+    """Return the authority at an address. Raises as `Authority` does."""
+    from server.timestamps.asking import Authority  # brings an HTTP client; most nodes ask none
+
+    return Authority(url, authorities)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from crypto import strictjson
 from crypto.event import parse_signed_event
@@ -24,8 +24,8 @@ from server.intake.source import Source
 from server.log.leaves import event_of_document
 from server.log.proofs import Proofs
 from server.nodedb import NodeDb
-from server.timestamps.asking import Authority
 from server.timestamps.documents import build_timestamp
+from server.timestamps.token import Token
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS stamp_queue (
@@ -35,6 +35,16 @@ CREATE TABLE IF NOT EXISTS stamp_followed (database TEXT PRIMARY KEY, instance T
 
 _PAGE = 1000
 _MAX_EVENT_BYTES = 256 * 1024
+
+
+class TokenSource(Protocol):
+    """Who gives time-stamps: `server.timestamps.asking.Authority`."""
+
+    def fetch(self, signature: bytes) -> Token:
+        """Return a token over a signature (r ‖ s), proven. Raises as `Authority.fetch`."""
+
+    def close(self) -> None:
+        """End the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +81,14 @@ class Stamper:
     def run(
         self,
         database: str,
-        authority: Authority,
+        authority: TokenSource,
         *,
         tell: Callable[[Progress], None] = lambda _: None,
         is_ended: Callable[[], bool] = lambda: False,
     ) -> Progress:
         """Ask for a token for every event that waits, the oldest first, and store each as it comes.
 
-        Returns early when `is_ended`. Raises as `Authority.fetch`; what was stamped until then stays.
+        Returns early when `is_ended`. Raises as `authority.fetch`; what was stamped until then stays.
         """
         stamped, left, number = 0, self.waiting(database), 0
         sql = "SELECT * FROM stamp_queue WHERE database = ? AND number > ? ORDER BY number LIMIT 1"
@@ -90,7 +100,7 @@ class Stamper:
         self._proofs.catch_up(database)
         return Progress(stamped, self._left(database))
 
-    def _stamp(self, database: str, doc_id: str, authority: Authority) -> None:
+    def _stamp(self, database: str, doc_id: str, authority: TokenSource) -> None:
         fields = strictjson.parse(self._store.open(database).get(DocId(doc_id)).body, max_bytes=_MAX_EVENT_BYTES)
         signed = parse_signed_event({name: fields[name] for name in ("event", "signatures")})
         doc = build_timestamp(doc_id, authority.fetch(signed.signature).der)

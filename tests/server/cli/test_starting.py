@@ -34,8 +34,8 @@ OF_A_NODE = {
     "zxingcpp",
 }
 OF_CALCULATION = {"cryptography", "orjson"}
-# What answers browsers and neighbours, draws codes and asks a CouchDB: of use to a node that serves, or that has one.
-OF_SERVING = {"cheroot", "couchdb", "flask", "jinja2", "segno", "werkzeug"}
+# What answers browsers and neighbours, draws codes, asks a CouchDB or a time-stamp authority.
+OF_SERVING = {"cheroot", "couchdb", "flask", "jinja2", "requests", "segno", "werkzeug"}
 RUN = """
 import json, sys
 from server.cli import main

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from server.cli import main
 from server.errors import Refused
 from server.home import Home
+from server.home.token import PIN_VARIABLE, TokenKey, make_key, open_key, parse_token_uri
 from server.node.assembly import Node
 from server.pki.authority import Authority
-from server.pki.token import PIN_VARIABLE, TokenKey, make_key, open_key, parse_token_uri
 
 DRIVERS = (
     "/usr/lib/softhsm/libsofthsm2.so",
