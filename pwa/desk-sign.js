@@ -51,7 +51,7 @@ export async function fetchRoleDraft(type, fields) {
   return api.postRoleDraft(type, fields);
 }
 
-/** @param {string} type "erasure.proposed" or "erasure.confirmed" @param {Record<string, any>} fields @returns {Promise<Draft>} the erasure event that would be signed. Throws what lib/api.js throws. */
+/** @param {string} type such as "erasure.proposed" or "erasure.withdrawn" @param {Record<string, any>} fields @returns {Promise<Draft>} the erasure event that would be signed. Throws what lib/api.js throws. */
 export async function fetchErasureDraft(type, fields) {
   const { api } = await official();
   return api.postErasureDraft(type, fields);

@@ -173,7 +173,7 @@ export class NodeApi {
     return this.json("GET", "/api/erasures/mine", {});
   }
 
-  /** @param {string} type "erasure.proposed" or "erasure.confirmed" @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
+  /** @param {string} type such as "erasure.proposed" or "erasure.withdrawn" @param {Record<string, any>} fields @returns {Promise<{event: any, statement: {vi: string, en: string}}>} */
   postErasureDraft(type, fields) {
     return this.json("POST", "/api/erasures/drafts", { body: { type, fields } });
   }

@@ -13,6 +13,8 @@ The steps, in order; the number stands again where each is done.
      9  signature                             `crypto.event`
     10  actor = certificate's subject         `crypto.chain`
      +  the document belongs in this database `places`
+     +  a person's word about an erasure can    `server.erasure.gate`, given to the door by the node
+        still count
 
 Left to others: whether the actor's role allowed it and whether the order of events makes sense (the fold: such an event
 is stored and "not applied", identically on every node); whether the certificate is in its issuer's log; whether a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from server.api import create_app
 from server.errors import Clash, Refused
 from server.intake.source import Source
 from server.verify import verify_path
@@ -170,3 +171,43 @@ def test_the_citizens_phone_hears_nothing_of_a_proposal_that_was_withdrawn(offic
     assert all(node.feed.sees(citizen.urn, each) for each in erasure.documents)
     for event in (erasure.id, node.erasures.get(erasure.id).stop.id):
         assert not node.feed.sees(citizen.urn, f"{STREAM}:{event}")
+
+
+def test_a_stopped_proposal_accounts_for_nothing_that_is_gone(offices):
+    """Who deletes a dossier by hand has no excuse in an order that was confirmed and then withdrawn."""
+    node, erasure = offices.commune, offices.order()
+    node.people.say("erasure.withdrawn", {"of": erasure.id, "reason": WHY})
+    assert verify_path(node.home.path).problems == []
+    database = node.store.open(EVENTS)
+    [row] = [row for row in database.changes().rows if row.id == erasure.documents[0]]
+    database.purge({row.id: list(row.leaves)})
+    [problem] = verify_path(node.home.path).problems
+    assert "1 events it took are not here any more" in problem
+
+
+def speak(node, person, method, path, value=None):
+    """Somebody speaks a node's API; return (status, JSON or text)."""
+    headers = {"Authorization": f"Bearer {person.token(node.signer.urn)}"}
+    answer = create_app(node).test_client().open(path, method=method, json=value, headers=headers)
+    return answer.status_code, answer.get_json()
+
+
+def test_a_leader_of_the_district_refuses_at_their_own_desk_and_the_commune_is_bound_by_it(pending):
+    """Their grant travels with the refusal, so the commune judges alike; whoever only leads there cannot withdraw."""
+    offices, erasure = pending
+    commune, district = offices.commune, offices.district
+    person = offices.made.person(DISTRICT, "leader")
+    district.model.follower.catch_up()
+    wanted = {"type": "erasure.withdrawn", "fields": {"of": erasure.id, "reason": WHY}}
+    assert speak(district, person, "POST", "/api/erasures/drafts", wanted)[1]["error"] == "not_entitled"
+    status, draft = speak(district, person, "POST", "/api/erasures/drafts", wanted | {"type": "erasure.refused"})
+    assert (status, draft["event"]["unit"]) == (200, COMMUNE)
+    assert speak(district, person, "POST", "/api/events", person.envelope(draft["event"]))[0] == 201
+    offices.confirm(erasure)
+
+    hand_over(district, commune)
+    assert commune.erasing.settle() == 0
+    found = commune.erasures.get(erasure.id)
+    assert (found.is_stopped, found.stop.actor) == (True, person.urn)
+    hand_over(commune, district)
+    assert district.erasures.get(erasure.id) == found

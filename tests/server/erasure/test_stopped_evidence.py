@@ -77,6 +77,16 @@ def test_it_says_who_stopped_the_erasure_and_why_and_verifies_alone(exported, ca
     assert any(WHY in line for line in capsys.readouterr().out.splitlines())
 
 
+def test_a_proposal_nobody_confirmed_is_evidence_too(offices, tmp_path, capsys):
+    """The proposal and its withdrawal, by the node alone; that no second voice was there is no fault."""
+    node, erasure = offices.commune, offices.propose()
+    node.people.say("erasure.withdrawn", {"of": erasure.id, "reason": WHY})
+    export_dossier(node, erasure.id, tmp_path / "out", proof_sources(node))
+    status, lines = verify(tmp_path / "out", capsys)
+    assert status == 0, lines
+    assert any("withdrawn by urn:tram:node:h41-12-03" in line for line in lines)
+
+
 @pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="the README's commands need openssl and GNU coreutils")
 def test_the_commands_of_its_readme_hold(exported):
     """Every shell block runs to its end with nothing of ours."""
