@@ -42,6 +42,13 @@ def hand_over(giver, taker):
     taker.model.follower.catch_up()
 
 
+def outcome(node, erasure):
+    """What an erasure comes to at a node. Times are left out: until pages of the logs have been exchanged, too, each
+    node shows the ones it can prove by itself."""
+    found = node.erasures.get(erasure.id)
+    return found.confirmed, found.is_ordered, found.is_executed, found.is_stopped, found.stop.id, found.stop.actor
+
+
 @pytest.fixture
 def pending(offices):
     """Both offices hold the dossier and the console's proposal to erase it; (offices, erasure)."""
@@ -94,7 +101,7 @@ def test_refused_at_the_district_and_confirmed_at_the_commune_before_anything_we
         report = verify_path(node.home.path)
         assert report.problems == []
         assert any(WHY in note for note in report.notes)
-    assert commune.erasures.get(erasure.id) == district.erasures.get(erasure.id)
+    assert outcome(commune, erasure) == outcome(district, erasure)
 
 
 def test_where_a_node_had_erased_first_the_erasure_goes_through_on_every_tier(pending):
@@ -210,4 +217,4 @@ def test_a_leader_of_the_district_refuses_at_their_own_desk_and_the_commune_is_b
     found = commune.erasures.get(erasure.id)
     assert (found.is_stopped, found.stop.actor) == (True, person.urn)
     hand_over(commune, district)
-    assert district.erasures.get(erasure.id) == found
+    assert outcome(district, erasure) == outcome(commune, erasure)
