@@ -25,7 +25,7 @@ from crypto.errors import Malformed, UntrustedChain
 from crypto.event import fingerprint_of
 from crypto.names import parse_leaf_names, parse_unit_dns, unit_dns
 from crypto.note import COSIGNATURE_V1, ED25519, NoteKey
-from crypto.path import TrustAnchors, verify_path_of
+from crypto.path import TrustAnchors, read_leaf_extensions, verify_path_of
 
 _ORIGIN = re.compile(r"([a-z0-9.-]+)/log(?:/([2-9]|[1-9][0-9]{1,3}))?", re.ASCII)
 
@@ -93,13 +93,7 @@ def verify_log_certificate(
 
 def _profile(leaf: x509.Certificate) -> tuple[str, str, Ed25519PublicKey]:
     """Return (unit, DNS name, key) of a certificate that is for signing logs and nothing else."""
-    try:
-        constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
-        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-        purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound as exc:
-        raise UntrustedChain(f"the leaf lacks an extension every log key has: {exc}", "not_a_signer") from exc
+    constraints, usage, purposes, names = read_leaf_extensions(leaf)
     dns = names.get_values_for_type(x509.DNSName)
     urns = names.get_values_for_type(x509.UniformResourceIdentifier)
     key = leaf.public_key()

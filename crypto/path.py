@@ -60,15 +60,25 @@ class LeafProfile:
     names: LeafNames
 
 
-def verify_leaf_profile(leaf: x509.Certificate) -> LeafProfile:
-    """Return what a certificate that may sign says. Raises `UntrustedChain` (`not_a_signer`)."""
+def read_leaf_extensions(
+    leaf: x509.Certificate,
+) -> tuple[x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName]:
+    """Return the four extensions that the leaf of a signer has. Raises `UntrustedChain` (`not_a_signer`)."""
+    find = leaf.extensions.get_extension_for_class
     try:
-        constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
-        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-        purposes = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return (
+            find(x509.BasicConstraints).value,
+            find(x509.KeyUsage).value,
+            find(x509.ExtendedKeyUsage).value,
+            find(x509.SubjectAlternativeName).value,
+        )
     except x509.ExtensionNotFound as exc:
         raise UntrustedChain(f"the leaf lacks an extension every signer has: {exc}", "not_a_signer") from exc
+
+
+def verify_leaf_profile(leaf: x509.Certificate) -> LeafProfile:
+    """Return what a certificate that may sign says. Raises `UntrustedChain` (`not_a_signer`)."""
+    constraints, usage, purposes, names = read_leaf_extensions(leaf)
     if constraints.ca or usage.key_cert_sign:
         raise UntrustedChain("a CA certificate signs certificates, not documents", "not_a_signer")
     if not usage.digital_signature or DOCUMENT_SIGNING not in purposes:

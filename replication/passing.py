@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypedDict, Unpack
 
 from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.store import (
@@ -23,6 +24,27 @@ from replication.store import (
 )
 
 
+class How(TypedDict, total=False):
+    """How revisions are wanted; what each member means stands in `Database`."""
+
+    latest: bool
+    attachments: bool
+
+
+class HowOne(How, total=False):
+    """The same where it is about one document."""
+
+    atts_since: Sequence[Rev] | None
+
+
+class Part(TypedDict, total=False):
+    """Which part of a feed is wanted."""
+
+    limit: int | None
+    descending: bool
+    doc_ids: Sequence[DocId] | None
+
+
 class PassingDatabase:
     """`replication.store.Database`, each call answered by `inner`."""
 
@@ -36,32 +58,14 @@ class PassingDatabase:
     def info(self) -> DatabaseInfo:
         return self._inner.info()
 
-    def get(
-        self,
-        doc_id: DocId,
-        rev: Rev | None = None,
-        *,
-        latest: bool = False,
-        atts_since: Sequence[Rev] | None = None,
-        attachments: bool = False,
-    ) -> Doc:
-        return self._inner.get(doc_id, rev, latest=latest, atts_since=atts_since, attachments=attachments)
+    def get(self, doc_id: DocId, rev: Rev | None = None, **how: Unpack[HowOne]) -> Doc:
+        return self._inner.get(doc_id, rev, **how)
 
-    def open_revs(
-        self,
-        doc_id: DocId,
-        revs: Sequence[Rev] | None,
-        *,
-        latest: bool = False,
-        atts_since: Sequence[Rev] | None = None,
-        attachments: bool = False,
-    ) -> list[Doc | MissingRev]:
-        return self._inner.open_revs(doc_id, revs, latest=latest, atts_since=atts_since, attachments=attachments)
+    def open_revs(self, doc_id: DocId, revs: Sequence[Rev] | None, **how: Unpack[HowOne]) -> list[Doc | MissingRev]:
+        return self._inner.open_revs(doc_id, revs, **how)
 
-    def bulk_get(
-        self, requests: Sequence[GetRequest], *, latest: bool = False, attachments: bool = False
-    ) -> list[list[Doc | MissingRev]]:
-        return self._inner.bulk_get(requests, latest=latest, attachments=attachments)
+    def bulk_get(self, requests: Sequence[GetRequest], **how: Unpack[How]) -> list[list[Doc | MissingRev]]:
+        return self._inner.bulk_get(requests, **how)
 
     def leaves(self, doc_id: DocId) -> tuple[tuple[Rev, bool], ...]:
         return self._inner.leaves(doc_id)
@@ -75,15 +79,8 @@ class PassingDatabase:
     def all_docs(self, query: AllDocsQuery) -> AllDocsPage:
         return self._inner.all_docs(query)
 
-    def changes(
-        self,
-        since: Seq = ZERO,
-        *,
-        limit: int | None = None,
-        descending: bool = False,
-        doc_ids: Sequence[DocId] | None = None,
-    ) -> ChangesPage:
-        return self._inner.changes(since, limit=limit, descending=descending, doc_ids=doc_ids)
+    def changes(self, since: Seq = ZERO, **part: Unpack[Part]) -> ChangesPage:
+        return self._inner.changes(since, **part)
 
     def wait_for_change(self, since: Seq, timeout_s: float) -> bool:
         return self._inner.wait_for_change(since, timeout_s)

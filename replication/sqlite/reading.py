@@ -58,12 +58,8 @@ def read_doc(
 
 
 def get(conn: sqlite3.Connection, doc_id: DocId, rev: Rev | None, *, latest: bool, want: Bytes) -> Doc:
-    row = read_row(conn, doc_id)
-    if row is None:
-        raise NotFound("missing")
+    row = _find(conn, doc_id, rev)
     if rev is None:
-        if row.deleted:
-            raise NotFound("deleted")
         doc = read_doc(conn, row, None, None, want)
     else:
         node: Node | None = parse_node(rev)
@@ -74,6 +70,16 @@ def get(conn: sqlite3.Connection, doc_id: DocId, rev: Rev | None, *, latest: boo
     if doc is None:
         raise NotFound("missing")
     return doc
+
+
+def _find(conn: sqlite3.Connection, doc_id: DocId, rev: Rev | None) -> DocRow:
+    """Return the row of a document of which `rev`, or for None its winner, is asked for. Raises `NotFound`."""
+    row = read_row(conn, doc_id)
+    if row is None:
+        raise NotFound("missing")
+    if rev is None and row.deleted:
+        raise NotFound("deleted")
+    return row
 
 
 def _best_leaf(tree: RevTree, node: Node) -> Node | None:
@@ -152,12 +158,8 @@ def _rev_info(tree: RevTree, node: Node) -> RevInfo:
 
 
 def read_attachment(conn: sqlite3.Connection, doc_id: DocId, name: str, rev: Rev | None) -> Attachment:
-    row = read_row(conn, doc_id)
-    if row is None:
-        raise NotFound("missing")
+    row = _find(conn, doc_id, rev)
     if rev is None:
-        if row.deleted:
-            raise NotFound("deleted")
         held: Held | None = Held(row.body, False)
     else:
         held = row.build_tree().held.get(parse_node(rev))

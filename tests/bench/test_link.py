@@ -116,12 +116,19 @@ def test_cuts_come_by_themselves_and_their_time_is_not_up_time(echo: tuple[str, 
     assert 0.85 < figures.up_time_s < lasted - 0.35
 
 
-def test_a_black_hole_keeps_old_connections_mute_and_serves_new_ones(echo: tuple[str, int]) -> None:
-    """A router that forgot its table: no reset, no answer, even after the cut."""
+@pytest.mark.parametrize(
+    "mode",
+    [
+        Mode.BLACKHOLE,  # a router that forgot its table
+        Mode.HALF_OPEN,  # the server's side is reset, and the client is never told
+    ],
+)
+def test_an_old_connection_stays_mute_and_new_ones_are_served(echo: tuple[str, int], mode: Mode) -> None:
+    """What is sent on it vanishes: no reset, no answer, even after the cut."""
     with Link(echo) as link, dial(link) as end:
         end.sendall(b"a")
         assert end.recv(1) == b"a"
-        link.cut(Mode.BLACKHOLE)
+        link.cut(mode)
         link.restore()
         end.sendall(b"b")
         end.settimeout(0.3)
@@ -162,21 +169,6 @@ def test_a_cut_falls_where_so_many_bytes_have_gone_up(echo: tuple[str, int]) -> 
 
         assert exchange(link, b"x" * 20_000) == b"x" * 20_000
         assert link.figures().cuts == 1
-
-
-def test_half_open_the_client_is_never_told(echo: tuple[str, int]) -> None:
-    """The server's side is reset; what the client sends vanishes and nothing comes; a new connection works."""
-    with Link(echo) as link, dial(link) as end:
-        end.sendall(b"a")
-        assert end.recv(1) == b"a"
-        link.cut(Mode.HALF_OPEN)
-        link.restore()
-        end.sendall(b"b")
-        end.settimeout(0.3)
-
-        with pytest.raises(TimeoutError):
-            end.recv(1)
-        assert exchange(link, b"c") == b"c"
 
 
 def test_loss_holds_up_what_is_behind_it_and_loses_nothing(echo: tuple[str, int]) -> None:

@@ -15,6 +15,7 @@ from replication.document import DocId
 from replication.errors import StorageFull
 from replication.sqlite import SqliteDatabase, SqliteStore
 from replication.testing.base import build_attachment, build_doc, edit, put
+from tests import disks
 
 WRITER = """
 import random, sys
@@ -113,15 +114,8 @@ def test_a_database_at_its_page_limit_stays_usable(tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MB of its own."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(mount)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    with disks.small_disk(tmp_path / "disk", "6m") as mount:
+        yield mount
 
 
 def test_a_full_disk_stops_writing_and_nothing_else(small_disk: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import disks
 from tests.replication.durability.process import ServerProcess
 
 DATABASE = "f-h41-12-03"
@@ -19,14 +19,8 @@ NOISE = random.Random(1).randbytes(1_500_000).hex()  # what repeats itself would
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MB of its own."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(mount)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    with disks.small_disk(tmp_path / "disk", "8m") as mount:
+        yield mount
 
 
 def test_a_full_disk_refuses_writes_by_name_and_goes_on_reading(small_disk: Path) -> None:

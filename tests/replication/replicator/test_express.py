@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 import requests
@@ -16,64 +17,82 @@ from replication.errors import StoreError
 from replication.peers import Endpoint, HttpPeer, LocalPeer, Outgoing, WriteAnswer
 from replication.peers.bodies import Body
 from replication.peers.pending import Pending
-from replication.replicator import DatabaseState, Link, Pair
+from replication.replicator import DatabaseState, Figures, Link, Pair
 from replication.sqlite import SqliteStore
-from replication.store import Database, RevsDiff
+from replication.store import Database, GetRequest, RevsDiff
 
 FarPeer = Callable[..., HttpPeer]
 Events = Callable[..., list[Doc]]
+Express = Callable[[], Sequence[DocId]]
+BuildPair = Callable[[str, HttpPeer, Express], tuple[Pair, Callable[[], list[str]]]]
 LINE = Profile(256_000, 256_000, 40)
 
 
+@pytest.fixture
+def listen(monkeypatch: pytest.MonkeyPatch) -> Callable[[HttpPeer], list[str]]:
+    """A function that returns a list which grows by the ids of what a peer is sent from now on."""
+
+    def build(peer: HttpPeer) -> list[str]:
+        order: list[str] = []
+        send = peer.bulk_docs
+
+        def note(docs: Sequence[Outgoing], body: Body | None = None) -> Pending[WriteAnswer]:
+            order.extend(out.doc.id for out in docs)
+            return send(docs, body)
+
+        monkeypatch.setattr(peer, "bulk_docs", note)
+        return order
+
+    return build
+
+
+@pytest.fixture
 def build_pair(
-    direction: str,
     near: Database,
     near_peer: LocalPeer,
-    far: HttpPeer,
-    direct: HttpPeer,
+    far_peer: FarPeer,
     store: SqliteStore,
-    express: Callable[[], Sequence[DocId]],
-) -> tuple[Pair, Callable[[], list[str]]]:
-    """Return a pair that carries the documents of `near`, and a function that lists ids in order of arrival."""
-    if direction == "push":
-        order: list[str] = []
-        send = far.bulk_docs
+    listen: Callable[[HttpPeer], list[str]],
+) -> BuildPair:
+    """A function that returns a pair which carries the documents of `near`, pushed to the peer it is given or pulled
+    back from there, with what is wanted first; and a function that lists ids in order of arrival."""
 
-        def note(docs: Sequence[object], body: object = None) -> object:
-            order.extend(out.doc.id for out in docs)  # type: ignore[attr-defined]
-            return send(docs, body)  # type: ignore[arg-type]
+    def build(direction: str, far: HttpPeer, express: Express) -> tuple[Pair, Callable[[], list[str]]]:
+        if direction == "push":
+            order = listen(far)
+            return Pair(near_peer, far, DatabaseState(near), express=express), lambda: order
+        Link([Pair(near_peer, far_peer(), DatabaseState(near))]).run(threading.Event())
+        back = store.create("back")
+        pair = Pair(far, LocalPeer(back, store.uuid), DatabaseState(back), express=express)
+        return pair, lambda: [str(row.id) for row in back.changes().rows]
 
-        far.bulk_docs = note  # type: ignore[method-assign, assignment]
-        return Pair(near_peer, far, DatabaseState(near), express=express), lambda: order
-    Link([Pair(near_peer, direct, DatabaseState(near))]).run(threading.Event())
-    back = store.create("back")
-    pair = Pair(far, LocalPeer(back, store.uuid), DatabaseState(back), express=express)
-    return pair, lambda: [str(row.id) for row in back.changes().rows]
+    return build
+
+
+def event_id(number: int) -> DocId:
+    return DocId(f"event-{number:05d}")
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])
 def test_wanted_documents_arrive_first_and_once(
     near: Database,
-    near_peer: LocalPeer,
     far_peer: FarPeer,
     address: tuple[str, int],
-    store: SqliteStore,
     events: Events,
+    build_pair: BuildPair,
     direction: str,
 ) -> None:
     """The last three of 60 are wanted, in another order, with one nobody has: they come first, then the rest."""
     near.bulk_docs(events(60), new_edits=False)
-    wanted = ["event-00059", "nobody-has-this", "event-00057", "event-00058"]
+    wanted = [event_id(59), DocId("nobody-has-this"), event_id(57), event_id(58)]
     with WeakLink(address, LINE) as weak:
-        pair, arrived = build_pair(
-            direction, near, near_peer, far_peer(weak.port), far_peer(), store, lambda: [DocId(name) for name in wanted]
-        )
+        pair, arrived = build_pair(direction, far_peer(weak.port), lambda: wanted)
         figures = Link([pair]).run(threading.Event())
         up, down = weak.figures().up_bytes, weak.figures().down_bytes
 
     order = arrived()
-    assert order[:3] == ["event-00059", "event-00057", "event-00058"]
-    assert sorted(order) == [f"event-{number:05d}" for number in range(60)]
+    assert order[:3] == [event_id(59), event_id(57), event_id(58)]
+    assert sorted(order) == [event_id(number) for number in range(60)]
     assert (figures.docs_written, figures.refused, figures.resent_docs) == (60, 0, 0)
     # Each crossed the line once: a kilobyte as CouchDB answers, half of that compressed.
     assert (up if direction == "push" else down) < 60 * (700 if direction == "push" else 1300)
@@ -82,57 +101,59 @@ def test_wanted_documents_arrive_first_and_once(
 @pytest.mark.parametrize("direction", ["push", "pull"])
 def test_what_becomes_wanted_later_overtakes_the_feed_after_wake(
     near: Database,
-    near_peer: LocalPeer,
     far_peer: FarPeer,
     address: tuple[str, int],
-    store: SqliteStore,
     events: Events,
+    build_pair: BuildPair,
     direction: str,
 ) -> None:
     """While 300 documents go out, somebody wants one of the last: it does not wait for its turn."""
     near.bulk_docs(events(300), new_edits=False)
     wanted: list[DocId] = []
     with WeakLink(address, LINE) as weak:
-        pair, arrived = build_pair(
-            direction, near, near_peer, far_peer(weak.port), far_peer(), store, lambda: list(wanted)
-        )
+        pair, arrived = build_pair(direction, far_peer(weak.port), lambda: list(wanted))
 
         def want(_progress: object) -> None:
             if len(arrived()) >= 20 and not wanted:
-                wanted.append(DocId("event-00290"))
+                wanted.append(event_id(290))
                 link.wake()
 
         link = Link([pair], on_progress=want)
         figures = link.run(threading.Event())
 
     order = arrived()
-    print(f"{direction}: behind {order.index('event-00290')}")
-    assert order.index("event-00290") < 150
-    assert sorted(order) == [f"event-{number:05d}" for number in range(300)]
+    print(f"{direction}: behind {order.index(event_id(290))}")
+    assert order.index(event_id(290)) < 150
+    assert sorted(order) == [event_id(number) for number in range(300)]
     assert figures.docs_written == 300
 
 
-def test_what_is_wanted_and_over_there_already_is_not_sent_again(
-    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events
-) -> None:
-    """After a move or a restore nobody remembers what was sent: it is asked about, and only what is missing goes, the
-    wanted first."""
+@pytest.fixture
+def half_sent(near: Database, near_peer: LocalPeer, far_peer: FarPeer, events: Events) -> Database:
+    """`near` with 60 events that are over there and 20 more that are not."""
     near.bulk_docs(events(60, size=2000), new_edits=False)
     Link([Pair(near_peer, far_peer(), DatabaseState(near))]).run(threading.Event())
     near.bulk_docs(events(20, first=60, size=2000), new_edits=False)
-    order: list[str] = []
+    return near
+
+
+def forget_and_push(near: Database, far: HttpPeer, wanted: Sequence[DocId]) -> Figures:
+    """Push as a store that has moved or was put back, and remembers nothing of what was sent."""
+    return Link([Pair(LocalPeer(near, "f" * 32), far, DatabaseState(near), express=lambda: wanted)]).run(
+        threading.Event()
+    )
+
+
+def test_what_is_wanted_and_over_there_already_is_not_sent_again(
+    half_sent: Database, far_peer: FarPeer, address: tuple[str, int], listen: Callable[[HttpPeer], list[str]]
+) -> None:
+    """After a move or a restore nobody remembers what was sent: it is asked about, and only what is missing goes, the
+    wanted first."""
     with WeakLink(address, LINE) as weak:
         far = far_peer(weak.port)
-        send = far.bulk_docs
-
-        def note(docs: Sequence[Outgoing], body: Body | None = None) -> Pending[WriteAnswer]:
-            order.extend(out.doc.id for out in docs)
-            return send(docs, body)
-
-        far.bulk_docs = note  # type: ignore[method-assign]  # listens at the peer, and changes nothing
+        order = listen(far)
         wanted = [event_id(number) for number in (*range(40), 79, *range(40, 60), 78)]
-        again = Pair(LocalPeer(near, "f" * 32), far, DatabaseState(near), express=lambda: wanted)
-        figures = Link([again]).run(threading.Event())
+        figures = forget_and_push(half_sent, far, wanted)
 
     assert max(order.index(event_id(79)), order.index(event_id(78))) < 10
     assert sorted(order) == [event_id(number) for number in range(60, 80)]
@@ -140,12 +161,9 @@ def test_what_is_wanted_and_over_there_already_is_not_sent_again(
 
 
 def test_a_question_about_wanted_documents_survives_a_cut(
-    near: Database, near_peer: LocalPeer, far_peer: FarPeer, address: tuple[str, int], events: Events
+    half_sent: Database, far_peer: FarPeer, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line breaks while it is asked what is over there: it is asked again, and nothing is sent twice."""
-    near.bulk_docs(events(60, size=2000), new_edits=False)
-    Link([Pair(near_peer, far_peer(), DatabaseState(near))]).run(threading.Event())
-    near.bulk_docs(events(20, first=60, size=2000), new_edits=False)
     asked: list[set[str]] = []
     with WeakLink(address, LINE) as weak:
         far = far_peer(weak.port)
@@ -159,18 +177,13 @@ def test_a_question_about_wanted_documents_survives_a_cut(
                 weak.restore()
             return pending
 
-        far.revs_diff = note  # type: ignore[method-assign]  # listens at the peer, and cuts the line once
+        monkeypatch.setattr(far, "revs_diff", note)
         wanted = [event_id(number) for number in (3, 78, 7, 79)]
-        again = Pair(LocalPeer(near, "f" * 32), far, DatabaseState(near), express=lambda: wanted)
-        figures = Link([again]).run(threading.Event())
+        figures = forget_and_push(half_sent, far, wanted)
 
     assert figures.cuts == 1
     assert set(wanted) == asked[0] == asked[1]
     assert (figures.docs_written, figures.resent_docs) == (20, 0)
-
-
-def event_id(number: int) -> DocId:
-    return DocId(f"event-{number:05d}")
 
 
 def test_express_over_cuts_loses_nothing(
@@ -189,7 +202,7 @@ def test_express_over_cuts_loses_nothing(
             near_peer,
             far_peer(weak.port),
             DatabaseState(near),
-            express=lambda: [DocId(f"event-{number:05d}") for number in range(109, 30, -1)],
+            express=lambda: [event_id(number) for number in range(109, 30, -1)],
         )
         link = Link([pair], random=lambda: 0.0)
         figures = link.run(threading.Event())
@@ -209,45 +222,35 @@ def test_an_express_document_that_cannot_be_read_holds_up_nothing(
     near.bulk_docs(events(20), new_edits=False)
     whole = near.bulk_get
 
-    def spoiled(rows: Sequence[object], **options: object) -> object:
-        if any(row.id == "event-00018" for row in rows):  # type: ignore[attr-defined]
+    def spoiled(rows: Sequence[GetRequest], **options: Any) -> object:
+        if any(row.id == event_id(18) for row in rows):
             raise StoreError("this row cannot be read")
-        return whole(rows, **options)  # type: ignore[arg-type]
+        return whole(rows, **options)
 
     monkeypatch.setattr(near, "bulk_get", spoiled)
-    pair = Pair(
-        near_peer,
-        far_peer(),
-        DatabaseState(near),
-        express=lambda: [DocId("event-00018"), DocId("event-00019"), DocId("event-00017")],
-    )
+    wanted = [event_id(18), event_id(19), event_id(17)]
 
-    figures = Link([pair]).run(threading.Event())
+    figures = Link([Pair(near_peer, far_peer(), DatabaseState(near), express=lambda: wanted)]).run(threading.Event())
 
     assert figures.docs_written == 19
-    assert [refusal.id for refusal in figures.refusals] == ["event-00018"]
+    assert [refusal.id for refusal in figures.refusals] == [event_id(18)]
 
 
 def test_a_pull_brings_it_beside_the_stretch_that_is_on_its_way(
-    near: Database,
-    near_peer: LocalPeer,
-    far_peer: FarPeer,
-    address: tuple[str, int],
-    store: SqliteStore,
-    events: Events,
+    near: Database, far_peer: FarPeer, address: tuple[str, int], events: Events, build_pair: BuildPair
 ) -> None:
     """At 32 kbit/s large documents fill the line for half a minute; a small one that is wanted takes seconds."""
     near.bulk_docs([*events(8, size=30_000), *events(1, first=90, size=600)], new_edits=False)
     wanted, arrived, stop = list[DocId](), threading.Event(), threading.Event()
     with WeakLink(address, Profile(32_000, 32_000, 600)) as weak:
         far = far_peer(weak.port)
-        pair, order = build_pair("pull", near, near_peer, far, far_peer(), store, lambda: list(wanted))
-        link = Link([pair], on_progress=lambda _rows: arrived.set() if "event-00090" in order() else None)
+        pair, order = build_pair("pull", far, lambda: list(wanted))
+        link = Link([pair], on_progress=lambda _rows: arrived.set() if event_id(90) in order() else None)
         thread = threading.Thread(target=link.run, args=(stop,))
         thread.start()
         while weak.figures().down_bytes < 4000:
             threading.Event().wait(0.05)
-        wanted.append(DocId("event-00090"))
+        wanted.append(event_id(90))
         asked = weak.figures().down_bytes
         link.wake()
         came = arrived.wait(60)
@@ -267,11 +270,11 @@ def test_a_pull_brings_it_beside_the_stretch_that_is_on_its_way(
 
 def test_without_a_second_connection_it_comes_behind_the_stretch(
     near: Database,
-    near_peer: LocalPeer,
     far_peer: FarPeer,
     address: tuple[str, int],
-    store: SqliteStore,
     events: Events,
+    build_pair: BuildPair,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where a server takes no second one nothing fails, and nothing comes twice."""
     near.bulk_docs(events(10, size=8000), new_edits=False)
@@ -285,12 +288,12 @@ def test_without_a_second_connection_it_comes_behind_the_stretch(
         nobody.bind(("127.0.0.1", 0))
         far = far_peer(weak.port)
         assert far.endpoint is not None
-        far.endpoint.sibling = refuse  # type: ignore[method-assign]
-        pair, arrived = build_pair("pull", near, near_peer, far, far_peer(), store, lambda: list(wanted))
+        monkeypatch.setattr(far.endpoint, "sibling", refuse)
+        pair, arrived = build_pair("pull", far, lambda: list(wanted))
 
         def want(_progress: object) -> None:
             if not wanted and weak.figures().down_bytes > 3000:
-                wanted.append(DocId("event-00009"))
+                wanted.append(event_id(9))
                 link.wake()
 
         link = Link([pair], on_progress=want)

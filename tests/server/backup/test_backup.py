@@ -27,6 +27,7 @@ from server.intake.source import Source
 from server.node.assembly import Node
 from server.nodedb import NodeDb
 from server.verify import verify_path
+from tests.disks import small_disk
 from tests.server.conftest import Tram
 from tests.server.couchdb import COUCHDB, needs_couchdb, prefix, remove_all
 
@@ -314,21 +315,12 @@ def test_one_backup_at_a_time_and_a_killed_one_leaves_no_trace(home: Home, tmp_p
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_full_disk_leaves_neither_half_a_backup_nor_scratch(home: Home, tmp_path: Path, sealed: bool) -> None:
     """The error is the system's; the medium is left as it was."""
-    import subprocess
-
-    disk = tmp_path / "stick"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.decode().strip()}")
     seal = Seal((str(pyrage.x25519.Identity.generate().to_public()),)) if sealed else PLAIN
-    try:
+    with small_disk(tmp_path / "stick", "4k") as disk:
         with pytest.raises(OSError, match="No space left"):
             make_backup(home, disk / "out", seal, silent)
         assert list(disk.iterdir()) == []
         assert not (home.path / "backup-scratch").exists()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_wrong_words_on_the_command_line_are_answered_with_the_right_ones(

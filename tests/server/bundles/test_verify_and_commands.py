@@ -11,6 +11,7 @@ import pytest
 from server.bundles import export_bundle
 from server.cli import main
 from server.verify import verify_path
+from tests import disks
 
 C, D = "H41.12.03", "H41.12"
 
@@ -114,13 +115,8 @@ def test_what_cannot_be_done_says_what_to_do(sent, capsys, arguments, words):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 6 MiB of its own."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(path)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("this system lets nobody mount a small disk here")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
+    with disks.small_disk(tmp_path / "small", "6m") as path:
+        yield path
 
 
 def test_a_stick_that_is_full_and_one_that_is_write_protected(sent, small_disk):

@@ -10,6 +10,8 @@ import pytest
 
 from replication.document import Doc
 from server.intake.source import Source
+from server.node.links import Neighbour
+from tests.server.log.carrying import meet_parent
 
 
 @pytest.fixture
@@ -26,6 +28,19 @@ def take(helpers: Any, key_pool: Any) -> Callable[..., list[Doc]]:
         return docs
 
     return admit
+
+
+@pytest.fixture
+def cosigned(make_homes: Any, make_node: Any, serve: Any, take: Any) -> Any:
+    """A district that runs, and a commune linked to it with three events whose log the district has cosigned. Returns
+    (district, address of the district, commune)."""
+    homes = make_homes()
+    district, url = serve(homes["H41.12"])
+    commune = make_node(homes["H41.12.03"])
+    commune.links.put(Neighbour("parent", url, "parent"))
+    take(commune, 3)
+    meet_parent(commune)
+    return district, url, commune
 
 
 @pytest.fixture

@@ -65,17 +65,24 @@ def test_a_cosignature_is_the_earlier_proof_when_the_nodes_clock_runs_ahead(tier
         assert (found.at, found.by, found.claimed) == (today, "cosignature", now[0])
 
 
+def date_back(commune: Any, district: Any, ahead: datetime, take: Any) -> Doc:
+    """Cosign the commune's head at `ahead`; return an event that it took after that by a clock that has not moved, and
+    that the district has with its page."""
+    cosign(commune, district, ahead)
+    [doc] = take(commune, 1)
+    commune.publisher.publish(everything=True)
+    carry(commune, district, commune.database)
+    return doc
+
+
 def test_a_leaf_cannot_be_older_than_a_cosigned_head_without_it(tiers: Any, take: Any) -> None:
     """A node that dates back gains nothing behind its last cosignature."""
     commune, district, now = tiers
     take(commune, 2)
     ahead = now[0] + timedelta(hours=5)
-    cosign(commune, district, ahead)
-    dated_back = take(commune, 1)  # the commune's clock has not moved
-    commune.publisher.publish(everything=True)
-    carry(commune, district, commune.database)
+    dated_back = date_back(commune, district, ahead, take)
 
-    found = district.proofs.earliest(commune.database, event_id(dated_back[0]))
+    found = district.proofs.earliest(commune.database, event_id(dated_back))
     assert (found.at, found.claimed) == (ahead, now[0])
 
 
@@ -144,10 +151,7 @@ def test_a_commune_put_back_judges_what_its_log_lost_as_the_units_above_do(
     shutil.copytree(commune.home.path, tmp_path / "copy")
     take(commune, 2)
     claimed, ahead = now[0], now[0] + timedelta(hours=5)
-    cosign(commune, district, ahead)
-    [dated_back] = take(commune, 1)
-    commune.publisher.publish(everything=True)
-    carry(commune, district, commune.database)
+    dated_back = date_back(commune, district, ahead, take)
     now[0] += timedelta(days=1)
     back = make_node(Home.open(tmp_path / "copy"), now=lambda: now[0])
     back.log.begin_next()  # as it does when the unit above tells it of the loss

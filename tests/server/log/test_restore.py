@@ -12,8 +12,8 @@ from crypto.logcert import log_origin
 from server.errors import NotReady, Refused
 from server.home import Home
 from server.log.offers import Answer
-from server.node.links import Neighbour
 from server.verify import verify_home
+from tests.server.log.carrying import meet_parent
 
 FIRST, SECOND = "03.12.h41.tram.internal/log", "03.12.h41.tram.internal/log/2"
 
@@ -24,36 +24,29 @@ def hear(commune: Any, district: Any) -> None:
 
 
 @pytest.fixture
-def restored(make_homes: Any, make_node: Any, serve: Any, take: Any) -> Any:
+def restored(cosigned: Any, make_node: Any, take: Any) -> Any:
     """A district, and a commune whose home was put back to before events that the district has cosigned."""
-    homes = make_homes()
-    district, url = serve(homes["H41.12"])
-    home = homes["H41.12.03"]
-    commune = make_node(home)
-    commune.links.put(Neighbour("parent", url, "parent"))
-    take(commune, 3)
-    for _ in range(2):
-        commune.sync.run_once("parent")
+    district, _, commune = cosigned
+    home = commune.home
     commune.stop()
     backup = home.path.parent / "backup"
     shutil.copytree(home.path, backup)
     commune = make_node(home)
     take(commune, 4)
     commune.sync.run_once("parent")
-    cosigned = district.witness.known_size(FIRST)
+    known = district.witness.known_size(FIRST)
     commune.stop()
     shutil.rmtree(home.path)
     shutil.copytree(backup, home.path)
-    return district, make_node(Home.open(home.path)), cosigned
+    return district, make_node(Home.open(home.path)), known
 
 
 def test_a_restored_node_learns_its_loss_and_goes_on_under_the_next_name(restored: Any, take: Any) -> None:
     """No alarm; the old log is frozen, the new one cosigned, the reset told as a signed event; nothing is unlogged."""
-    district, commune, cosigned = restored
-    assert commune.log.head().size < cosigned
+    district, commune, known = restored
+    assert commune.log.head().size < known
 
-    for _ in range(2):
-        commune.sync.run_once("parent")
+    meet_parent(commune)
 
     assert commune.log.origin() == SECOND
     assert commune.log.heads()[0].state == "frozen"
@@ -72,8 +65,7 @@ def test_there_are_no_receipts_until_the_next_log_is_cosigned(restored: Any, tak
 
     with pytest.raises(NotReady, match="cosigned"):
         commune.receipt_desk.issue(event, "x")
-    for _ in range(2):
-        commune.sync.run_once("parent")
+    meet_parent(commune)
     commune.proofs.catch_up()
 
     assert commune.receipt_desk.issue(event, "x").receipt.origin == SECOND
