@@ -137,6 +137,16 @@ class _CherootServer(wsgi.Server):
         self.stopping = stopping
         self.requests = Pool(self, least=tuning.threads, most=tuning.max_threads, spare_s=tuning.spare_s)
 
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
+        """Bind, or close the socket: cheroot leaves one whose port is taken to the garbage collector."""
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
+        return socket_
+
     def process_conn(self, conn: Any) -> None:
         """Hand a connection to a worker; a new one only once its first byte has come, none once the server stops."""
         if not self.ready:
