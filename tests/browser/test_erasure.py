@@ -92,6 +92,9 @@ def test_two_leaders_erase_a_dossier_and_the_phone_drops_it(chromium: Browser, o
         _withdraw(first, office, stream)
         _propose(first, stream)
         _refuse(second, office, stream)
+        phone.page.evaluate("import('/sync.js').then(({ syncNow }) => syncNow())")
+        expect(phone.page.locator(".card").first).to_be_visible()
+        expect(phone.page.get_by_text("tiêu hủy")).to_have_count(0)  # nothing has happened to the citizen's dossier
         _propose(first, stream)
         second.open("/desk/erasures?of=unknown", "erasures-to-confirm")
         _confirm(second)

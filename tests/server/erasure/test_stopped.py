@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import unescape
+
 import pytest
 
 from server.api import create_app
@@ -199,17 +201,28 @@ def speak(node, person, method, path, value=None):
     return answer.status_code, answer.get_json()
 
 
+def look(node, person, path):
+    """Return a desk page as somebody who has signed in gets it."""
+    client = create_app(node).test_client()
+    assert client.post("/api/session", json={"token": person.token(node.signer.urn)}).status_code == 200
+    return unescape(client.get(path).get_data(as_text=True))
+
+
 def test_a_leader_of_the_district_refuses_at_their_own_desk_and_the_commune_is_bound_by_it(pending):
     """Their grant travels with the refusal, so the commune judges alike; whoever only leads there cannot withdraw."""
     offices, erasure = pending
     commune, district = offices.commune, offices.district
     person = offices.made.person(DISTRICT, "leader")
     district.model.follower.catch_up()
+    listed = look(district, person, "/desk/erasures")
+    assert "việc xác nhận thực hiện ở đó" in listed
+    assert 'data-sign="erasure.refused" data-stream="unit.h41-12-03"' in listed
     wanted = {"type": "erasure.withdrawn", "fields": {"of": erasure.id, "reason": WHY}}
     assert speak(district, person, "POST", "/api/erasures/drafts", wanted)[1]["error"] == "not_entitled"
     status, draft = speak(district, person, "POST", "/api/erasures/drafts", wanted | {"type": "erasure.refused"})
     assert (status, draft["event"]["unit"]) == (200, COMMUNE)
     assert speak(district, person, "POST", "/api/events", person.envelope(draft["event"]))[0] == 201
+    assert "đã xóa hồ sơ trước khi nhận được tin này" in look(district, person, f"/desk/erasures/{erasure.id}")
     offices.confirm(erasure)
 
     hand_over(district, commune)
