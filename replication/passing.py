@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.store import (
     ZERO,
     AllDocsPage,
     AllDocsQuery,
+    BulkReadOptions,
     ChangesPage,
     Database,
     DatabaseInfo,
+    FeedOptions,
     GetRequest,
     JsonObject,
     LocalDoc,
     MissingRev,
     PurgeResult,
+    ReadOptions,
     RevInfo,
     RevsDiff,
     WriteResult,
 )
-
-
-class How(TypedDict, total=False):
-    """How revisions are wanted; what each member means stands in `Database`."""
-
-    latest: bool
-    attachments: bool
-
-
-class HowOne(How, total=False):
-    """The same where it is about one document."""
-
-    atts_since: Sequence[Rev] | None
-
-
-class Part(TypedDict, total=False):
-    """Which part of a feed is wanted."""
-
-    limit: int | None
-    descending: bool
-    doc_ids: Sequence[DocId] | None
 
 
 class PassingDatabase:
@@ -58,14 +40,18 @@ class PassingDatabase:
     def info(self) -> DatabaseInfo:
         return self._inner.info()
 
-    def get(self, doc_id: DocId, rev: Rev | None = None, **how: Unpack[HowOne]) -> Doc:
-        return self._inner.get(doc_id, rev, **how)
+    def get(self, doc_id: DocId, rev: Rev | None = None, **options: Unpack[ReadOptions]) -> Doc:
+        return self._inner.get(doc_id, rev, **options)
 
-    def open_revs(self, doc_id: DocId, revs: Sequence[Rev] | None, **how: Unpack[HowOne]) -> list[Doc | MissingRev]:
-        return self._inner.open_revs(doc_id, revs, **how)
+    def open_revs(
+        self, doc_id: DocId, revs: Sequence[Rev] | None, **options: Unpack[ReadOptions]
+    ) -> list[Doc | MissingRev]:
+        return self._inner.open_revs(doc_id, revs, **options)
 
-    def bulk_get(self, requests: Sequence[GetRequest], **how: Unpack[How]) -> list[list[Doc | MissingRev]]:
-        return self._inner.bulk_get(requests, **how)
+    def bulk_get(
+        self, requests: Sequence[GetRequest], **options: Unpack[BulkReadOptions]
+    ) -> list[list[Doc | MissingRev]]:
+        return self._inner.bulk_get(requests, **options)
 
     def leaves(self, doc_id: DocId) -> tuple[tuple[Rev, bool], ...]:
         return self._inner.leaves(doc_id)
@@ -79,8 +65,8 @@ class PassingDatabase:
     def all_docs(self, query: AllDocsQuery) -> AllDocsPage:
         return self._inner.all_docs(query)
 
-    def changes(self, since: Seq = ZERO, **part: Unpack[Part]) -> ChangesPage:
-        return self._inner.changes(since, **part)
+    def changes(self, since: Seq = ZERO, **options: Unpack[FeedOptions]) -> ChangesPage:
+        return self._inner.changes(since, **options)
 
     def wait_for_change(self, since: Seq, timeout_s: float) -> bool:
         return self._inner.wait_for_change(since, timeout_s)

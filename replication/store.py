@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.errors import StoreError
@@ -153,6 +153,27 @@ class PurgeResult:
 
     purge_seq: Seq
     purged: Mapping[DocId, tuple[Rev, ...]] = field(default_factory=dict)
+
+
+class BulkReadOptions(TypedDict, total=False):
+    """The options of `Database.bulk_get`, for those who hand them on."""
+
+    latest: bool
+    attachments: bool
+
+
+class ReadOptions(BulkReadOptions, total=False):
+    """Those of `Database.get` and `open_revs`."""
+
+    atts_since: Sequence[Rev] | None
+
+
+class FeedOptions(TypedDict, total=False):
+    """Those of `Database.changes`."""
+
+    limit: int | None
+    descending: bool
+    doc_ids: Sequence[DocId] | None
 
 
 class Database(Protocol):

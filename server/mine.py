@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Unpack
 
 from crypto import strictjson
 from crypto.errors import CryptoError
@@ -23,6 +24,7 @@ from replication.store import (
     AllDocsPage,
     AllDocsQuery,
     AllDocsRow,
+    BulkReadOptions,
     ChangeRow,
     ChangesPage,
     DatabaseInfo,
@@ -31,6 +33,7 @@ from replication.store import (
     LocalDoc,
     MissingRev,
     PurgeResult,
+    ReadOptions,
     RevInfo,
     RevsDiff,
     Store,
@@ -76,38 +79,22 @@ class MineDatabase:
 
     # Reading
 
-    def get(
-        self,
-        doc_id: DocId,
-        rev: Rev | None = None,
-        *,
-        latest: bool = False,
-        atts_since: Sequence[Rev] | None = None,
-        attachments: bool = False,
-    ) -> Doc:
+    # An event has one revision and no attachments: what `ReadOptions` ask for makes no difference.
+
+    def get(self, doc_id: DocId, rev: Rev | None = None, **_: Unpack[ReadOptions]) -> Doc:
         row = self._visible(doc_id)
         if row is None or (rev is not None and rev != row["rev"]):
             raise NotFound("missing")
         return self._store.open(row["database"]).get(doc_id, Rev(row["rev"]))
 
-    def open_revs(
-        self,
-        doc_id: DocId,
-        revs: Sequence[Rev] | None,
-        *,
-        latest: bool = False,
-        atts_since: Sequence[Rev] | None = None,
-        attachments: bool = False,
-    ) -> list[Doc | MissingRev]:
+    def open_revs(self, doc_id: DocId, revs: Sequence[Rev] | None, **_: Unpack[ReadOptions]) -> list[Doc | MissingRev]:
         row = self._visible(doc_id)
         if revs is None:
             return [self.get(doc_id)] if row else []
         known = row["rev"] if row else None
         return [self.get(doc_id) if rev == known else MissingRev(doc_id, rev) for rev in revs]
 
-    def bulk_get(
-        self, requests: Sequence[GetRequest], *, latest: bool = False, attachments: bool = False
-    ) -> list[list[Doc | MissingRev]]:
+    def bulk_get(self, requests: Sequence[GetRequest], **_: Unpack[BulkReadOptions]) -> list[list[Doc | MissingRev]]:
         return [[self._get_or_missing(request)] for request in requests]
 
     def leaves(self, doc_id: DocId) -> tuple[tuple[Rev, bool], ...]:

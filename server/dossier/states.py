@@ -119,46 +119,36 @@ DECISIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
-MONEY: Final[Mapping[str, Word]] = MappingProxyType(
-    {
-        word.word: word
-        for word in (
-            Word("not_recorded", Text("Chưa ghi nhận", "Nothing recorded"), "R"),
-            Word("unpaid", Text("Chưa thu", "Not paid"), "R"),
-            Word("qr_printed", Text("Đã in mã QR", "QR code printed"), "R"),
-            Word("to_reconcile", Text("Chờ đối soát", "Waiting to be reconciled"), "R"),
-            Word("paid", Text("Đã thu", "Paid"), "R"),
-            Word("exempt", Text("Miễn", "Exempt"), "R"),
-            Word("refunded", Text("Hoàn", "Refunded"), "R"),
-        )
-    }
+
+def _by_word(*words: Word) -> Mapping[str, Word]:
+    return MappingProxyType({each.word: each for each in words})
+
+
+MONEY: Final[Mapping[str, Word]] = _by_word(
+    Word("not_recorded", Text("Chưa ghi nhận", "Nothing recorded"), "R"),
+    Word("unpaid", Text("Chưa thu", "Not paid"), "R"),
+    Word("qr_printed", Text("Đã in mã QR", "QR code printed"), "R"),
+    Word("to_reconcile", Text("Chờ đối soát", "Waiting to be reconciled"), "R"),
+    Word("paid", Text("Đã thu", "Paid"), "R"),
+    Word("exempt", Text("Miễn", "Exempt"), "R"),
+    Word("refunded", Text("Hoàn", "Refunded"), "R"),
 )
 
-HANDOVER: Final[Mapping[str, Word]] = MappingProxyType(
-    {
-        word.word: word
-        for word in (
-            Word("with_applicant", Text("Chưa tiếp nhận", "Not taken over yet"), "R"),
-            Word("at_desk", Text("Tại bộ phận Một cửa", "At the one-stop desk"), "R"),
-            Word("forwarded", Text("Đã chuyển xử lý", "Handed on for processing"), "R"),
-            Word("result_waiting", Text("Có kết quả, chưa nhận", "Result ready, not collected"), "C"),
-            Word("returned", Text("Đã trả kết quả", "Result handed over"), "C"),
-            Word("closed", Text("Kết thúc, không có kết quả", "Closed without a result"), "R"),
-        )
-    }
+HANDOVER: Final[Mapping[str, Word]] = _by_word(
+    Word("with_applicant", Text("Chưa tiếp nhận", "Not taken over yet"), "R"),
+    Word("at_desk", Text("Tại bộ phận Một cửa", "At the one-stop desk"), "R"),
+    Word("forwarded", Text("Đã chuyển xử lý", "Handed on for processing"), "R"),
+    Word("result_waiting", Text("Có kết quả, chưa nhận", "Result ready, not collected"), "C"),
+    Word("returned", Text("Đã trả kết quả", "Result handed over"), "C"),
+    Word("closed", Text("Kết thúc, không có kết quả", "Closed without a result"), "R"),
 )
 
-SYNC: Final[Mapping[str, Word]] = MappingProxyType(
-    {
-        word.word: word
-        for word in (
-            Word("unknown", Text("Chưa rõ", "Not known"), "R"),
-            Word("local", Text("Chờ đồng bộ", "Only on this machine"), "C"),
-            Word("incomplete", Text("Thiếu tệp", "Files are missing"), "R"),
-            Word("complete", Text("Đã đủ tại trạm này", "Complete at this node"), "R"),
-            Word("relayed", Text("Đã chuyển lên cấp trên", "Passed on to the tier above"), "R"),
-        )
-    }
+SYNC: Final[Mapping[str, Word]] = _by_word(
+    Word("unknown", Text("Chưa rõ", "Not known"), "R"),
+    Word("local", Text("Chờ đồng bộ", "Only on this machine"), "C"),
+    Word("incomplete", Text("Thiếu tệp", "Files are missing"), "R"),
+    Word("complete", Text("Đã đủ tại trạm này", "Complete at this node"), "R"),
+    Word("relayed", Text("Đã chuyển lên cấp trên", "Passed on to the tier above"), "R"),
 )
 
 
