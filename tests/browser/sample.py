@@ -7,43 +7,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from crypto import keys
 from deploy.scenario.person import Citizen, Person
 from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import form_for
-from server.data import procedure_bodies
-from server.dossier.documents import certificate_doc
 from server.dossier.event import build_stream_id
-from server.home import Home
-from server.intake.source import Source
 from server.node.links import Neighbour
-from server.node.signing import NodeSigner
 from tests.server.conftest import Client, Office, wait_until
 
 DUE = "2030-01-04T09:00:00Z"
 LONG_NAME = "Nguyễn Phúc Hoàng Thị Thùy Trâm Anh Nguyệt Ánh Dương"
 
 
-def stock_registry(office: Office) -> None:
-    """Give the office every procedure of the sample catalogue, signed by the province."""
-    province = Home.open(office.node.home.path.parent / "h41")
-    signer = NodeSigner.of(province)
-    now = datetime.now(UTC)
-    docs = [certificate_doc(c.public_bytes(Encoding.DER)) for c in (signer.certificate, *province.chain())]
-    for body in procedure_bodies():
-        docs.append(
-            signer.sign(stream=f"procedure.{body['code']}", type="procedure.published", at=now, body=dict(body))
-        )
-    results = office.node.intake.admit("registry", docs, source=Source("peer", "urn:tram:node:h41-12"))
-    assert not [each.error for each in results if each.error]
-    office.node.model.follower.catch_up("registry")
-
-
 def fill_office(office: Office, key_pool: Callable[[], Any]) -> dict[str, str]:
     """Put the samples in; return the streams by what is special about them."""
-    stock_registry(office)
+    office.stock()
     gone = office.enrol(key_pool(), "official")
     leader = office.enrol(key_pool(), "leader")
     office.leader = leader

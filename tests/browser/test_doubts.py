@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, expect
 
 from server.pki import authority
 from tests.browser.phones import Phone
-from tests.browser.sample import stock_registry
 
 BROKEN = b"%PDF-1.7\n1 0 obj\n<</Type /Sig /Contents <00> /ByteRange [0 33 37 900000]>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 
@@ -23,7 +22,7 @@ def test_what_will_be_doubted_is_told_with_the_answers_to_check(
 ) -> None:
     """Each on the page before signing, as soon as there are answers to check."""
     monkeypatch.setattr(authority, "PERSON_LIFE", timedelta(days=20))
-    stock_registry(office)
+    office.stock()
     paper = tmp_path / "giay.pdf"
     paper.write_bytes(BROKEN)
     phone = Phone(chromium, office.url)

@@ -12,7 +12,7 @@ from deploy.scenario.scans import sample_scans
 from server.home import Home
 from server.node.links import Neighbour
 from tests.browser.conftest import PHONE, shoot
-from tests.browser.sample import approve_waiting, stock_registry
+from tests.browser.sample import approve_waiting
 from tests.browser.story import activate
 from tests.browser.test_pages import AXE, DESK, Reader
 from tests.server.conftest import wait_until
@@ -77,7 +77,7 @@ LEFT = """async () => {
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
 def test_two_leaders_erase_a_dossier_and_the_phone_drops_it(chromium: Browser, office: Any, serve: Any) -> None:
     """Proposed at one desk, confirmed at another, done at two of three nodes and said so; the phone keeps hashes."""
-    stock_registry(office)
+    office.stock()
     readers = [first, second, phone] = [Reader(chromium, office.url) for _ in range(3)]
     try:
         stream = _file_from_phone(phone, office)

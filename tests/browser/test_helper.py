@@ -16,7 +16,6 @@ from deploy.scenario.scans import sample_scans
 from server.log.receipt import parse_receipt_url, verify_receipt
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.phones import Phone, answer_form
-from tests.browser.sample import stock_registry
 from tests.server.conftest import wait_until
 
 HELPER, PERSON, WITNESS = "Sùng A Hồ", "Giàng A Páo", "Lò Thị Mẩy"
@@ -27,7 +26,7 @@ PAPERS = {"58mm": 219, "80mm": 302, "a4": 794}  # widths in CSS pixels, 96 to th
 @pytest.mark.slow
 def test_a_helper_files_offline_for_somebody_who_signs_on_paper(chromium: Browser, office: Any, tmp_path: Path) -> None:
     """From the consent paper to the slip with the receipt's code; apart from the helper's own; then off the phone."""
-    stock_registry(office)
+    office.stock()
     scan = tmp_path / "giay.jpg"
     scan.write_bytes(sample_scans()[0].jpeg)
     phone = Phone(chromium, office.url)

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from deploy.scenario.scans import sample_scans
 from tests.browser.conftest import shoot
 from tests.browser.filling import fill_draft
-from tests.browser.sample import approve_waiting, stock_registry
+from tests.browser.sample import approve_waiting
 from tests.browser.story import activate, open_page
 
 NAME, OFFICIAL = "Lò Thị Phìn", "Vàng A Mẫu"
@@ -23,7 +23,7 @@ def test_a_lost_phone_is_reported_at_the_desk_and_its_owner_goes_on_with_a_new_o
     chromium: Browser, office: Any, tmp_path: Path
 ) -> None:
     """Search, record, sign; the old phone says that its key was revoked; the new one has the old dossier."""
-    stock_registry(office)
+    office.stock()
     faults: list[str] = []
     old = open_page(chromium, office.url, 360, 740, faults)
     desk = open_page(chromium, office.url, 1280, 800, faults)

@@ -21,7 +21,6 @@ from server.home import Home
 from server.log.receipt import parse_receipt_url, verify_receipt
 from server.node.links import Neighbour
 from tests.browser.phones import Phone, answer_form, parsed
-from tests.browser.sample import stock_registry
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def test_a_log_that_loses_what_it_receipted_is_told_with_evidence(
 ) -> None:
     """Cosigned, and shown without a network; then the leaf is lost and the log grows without it. The evidence that the
     phone hands over is checked here with nothing of the phone's."""
-    stock_registry(office)
+    office.stock()
     node = office.node
     _, url = serve(Home.open(node.home.path.parent / "h41-12"))
     node.links.put(Neighbour("parent", url, "parent"))

@@ -18,7 +18,6 @@ from server.intake.source import Source
 from server.node.links import Neighbour
 from server.pki.directory import key_id
 from tests.browser.phones import Phone
-from tests.browser.sample import stock_registry
 from tests.browser.test_omission import file_dossier, scan
 from tests.server.conftest import ca_keys, helpers, home_templates, key_pool, make_homes, make_node, office, serve
 
@@ -54,7 +53,7 @@ def test_a_phone_learns_that_its_offices_certificate_was_revoked(
 ) -> None:
     """Valid and cosigned; the district reports the commune's machine stolen; the phone fetches the list, doubts the
     receipt and the log, says so on every page, and still does without a network. What is signed after that is false."""
-    stock_registry(office)
+    office.stock()
     node = office.node
     district, url = serve(Home.open(node.home.path.parent / "h41-12"))
     node.links.put(Neighbour("parent", url, "parent"))
@@ -121,7 +120,7 @@ def test_a_list_with_a_lower_number_or_anothers_signature_changes_nothing(
 ) -> None:
     """The node hands out an older list and one of a stranger under higher numbers: the phone keeps what it has."""
     node = office.node
-    stock_registry(office)
+    office.stock()
     node.crls.refresh()
     phone = Phone(chromium, office.url)
     try:

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import jcs, jws, keys
 from crypto.certificates import fingerprint_of
 from replication.document import Doc
 from replication.sqlite import SqliteStore
+from server.data import procedure_bodies
 from server.dossier import units
 from server.dossier.documents import certificate_doc, event_doc
 from server.dossier.event import FileRef, build_event, build_stream_id, file_value
@@ -429,6 +431,20 @@ class Office:
                 "kind": "citizen",
             }
             self.node.people.say("enrol.approved", body)
+
+    def stock(self, *codes: str) -> None:
+        """Put procedures of the sample catalogue into the registry, all unless some are named, published by the node of
+        the province."""
+        province = Home.open(self.node.home.path.parent / "h41")
+        signer, at = NodeSigner.of(province), datetime.now(UTC)
+        docs = [certificate_doc(each.public_bytes(Encoding.DER)) for each in (signer.certificate, *province.chain())]
+        for body in procedure_bodies():
+            if not codes or body["code"] in codes:
+                stream = f"procedure.{body['code']}"
+                docs.append(signer.sign(stream=stream, type="procedure.published", at=at, body=dict(body)))
+        results = self.node.intake.admit("registry", docs, source=Source("peer", "urn:tram:node:h41-12"))
+        assert [each.error for each in results] == [None] * len(docs)
+        self.node.model.follower.catch_up("registry")
 
     def file(self, who: Client | None = None, **changes: Any) -> str:
         """File a dossier as a phone does; return its stream."""

@@ -7,27 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.data import procedure_bodies
 from server.dossier.event import build_stream_id
-from server.home import Home
-from server.intake.source import Source
-from server.node.signing import NodeSigner
 
 SCAN = b"\xff\xd8\xff\xe0" + b"giay dong y" * 50
 
 
 @pytest.fixture
-def stocked(office, helpers):
+def stocked(office):
     """The office with one procedure in its registry."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    province = Home.open(office.node.home.path.parent / "h41")
-    signer = NodeSigner.of(province)
-    body = next(b for b in procedure_bodies() if b["code"] == "1.001193")
-    doc = signer.sign(stream="procedure.1.001193", type="procedure.published", at=datetime.now(UTC), body=body)
-    chain = [helpers.certificate_doc(c.public_bytes(Encoding.DER)) for c in (signer.certificate, *province.chain())]
-    office.node.intake.admit("registry", [*chain, doc], source=Source("peer", "urn:tram:node:h41-12"))
-    office.node.model.follower.catch_up("registry")
+    office.stock("1.001193")
     return office
 
 

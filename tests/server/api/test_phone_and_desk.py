@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import jcs, jws, keys
 from server.dossier.codes import parse_dossier_code
@@ -18,21 +17,9 @@ JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300  # three chunks
 
 
 @pytest.fixture
-def published(office, helpers):
-    """The office with one procedure in its registry, published by the province's node."""
-    from server.data import procedure_bodies
-    from server.home import Home
-    from server.intake.source import Source
-    from server.node.signing import NodeSigner
-
-    province = Home.open(office.node.home.path.parent / "h41")
-    signer = NodeSigner.of(province)
-    body = next(b for b in procedure_bodies() if b["code"] == "1.001193")
-    doc = signer.sign(stream="procedure.1.001193", type="procedure.published", at=datetime.now(UTC), body=body)
-    chain = [helpers.certificate_doc(c.public_bytes(Encoding.DER)) for c in (signer.certificate, *province.chain())]
-    results = office.node.intake.admit("registry", [*chain, doc], source=Source("peer", "urn:tram:node:h41-12"))
-    assert [r.error for r in results] == [None] * len(results)
-    office.node.model.follower.catch_up("registry")
+def published(office):
+    """The office with one procedure in its registry."""
+    office.stock("1.001193")
     return office
 
 
