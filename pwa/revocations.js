@@ -3,6 +3,7 @@
 
 import { Refused } from "./lib/api.js";
 import { fromBase64 } from "./lib/base64url.js";
+import { sameBytes } from "./lib/bytes.js";
 import { isCrlIssuedBy, parseCrl } from "./lib/crl.js";
 import { MalformedDer, parseCertificate } from "./lib/der.js";
 import { Lists } from "./lib/revocation.js";
@@ -11,6 +12,7 @@ import { done, setting, transact } from "./store/db.js";
 
 /** @typedef {import("./lib/bytes.js").Bytes} Bytes */
 /** @typedef {import("./lib/der.js").Certificate} Certificate */
+/** What came: nothing, only lists that name the same certificates as before, or one that names others. @typedef {"" | "renewed" | "revoking"} News */
 /** @typedef {Record<string, {number: string, der: Bytes}>} Kept by the CA's key id, in hex */
 
 const NUMBER = /^(?:0|[1-9]\d{0,18})$/;
@@ -36,52 +38,58 @@ export async function keptLists() {
   return parsed.lists;
 }
 
-/** Fetch the lists whose numbers rose. @param {import("./lib/api.js").NodeApi} api @returns {Promise<boolean>} whether any came. Throws what lib/api.js throws, but for refusals. */
+/** Fetch the lists whose numbers rose. @param {import("./lib/api.js").NodeApi} api @returns {Promise<News>} Throws what lib/api.js throws, but for refusals. */
 export async function refreshLists(api) {
   const { identity, node } = state;
   const told = node?.crls;
-  if (!identity || !told) return false;
+  if (!identity || !told) return "";
   const kept = await readKept();
-  let changed = false;
+  /** @type {News} */
+  let news = "";
   for (const authority of identity.chain.map((one) => parseCertificate(fromBase64(one)))) {
     const number = told[authority.keyId] ?? "";
     if (!isHigher(number, kept[authority.keyId]?.number) || refused.has(`${authority.keyId}:${number}`)) continue;
     const came = await fetchOne(api, authority);
     if (!came) refused.add(`${authority.keyId}:${number}`);
-    changed ||= came;
+    if (news !== "revoking") news = came || news;
   }
-  return changed;
+  return news;
 }
 
 /** @param {unknown} number told by a node @param {string | undefined} held */
 const isHigher = (number, held) => typeof number === "string" && NUMBER.test(number) && (held === undefined || BigInt(number) > BigInt(held));
 
-/** @param {import("./lib/api.js").NodeApi} api @param {Certificate} authority @returns {Promise<boolean>} */
+/** @param {import("./lib/api.js").NodeApi} api @param {Certificate} authority @returns {Promise<News>} */
 async function fetchOne(api, authority) {
   try {
     return await keepList(authority, await api.fetchCrl(authority.keyId));
   } catch (cause) {
     if (!(cause instanceof Refused || cause instanceof MalformedDer)) throw cause;
     console.info("a revocation list was not taken", cause);
-    return false;
+    return "";
   }
 }
 
-/** @param {Certificate} authority pinned @param {Bytes} der @returns {Promise<boolean>} whether it is kept now: signed by the CA, and numbered higher than what was. Throws `MalformedDer`. */
+/** @param {Certificate} authority pinned @param {Bytes} der @returns {Promise<News>} what it brought, kept now; "" unless numbered higher than what was. Throws `MalformedDer`, also where the CA did not sign it. */
 async function keepList(authority, der) {
   const crl = parseCrl(der);
   if (!(await isCrlIssuedBy(crl, authority))) throw new MalformedDer("the CA did not sign this revocation list");
   const number = String(crl.number);
   return transact(["settings"], "readwrite", async ({ settings }) => {
     const kept = /** @type {Kept} */ ((await done(settings.get("crls")))?.value ?? {});
-    if (!isHigher(number, kept[authority.keyId]?.number)) return false;
+    const before = kept[authority.keyId];
+    if (!isHigher(number, before?.number)) return "";
     settings.put({ name: "crls", value: { ...kept, [authority.keyId]: { number, der } } });
-    return true;
+    return sameBytes(crl.entries, before ? parseCrl(before.der).entries : new Uint8Array()) ? "renewed" : "revoking";
   });
 }
 
 /** For somebody who is not registered: the lists as the node shows them now, kept nowhere. @param {import("./lib/api.js").NodeApi} api @param {string[]} chain base64 DER @param {Record<string, string>} told @returns {Promise<Lists>} */
 export async function fetchLists(api, chain, told) {
   const keys = chain.map((one) => parseCertificate(fromBase64(one)).keyId).filter((key) => key in told);
-  return new Lists(await Promise.all(keys.map((key) => api.fetchCrl(key))));
+  const found = await Promise.all(keys.map((key) => api.fetchCrl(key).catch((cause) => {
+    if (cause instanceof Refused) return new Uint8Array(); // no list: the verdict says that none is here
+    throw cause;
+  })));
+  return new Lists(found);
 }

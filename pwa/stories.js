@@ -33,6 +33,12 @@ export async function refreshStories(api) {
   }
 }
 
+/** Somebody's certificate was revoked: the node may judge steps otherwise than when it was asked. */
+export async function askStoriesAgain() {
+  const stories = Object.entries(await readStories()).map(([stream, story]) => [stream, { ...story, count: -1 }]);
+  await saveSetting("stories", Object.fromEntries(stories));
+}
+
 /** @param {import("./lib/api.js").NodeApi} api @param {string} stream @param {number} count @returns {Promise<Story>} */
 async function fetchStory(api, stream, count) {
   try {

@@ -9,7 +9,7 @@ import { askWhetherRevoked, pollEnrolment } from "./enrol.js";
 import { dropErased } from "./erasures.js";
 import { keptLists, refreshLists } from "./revocations.js";
 import { ORIGIN, citizenToken, isHelper, nodeApi, nodeNowMs, refreshMe, refreshNode, renewTokens, state, tellAll } from "./state.js";
-import { refreshStories } from "./stories.js";
+import { askStoriesAgain, refreshStories } from "./stories.js";
 import { saveSetting, setting } from "./store/db.js";
 import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
 import { addEvent, allEvents, eventsOf, findCertificate, replicationWith } from "./store/mine.js";
@@ -89,7 +89,9 @@ async function pass() {
   if (state.record?.state === "pending") await pollEnrolment();
   if (!state.identity) return "done";
   // First, and asked without a token: an office whose own certificate is gone may take none of ours.
-  if (await refreshLists(nodeApi())) await (await receiptsModule()).reviewReceipts();
+  const news = await refreshLists(nodeApi());
+  if (news) await (await receiptsModule()).reviewReceipts();
+  if (news === "revoking") await askStoriesAgain();
   if (state.me?.x5t !== state.identity.x5t || Math.abs(Date.now() - state.me.readMs) > HOUR_MS) await refreshMe(nodeApi());
   const parts = await outboxParts();
   const outcome = await runOutbox(parts);

@@ -489,7 +489,7 @@ export const en = {
   "revoked.do": "Do not erase this phone's data. Ask {office} or the authority above whether the dossier was received, and for a new receipt.",
   "revoked.stale_title": "Revocation not checked",
   "revoked.stale": "The signature is right, but the revocation list on this phone lapsed on {day}, so it does not know whether the certificate of {office} was revoked. Once there is a network the phone fetches a new list and checks again.",
-  "revoked.unknown": "The signature is right, but no revocation list has come to this phone (one was due by {day}), so it does not know whether the certificate of {office} was revoked. Once there is a network the phone fetches it and checks again.",
+  "revoked.unknown": "The signature is right, but not every revocation list has come to this phone (one was due by {day}), so it does not know whether the certificate of {office} was revoked. Once there is a network the phone fetches what is missing and checks again.",
   "revoked.fine": "Compared with the certificate revocation list, which holds until {day}.",
   "scanned.title": "Check a receipt",
   "scanned.good": "A true receipt: the server of {office} signed it.", "scanned.pinned": "The signature was checked on this phone, without a network.",

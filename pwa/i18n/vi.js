@@ -488,7 +488,7 @@ export const vi = {
   "revoked.do": "Đừng xóa dữ liệu trên máy. Hãy hỏi {office} hoặc cơ quan cấp trên xem hồ sơ đã được nhận chưa và xin biên nhận mới.",
   "revoked.stale_title": "Chưa kiểm tra được thu hồi",
   "revoked.stale": "Chữ ký đúng, nhưng danh sách thu hồi chứng thư trên điện thoại này đã quá hạn từ ngày {day}, nên chưa biết chứng thư của {office} có bị thu hồi hay không. Khi có mạng, điện thoại tự tải danh sách mới và kiểm tra lại.",
-  "revoked.unknown": "Chữ ký đúng, nhưng điện thoại này chưa nhận được danh sách thu hồi chứng thư nào (lẽ ra phải có trước ngày {day}), nên chưa biết chứng thư của {office} có bị thu hồi hay không. Khi có mạng, điện thoại tự tải danh sách và kiểm tra lại.",
+  "revoked.unknown": "Chữ ký đúng, nhưng điện thoại này chưa nhận đủ danh sách thu hồi chứng thư (lẽ ra phải có trước ngày {day}), nên chưa biết chứng thư của {office} có bị thu hồi hay không. Khi có mạng, điện thoại tự tải danh sách còn thiếu và kiểm tra lại.",
   "revoked.fine": "Đã đối chiếu với danh sách thu hồi chứng thư, có hạn đến ngày {day}.",
   "scanned.title": "Kiểm tra biên nhận",
   "scanned.good": "Biên nhận thật: máy chủ của {office} đã ký.", "scanned.pinned": "Chữ ký được kiểm ngay trên điện thoại này, không cần mạng.",

@@ -1,6 +1,7 @@
 // Certificate revocation lists (RFC 5280 §5) as this phone reads them: what `crypto/crl.py` takes and refuses, of the one profile
 // our CAs issue. A list that says less than it seems to (delta, indirect, for some certificates only) marks itself critical: refused.
 
+import { sameBytes } from "./bytes.js";
 import { MalformedDer, expect, isSignedBy, only, parseExtensions, parseItems, readBits, readItem, readSignatureHash, readTime } from "./der.js";
 import { hex } from "./hashing.js";
 
@@ -59,13 +60,13 @@ function* each(entries) {
   }
 }
 
-/** @param {Bytes} entry @returns {Revocation & {serial: Bytes}} */
+/** @param {Bytes} entry @returns {Revocation} */
 function readEntry(entry) {
   const [serial, date, extensions, ...more] = parseItems(entry);
-  if (more.length) throw new MalformedDer("an entry is a number, a time and extensions");
+  if (more.length || expect(serial, INTEGER, "a serial number").content.length === 0) throw new MalformedDer("an entry is a number, a time and extensions");
   const on = readTime(date);
   const told = extensions ? readReason(expect(extensions, SEQUENCE, "extensions")) : { reason: 0, lost: null };
-  return { serial: expect(serial, INTEGER, "a serial number").content, on, since: sinceOf(on, told) };
+  return { on, since: sinceOf(on, told) };
 }
 
 /** @param {import("./der.js").Item} list @returns {{reason: number, lost: Date | null}} */
@@ -106,8 +107,9 @@ export async function isCrlIssuedBy(crl, issuer) {
 
 /** @param {Crl} crl @param {string} serial lower-case hex, as `parseCertificate` gives it @returns {Revocation | null} null where the list does not name it */
 export function revocationOf(crl, serial) {
+  const wanted = Uint8Array.from(serial.match(/../g) ?? [], (pair) => parseInt(pair, 16));
   for (const entry of each(crl.entries)) {
-    if (hex(readItem(entry, 0).content) === serial) return readEntry(entry);
+    if (sameBytes(readItem(entry, 0).content, wanted)) return readEntry(entry);
   }
   return null;
 }

@@ -18,7 +18,7 @@ import { hex } from "./hashing.js";
 /** @typedef {import("./crl.js").Crl} Crl */
 /** @typedef {"valid" | "invalid" | "indeterminate"} Status */
 /**
- * `atMs`: of `revoked` since when it no longer counts; else when the first of the lists is due, or was.
+ * `atMs`: of `revoked` since when it no longer counts; else when the first of the lists is due, or was; 0 where lists that never came are not due yet.
  * @typedef {{status: Status, reason: "" | "revoked" | "crl_stale" | "crl_unknown", atMs: number}} Verdict
  */
 /** What the lists say of a path, the earliest of each: `sinceMs` and `onMs` are Infinity where nothing is revoked. @typedef {{sinceMs: number, onMs: number, dueMs: number, complete: boolean}} Found */
@@ -96,7 +96,7 @@ export function judge({ sinceMs, onMs, dueMs, complete }, { claimedMs, provenMs,
   if (sinceMs !== Infinity && (provenMs === null || provenMs >= sinceMs)) {
     return { status: claimedMs >= onMs ? "invalid" : "indeterminate", reason: "revoked", atMs: sinceMs };
   }
-  if ((provenMs ?? nowMs) <= dueMs && dueMs !== Infinity) return { status: "valid", reason: "", atMs: dueMs };
+  if ((provenMs ?? nowMs) <= dueMs && dueMs !== Infinity) return { status: "valid", reason: "", atMs: complete ? dueMs : 0 };
   return { status: "indeterminate", reason: complete ? "crl_stale" : "crl_unknown", atMs: dueMs };
 }
 

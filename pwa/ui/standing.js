@@ -4,6 +4,7 @@ import { dateTime, t } from "../i18n/text.js";
 import { nodeApi, refreshNode, state, tellAll } from "../state.js";
 import { evidenceOf, refreshReceipts, reviewReceipts } from "../receipts.js";
 import { refreshLists } from "../revocations.js";
+import { askStoriesAgain } from "../stories.js";
 import { h } from "./dom.js";
 import { sayFault } from "./faults.js";
 import { button, notice } from "./parts.js";
@@ -51,7 +52,9 @@ export function askAgain(kept) {
     again.disabled = true;
     try {
       await refreshNode();
-      if (await refreshLists(nodeApi())) await reviewReceipts();
+      const news = await refreshLists(nodeApi());
+      if (news) await reviewReceipts();
+      if (news === "revoking") await askStoriesAgain();
       await refreshReceipts(nodeApi(), { only: kept.id });
       await reviewReceipts();
     } catch (cause) {

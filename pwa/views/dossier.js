@@ -140,7 +140,8 @@ function actions({ dossier, receipt, mayWithdraw }) {
 }
 
 /** @param {Loaded} loaded */
-function timeline({ dossier, proofs, entries, story }) {
+function timeline(loaded) {
+  const { dossier, entries, story } = loaded;
   const waiting = new Set(entries.filter((entry) => !isSettled(entry) && entry.stage !== "sent").map((entry) => entry.id));
   const steps = dossier.steps.map((step, i) => h("li", { class: i === dossier.steps.length - 1 ? "now" : null },
     h("h3", null, t(known(`step.${step.type}`, "step.other"))), h("time", { datetime: step.time.shown }, dateTime(step.time.shown)),
@@ -149,8 +150,16 @@ function timeline({ dossier, proofs, entries, story }) {
     stepText(step).map((line) => h("p", null, line)),
     step.reviewed && h("p", null, t(`step.${step.reviewed.decision}`, { reason: step.reviewed.reason })),
     step.state === "applied" ? null : h("p", null, tag(whyNot(step, story), "wait")),
-    h("p", { class: "soft" }, t(waiting.has(`${dossier.stream}:${step.id}`) ? "step.on_phone" : proofs.get(step.id) === "own" && dossier.submission?.on_behalf ? "behalf.own" : `step.proof.${proofs.get(step.id) ?? "unverified"}`))));
+    proofLine(loaded, step.id, waiting)));
   return h("ol", { class: "timeline" }, steps);
+}
+
+/** @param {Loaded} loaded @param {string} id of the step @param {Set<string>} waiting */
+function proofLine({ dossier, proofs }, id, waiting) {
+  const proof = proofs.get(id) ?? "unverified";
+  if (waiting.has(`${dossier.stream}:${id}`)) return h("p", { class: "soft" }, t("step.on_phone"));
+  if (proof === "revoked" || proof === "doubted") return h("p", null, tag(t(`step.proof.${proof}`), proof === "revoked" ? "bad" : "wait"));
+  return h("p", { class: "soft" }, t(proof === "own" && dossier.submission?.on_behalf ? "behalf.own" : `step.proof.${proof}`));
 }
 
 /** @param {import("../lib/fold.js").Step} step @param {Loaded["story"]} story @returns {string} the node's reason where it gave one */

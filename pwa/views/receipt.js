@@ -27,7 +27,7 @@ export async function receiptPage([stream]) {
   if (!receipt) return { title, content: h("div", null, backLink(`#/dossiers/${stream}`), heading(title), h("p", null, t("receipt.none"))), refreshOn };
   const content = h("div", { class: "receipt" }, backLink(`#/dossiers/${stream}`), heading(title, dossierName(loaded)),
     loaded.verdict && verdictNotice(loaded.verdict, office, loaded.kept?.worseMs),
-    loaded.verdict?.reason === "revoked" ? null : notice("good", h("p", null, t("receipt.lead", { office }))), loaded.verdict && verdictLine(loaded.verdict),
+    loaded.verdict && loaded.verdict.status !== "valid" ? null : notice("good", h("p", null, t("receipt.lead", { office }))), loaded.verdict && verdictLine(loaded.verdict),
     code(loaded),
     summaryList([
       [t("receipt.at"), dateTime(receipt.event.at)],

@@ -26,7 +26,7 @@ export async function scannedReceipt([fragment]) {
     const verdict = await judgeOffice(receipt.issued * 1000, office);
     return page(
       verdictNotice(verdict, office.name),
-      verdict.reason === "revoked" ? null : notice("good", h("p", null, t("scanned.good", { office: office.name })), h("p", null, t(office.pinned ? "scanned.pinned" : "scanned.online"))),
+      verdict.status !== "valid" ? null : notice("good", h("p", null, t("scanned.good", { office: office.name })), h("p", null, t(office.pinned ? "scanned.pinned" : "scanned.online"))),
       verdictLine(verdict),
       summaryList([
         [t("scanned.unit"), [office.name, h("div", { class: "small mono" }, receipt.unit)]],

@@ -16,13 +16,18 @@ from server.dossier.documents import crl_doc
 from server.home import Home
 from server.intake.source import Source
 from server.node.links import Neighbour
+from server.pki.authority import Authority
 from server.pki.directory import key_id
 from tests.browser.phones import Phone
 from tests.browser.test_omission import file_dossier, scan
+from tests.server.api.test_crls import bring_lists
 from tests.server.conftest import ca_keys, helpers, home_templates, key_pool, make_homes, make_node, office, serve
+from tests.server.log.conftest import take
 
 __all__ = ["ca_keys", "helpers", "home_templates", "key_pool", "make_homes", "make_node", "office", "scan", "serve"]
+__all__ += ["take"]
 
+_DUE = "2030-01-04T09:00:00Z"
 _TABLET = {"width": 1280, "height": 800}
 _LISTS = """import('/store/db.js').then(({ setting }) => setting('crls', {})).then((kept) =>
   Object.fromEntries(Object.entries(kept).map(([key, { number }]) => [key, number])))"""
@@ -58,6 +63,7 @@ def test_a_phone_learns_that_its_offices_certificate_was_revoked(
     district, url = serve(Home.open(node.home.path.parent / "h41-12"))
     node.links.put(Neighbour("parent", url, "parent"))
     node.crls.refresh()
+    bring_lists(office, "h41-12", "h41")
     phone = Phone(chromium, office.url)
     page = phone.page
     try:
@@ -72,6 +78,7 @@ def test_a_phone_learns_that_its_offices_certificate_was_revoked(
         phone.look("receipt-unrevoked")
         assert page.evaluate(_LISTS) == told_numbers(office)
 
+        _see_an_officials_step(phone, office, stream)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         district.crls.refresh()
@@ -105,6 +112,28 @@ def test_a_phone_learns_that_its_offices_certificate_was_revoked(
         phone.context.close()
 
 
+def _see_an_officials_step(phone: Phone, office: Any, stream: str) -> None:
+    """An official accepts the dossier, then loses the key: the phone says of the step what it can still say."""
+    page = phone.page
+    assert office.act(office.official, stream, "dossier.accepted", due=_DUE).status_code == 201
+    phone.go(f"dossiers/{stream}")
+    phone.sync()
+    step = page.locator(".timeline li", has_text="H41.12.03-")
+    expect(step).to_contain_text("Đã kiểm chữ ký")
+    assert revoke_by_name(office.node, office.official.person.urn, lost=True) == 1
+    phone.go(f"dossiers/{stream}/receipt")
+    with page.expect_response("**/api/crls/*"):
+        page.get_by_role("button", name="Kiểm tra lại ngay").click()
+    expect(page.get_by_role("button", name="Kiểm tra lại ngay")).to_be_enabled()
+    expect(
+        page.get_by_text("Đã đối chiếu với danh sách thu hồi chứng thư")
+    ).to_be_visible()  # the receipt is the node's
+    phone.go(f"dossiers/{stream}")
+    expect(step).to_contain_text("chứng thư của người ký đã bị thu hồi")
+    phone.look("step-revoked")
+    phone.go(f"dossiers/{stream}/receipt")
+
+
 def _look_at_forgery(phone: Phone, node: Any, stream: str) -> None:
     """A receipt that the stolen machine signs now, scanned by a phone without a network."""
     [filing] = [each for each in node.model.story(stream).events if each.stored.event.type == "dossier.submitted"]
@@ -116,21 +145,24 @@ def _look_at_forgery(phone: Phone, node: Any, stream: str) -> None:
 
 
 def test_a_list_with_a_lower_number_or_anothers_signature_changes_nothing(
-    chromium: Browser, office: Any, serve: Any
+    chromium: Browser, office: Any, serve: Any, take: Any
 ) -> None:
-    """The node hands out an older list and one of a stranger under higher numbers: the phone keeps what it has."""
+    """The node hands out an older list and one of a stranger under higher numbers: the phone keeps what it has. Forty
+    days without a network later it says that it could not check."""
     node = office.node
     office.stock()
     node.crls.refresh()
+    bring_lists(office, "h41-12", "h41")
+    key, old = key_id(node.home.chain()[0]), node.crls.newest(node.home.chain()[0])
+    node.crls.issue(Authority.open(node.home))
     phone = Phone(chromium, office.url)
     try:
         phone.register(office, "Vàng A Sử")
-        phone.page.wait_for_function(f"async () => Object.keys(await {_LISTS}).length > 0")
+        phone.page.wait_for_function(f"async () => Object.keys(await {_LISTS}).length === 3")
         kept = phone.page.evaluate(_LISTS)
-        [key] = kept
-        old = node.crls.newest(node.home.chain()[0])
         foreign = serve(Home.open(node.home.path.parent / "h41-12"))[0]
-        foreign.crls.refresh()
+        for _ in range(4):  # its number is higher than what the phone has
+            foreign.crls.issue(Authority.open(foreign.home))
         for body in (old.der, foreign.crls.newest(foreign.home.chain()[0]).der, b"\x30\x03\x02\x01\x01"):
             told = str(parse_crl(old.der).number + 5)
             phone.page.route("**/api/crls/*", answering(body))
@@ -143,6 +175,27 @@ def test_a_list_with_a_lower_number_or_anothers_signature_changes_nothing(
             phone.page.unroute("**/api/crls/*")
             phone.page.reload()
             assert phone.page.evaluate(_LISTS) == kept
+        _look_at_a_lapsed_list(phone, node, take(node, 1)[0])
         assert phone.faults == []
     finally:
         phone.context.close()
+
+
+def _look_at_a_lapsed_list(phone: Phone, node: Any, doc: Any) -> None:
+    """Somebody's receipt, scanned now and forty days later."""
+    page = phone.page
+    issued = node.receipt_desk.issue(doc.id.rpartition(":")[2], "H41.12.03-261121-00042", host="h")
+    phone.work_offline()
+    page.goto(f"/r#{issued.url.partition('#')[2]}")
+    expect(page.locator(".notice--good")).to_contain_text("Biên nhận thật")
+    expect(page.get_by_text("Đã đối chiếu với danh sách thu hồi chứng thư")).to_be_visible()
+    page.evaluate(
+        "import('/store/db.js').then(async ({ setting, saveSetting }) => {"
+        " const node = await setting('node');"
+        " await saveSetting('node', { ...node, offsetMs: node.offsetMs + 40 * 24 * 3600e3 }); })"
+    )
+    page.reload()
+    expect(page.locator(".notice--wait").get_by_role("heading", name="Chưa kiểm tra được thu hồi")).to_be_visible()
+    phone.look("scanned-stale")
+    page.set_viewport_size(_TABLET)
+    phone.look("scanned-stale-wide")

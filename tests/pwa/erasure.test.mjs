@@ -10,6 +10,7 @@ import { buildErased, findOrders, verifyOrder } from "../../pwa/lib/erasure.js";
 import { idInDocument } from "../../pwa/lib/event.js";
 import { signDocument } from "../../pwa/lib/identity.js";
 import { addEvent, copyWithout, eventsOf } from "../../pwa/lib/mine.js";
+import { Lists } from "../../pwa/lib/revocation.js";
 import { Trust } from "../../pwa/lib/trust.js";
 import { uuid7 } from "../../pwa/lib/uuid7.js";
 import { TestAuthority, makeIdentity } from "./support/authority.mjs";
@@ -19,7 +20,7 @@ let authority, stranger, node, citizen, first, second, foreign, folder;
 before(async () => {
   authority = new TestAuthority();
   stranger = new TestAuthority({ name: "Other CA" });
-  const person = (digit, by = authority) => makeIdentity(by, `urn:tram:subject:${digit.repeat(32)}`);
+  const person = (digit, by = authority) => makeIdentity(by, `urn:tram:subject:${digit.repeat(32)}`, { serial: digit.repeat(16) });
   node = await makeIdentity(authority, "urn:tram:node:h41-12-03");
   [citizen, first, second, foreign] = [await person("1"), await person("2"), await person("3"), await person("4", stranger)];
   folder = mkdtempSync(join(tmpdir(), "tram-erasure-"));
@@ -31,9 +32,9 @@ after(() => {
 });
 
 const sign = (who, stream, type, body, prev = []) => signDocument({ stream, type, unit: UNIT, prev, body }, { privateKey: who.privateKey, x5t: who.x5t, subject: who.subject }, Date.now());
-const trust = () => {
+const trust = (lists = []) => {
   const certificates = new Map([citizen, first, second, foreign, node].map((one) => [one.x5t, one.certificate]));
-  return new Trust({ urn: node.subject, certificate: node.certificate, chain: [Buffer.from(authority.der).toString("base64")] }, async (x5t) => certificates.get(x5t) ?? null);
+  return new Trust({ urn: node.subject, certificate: node.certificate, chain: [Buffer.from(authority.der).toString("base64")] }, async (x5t) => certificates.get(x5t) ?? null, new Lists(lists));
 };
 
 /** A dossier and the order to erase it. */
@@ -54,23 +55,32 @@ test("an order of two voices is found and proven, whatever else is there", async
   const other = await story();
   const orders = findOrders([confirmation, ...held, proposal, other.proposal]);
   assert.deepEqual(orders.map((one) => one.proposal._id), [proposal._id]);
-  await verifyOrder(orders[0], held, trust());
+  await verifyOrder(orders[0], held, trust(), Date.now());
+});
+
+test("a voice whose certificate was revoked drops nothing, whatever time it claims", async () => {
+  const { held, proposal, confirmation } = await story();
+  const list = (serial) => authority.revocationList([{ serial, at: new Date(Date.now() + 3600_000) }]);
+  await verifyOrder({ proposal, confirmation }, held, trust([list("9".repeat(16))]), Date.now());
+  for (const serial of ["2", "3"].map((digit) => digit.repeat(16))) {
+    await assert.rejects(verifyOrder({ proposal, confirmation }, held, trust([list(serial)]), Date.now()), /revoked/);
+  }
 });
 
 test("one voice, a stranger's certificate, another stream or a dossier it does not name drop nothing", async () => {
   const alone = await story({ confirmer: first });
   assert.deepEqual(findOrders([alone.proposal, alone.confirmation]), []);
-  await assert.rejects(verifyOrder(alone, alone.held, trust()), /one voice/);
+  await assert.rejects(verifyOrder(alone, alone.held, trust(), Date.now()), /one voice/);
   const forged = await story({ confirmer: foreign });
-  await assert.rejects(verifyOrder(forged, forged.held, trust()), /not issued by the authority/);
+  await assert.rejects(verifyOrder(forged, forged.held, trust(), Date.now()), /not issued by the authority/);
   const elsewhere = await story({ unit: "unit.h41-12-04" });
-  await assert.rejects(verifyOrder(elsewhere, elsewhere.held, trust()), /another stream/);
+  await assert.rejects(verifyOrder(elsewhere, elsewhere.held, trust(), Date.now()), /another stream/);
   const { held } = await story();
   const unnamed = await story({ names: held.map(idInDocument) });
-  await assert.rejects(verifyOrder(unnamed, unnamed.held, trust()), /does not name/);
+  await assert.rejects(verifyOrder(unnamed, unnamed.held, trust(), Date.now()), /does not name/);
   const altered = await story();
   altered.proposal.event.body.basis = "Quyết định 13";
-  await assert.rejects(verifyOrder(altered, altered.held, trust()));
+  await assert.rejects(verifyOrder(altered, altered.held, trust(), Date.now()));
 });
 
 test("what stays of it is hashes, the code and who ordered it, and nothing of what it was about", async () => {

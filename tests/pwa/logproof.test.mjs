@@ -123,3 +123,25 @@ test("without a key of the log nothing is claimed, and a dead line is no answer"
   const closed = { ...dead, fetchProof: async () => { throw new Refused(401, { error: "unauthorized", reason: "" }); } };
   await assert.rejects(async () => judgeReceipt(await promiseOf(proof), closed, keys), Refused);
 });
+
+/** The same keys, of which some were revoked: `own` and `witness` in Unix seconds. */
+const revokedKeys = ({ own = Infinity, witness = Infinity }) => ({
+  ...keys, log: (generation) => keys.log(generation).map((key) => ({ ...key, revokedS: own })), witnesses: keys.witnesses.map((key) => ({ ...key, revokedS: witness })),
+});
+
+test("a revoked log proves only what a unit above cosigned before that", async () => {
+  const proof = proofOf(4, 13), promise = await promiseOf(proof), at = proof.witnesses["H41.12"];
+  const judged = async (revoked) => (await judgeReceipt(promise, logOf({ proof, head: proof }), revokedKeys(revoked))).standing;
+  assert.equal(await judged({ own: at + 1 }), "cosigned");
+  assert.equal(await judged({ own: at }), "revoked");
+  assert.equal(await judged({ own: at + 1, witness: at }), "revoked"); // who cosigned was revoked by then
+  assert.equal(await judged({ witness: at + 1 }), "cosigned");
+  assert.equal(await judged({ witness: at }), "logged");
+});
+
+test("a revoked log that shows nothing accuses nobody", async () => {
+  const promise = await promiseOf(proofOf(0, 7));
+  const alone = proofOf(0, 13);
+  const found = await judgeReceipt(promise, logOf({ head: alone }), revokedKeys({ own: 1 }));
+  assert.deepEqual([found.standing, found.size], ["revoked", 0]);
+});

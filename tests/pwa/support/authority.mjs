@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const openssl = (...args) => execFileSync("openssl", args, { stdio: ["ignore", "pipe", "pipe"] });
-const pemToDer = (pem) => Uint8Array.from(Buffer.from(pem.replace(/-----[A-Z ]+-----|\s/g, ""), "base64"));
+const pemToDer = (pem) => Uint8Array.from(Buffer.from(pem.replace(/-----[A-Z0-9 ]+-----|\s/g, ""), "base64"));
 
 /** A CA in a folder of its own. `issue` certifies any public key; `close` removes the folder. */
 export class TestAuthority {
@@ -20,13 +20,23 @@ export class TestAuthority {
     this.der = pemToDer(readFileSync(this.path("ca.pem"), "utf8"));
   }
 
-  /** @param {JsonWebKey} jwk a public key @param {string} uri @param {{days?: number, ca?: boolean}} [options] @returns {Uint8Array} DER */
-  issue(jwk, uri, { days = 20, ca = false } = {}) {
+  /** @param {JsonWebKey} jwk a public key @param {string} uri @param {{days?: number, ca?: boolean, serial?: string}} [options] @returns {Uint8Array} DER */
+  issue(jwk, uri, { days = 20, ca = false, serial = "1234abcd5678ef90" } = {}) {
     writeFileSync(this.path("leaf.pub"), spkiPem(jwk));
     writeFileSync(this.path("leaf.ext"), `basicConstraints=critical,CA:${ca ? "TRUE" : "FALSE"}\nsubjectAltName=URI:${uri},DNS:u.example\nkeyUsage=critical,digitalSignature\n`);
     const args = ["x509", "-new", "-force_pubkey", this.path("leaf.pub"), "-subj", "/CN=leaf", "-days", String(days), "-extfile", this.path("leaf.ext"),
-      "-CA", this.path("ca.pem"), "-CAkey", this.path("ca.key"), "-set_serial", "0x1234abcd5678ef90", "-outform", "DER"];
+      "-CA", this.path("ca.pem"), "-CAkey", this.path("ca.key"), "-set_serial", `0x${serial}`, "-outform", "DER"];
     return new Uint8Array(openssl(...args));
+  }
+
+  /** @param {{serial: string, at: Date, reason?: string}[]} revoked @param {{number?: string, days?: number}} [options] `number` in hex @returns {Uint8Array} DER of a list made now */
+  revocationList(revoked, { number = "0a", days = 30 } = {}) {
+    const when = (date) => `${date.toISOString().replace(/[-:T]|\.\d+/g, "").slice(2)}`;
+    writeFileSync(this.path("index"), revoked.map(({ serial, at, reason }) => `R\t491231235959Z\t${when(at)}${reason ? `,${reason}` : ""}\t${serial.toUpperCase()}\tunknown\t/CN=leaf\n`).join(""));
+    writeFileSync(this.path("number"), number);
+    writeFileSync(this.path("ca.cnf"), `[ca]\ndefault_ca=x\n[x]\ndatabase=${this.path("index")}\ncrlnumber=${this.path("number")}\ndefault_md=sha256\ncrl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n`);
+    const pem = openssl("ca", "-config", this.path("ca.cnf"), "-gencrl", "-crldays", String(days), "-keyfile", this.path("ca.key"), "-cert", this.path("ca.pem")).toString();
+    return pemToDer(pem.slice(pem.indexOf("-----BEGIN")));
   }
 
   close() {
@@ -41,11 +51,11 @@ function spkiPem({ x, y }) {
   return `-----BEGIN PUBLIC KEY-----\n${Buffer.concat([head, point]).toString("base64")}\n-----END PUBLIC KEY-----\n`;
 }
 
-/** A key with its certificate. @param {TestAuthority} authority @param {string} subject */
-export async function makeIdentity(authority, subject) {
+/** A key with its certificate. @param {TestAuthority} authority @param {string} subject @param {{days?: number, serial?: string}} [options] */
+export async function makeIdentity(authority, subject, options) {
   const { certificateThumbprint, P256 } = await import("../../../pwa/lib/jws.js");
   const pair = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
   const jwk = await crypto.subtle.exportKey("jwk", pair.publicKey);
-  const der = authority.issue(jwk, subject);
+  const der = authority.issue(jwk, subject, options);
   return { ...pair, jwk, der, subject, x5t: await certificateThumbprint(der), certificate: Buffer.from(der).toString("base64") };
 }
