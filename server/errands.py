@@ -54,7 +54,8 @@ def for_each(told: Iterable[str], do: Callable[[str], object]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ErrandStatus:
-    """How an errand stands. `complaint` is why it failed the last time, "" if it did not; `failures` counts them."""
+    """How an errand stands. `runs` have ended; `complaint` is why it failed the last time, "" if it did not, and
+    `failures` counts them."""
 
     name: str
     alive: bool
@@ -177,7 +178,10 @@ class Errand:
             return None
 
     def _do(self, told: list[str]) -> None:
+        self._attempt(told)
         self._runs += 1
+
+    def _attempt(self, told: list[str]) -> None:
         try:
             due_in_s = self._task(told)
         except Exception as exc:

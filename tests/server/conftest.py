@@ -351,6 +351,7 @@ def serve(make_node: Any) -> Callable[[Home], tuple[Any, str]]:
 
         node = make_node(home, **options)
         url = node.start(create_app(node), sync=sync)
+        wait_for_first_turns(node)
         return node, url.rstrip("/")
 
     return start
@@ -391,6 +392,12 @@ class Client:
 def file_reference(data: bytes, name: str = "giay.jpg", part: str = "giay-chung-sinh") -> dict[str, Any]:
     manifest, _ = build_manifest(data)
     return file_value(FileRef(manifest.sha256, manifest.id, manifest.size, "image/jpeg", name, part))
+
+
+def wait_for_first_turns(node: Any) -> None:
+    """Return once every background task of a node has done what it does at the start, before a test looks around."""
+    waits_to_be_told = {"gossip"}
+    wait_until(lambda: all(each.status().runs for each in node.errands if each.name not in waits_to_be_told))
 
 
 def wait_until(true: Callable[[], Any], limit_s: float = 90.0) -> Any:
@@ -483,6 +490,7 @@ def shared_office(tmp_path_factory: Any, home_templates: Callable[..., Path], ke
     shutil.copytree(home_templates(PROVINCE, DISTRICT, COMMUNE), folder, dirs_exist_ok=True)
     node = Node(Home.open(folder / units.dashed(COMMUNE)))
     url = node.start(create_app(node), sync=False).rstrip("/")
+    wait_for_first_turns(node)
     made = Office(node, url, Client(url, ""), Client(url, ""))
     made.official, made.citizen = made.enrol(key_pool(), "official"), made.enrol(key_pool())
     yield made

@@ -144,17 +144,22 @@ def test_the_leader_signs_for_what_the_act_says(led):
     assert "giữ lại" in answer.json()["reason"]
 
 
-def test_the_desk_has_a_queue_of_held_acts_and_shows_the_claim_beside_the_proven_time(led):
+def test_the_desk_has_a_queue_of_held_acts_and_shows_the_claim_beside_the_proven_time(led, helpers):
     """What is held is found without knowing which dossier, and says why and what to do."""
     stream, _ = held_dossier(led)
     led.file()  # this one is not held
+    led.node.model.follower.catch_up()
     cookie = led.leader.post("/api/session", {"token": led.leader.person.token(led.leader.audience)}).cookies
     page = led.nobody.get("/desk?queue=held", cookies=cookie).text
     assert page.count(f"/desk/dossiers/{stream}") == 1
     assert page.count('<th scope="row"') == 1
-    page = led.nobody.get(f"/desk/dossiers/{stream}", cookies=cookie).text
+
+    def shown():  # once the log has proven when it came
+        text = led.nobody.get(f"/desk/dossiers/{stream}", cookies=cookie).text
+        return text if "07:00 01/01/2099" in text else None
+
+    page = helpers.wait_until(shown)
     assert "Giữ lại chờ người có thẩm quyền xem xét" in page
-    assert "07:00 01/01/2099" in page
     assert "Người ký khai" in page
     assert 'data-sign="dossier.act_reviewed"' in page
 
