@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,18 +90,19 @@ class HttpServer:
 def ours() -> Iterator[HttpServer]:
     """Run `python -m replication serve` on a fresh folder for the block."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / ".bench" if (ROOT / ".bench").exists() else None) as d:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "replication", "serve", "--dir", d, "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "replication", "serve", "--dir", d, "--port", "0"]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
         try:
-            server = HttpServer("tram", f"http://bench:bench@127.0.0.1:{port}", (process.pid,), Path(d))
-            _wait(server)
-            yield server
+            greeting = process.stdout.readline()  # told once it listens, on a port that was never anybody else's
+            if not greeting:
+                raise RuntimeError("the server ended before it listened; it says why above")
+            port = urlsplit(greeting.split()[-1]).port
+            yield HttpServer("tram", f"http://bench:bench@127.0.0.1:{port}", (process.pid,), Path(d))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
+            process.stdout.close()
 
 
 def named() -> list[HttpServer]:
@@ -128,20 +128,6 @@ def pouchdb_leveldb(work: str, *, n: int, size: int) -> float | None:
         command = ["node", str(ROOT / "bench" / "pouchdb-leveldb.mjs"), work, str(n), str(size), folder]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
     return float(json.loads(done.stdout.splitlines()[-1])["rate"])
-
-
-def _wait(server: HttpServer, limit_s: float = 60.0) -> None:
-    deadline = time.monotonic() + limit_s
-    answered = False
-    while not answered:
-        try:
-            server.call("GET", "/")
-            answered = True
-        except OSError:
-            server._connection = None
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)  # not listening yet; bounded by the deadline
 
 
 def _listeners(port: int) -> tuple[int, ...]:

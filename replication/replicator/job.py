@@ -258,6 +258,8 @@ class Job:
         )
 
     def _state(self, now: float) -> JobState:
+        if self.is_settled and not self.continuous:
+            return JobState.DONE  # also where the line broke over the question that comes after
         if self.link_error is not None:
             return JobState.CUT
         if now < self.pace.not_before:

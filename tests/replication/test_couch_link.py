@@ -83,7 +83,10 @@ class ScriptedServer:
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if answer is None:
             return False
-        connection.sendall(answer)
+        try:
+            connection.sendall(answer)
+        except OSError:  # the client left first
+            return False
         return not self._closes_after
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import requests
 
@@ -212,6 +213,32 @@ def test_a_mute_line_is_left_after_the_time_its_silences_make_likely(
     assert link.progress()[0].state is JobState.DONE
     assert silences
     assert silences[0] < 19  # the line's own silence, whatever else took its time
+
+
+def test_a_cut_over_the_last_question_leaves_the_pair_done(
+    near: Database, near_peer: LocalPeer, our_server: str, far_store: SqliteStore, events: Events
+) -> None:
+    """All is over there and written down; how far the server is now is not worth another connection."""
+    near.bulk_docs(events(5), new_edits=False)
+    endings = list[str]()
+    with WeakLink(("127.0.0.1", int(our_server.rpartition(":")[2]))) as weak:
+        endpoint = Endpoint(weak.url)
+        link = Link([Pair(near_peer, HttpPeer(endpoint, "far"), DatabaseState(near))])
+        ask = endpoint.request
+
+        def cut_the_last(method: str, target: str, *rest: Any, **options: Any) -> Any:
+            pending = ask(method, target, *rest, **options)
+            if "_tram/seqs" in target and link.figures().docs_written == 5:
+                endings.append(target)
+                weak.cut()
+            return pending
+
+        endpoint.request = cut_the_last  # type: ignore[method-assign]  # listens, and cuts the line once
+        run_for(link, 60).join()
+
+    assert len(endings) == 1
+    assert (link.progress()[0].state, link.figures().cuts) == (JobState.DONE, 1)
+    assert far_store.open("far").info().doc_count == 5
 
 
 def test_flipped_bits_accuse_no_document(
