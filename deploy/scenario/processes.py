@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import random
 import signal
 import socket
@@ -9,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+
+from server.cli import main
 
 READY_LIMIT_S = 120.0  # a process that ended is noticed at once; one that is slow has a busy machine
 STOP_LIMIT_S = 10.0
@@ -80,14 +84,17 @@ def wait_until_answering(child: Child, url: str) -> None:
 def run_tram(*arguments: str | Path) -> str:
     """Run one `tram` command to its end and return what it printed.
 
-    Raises `DidNotStart` with everything it said when it fails.
+    In this process: a dozen of them make a province, and each would take most of its second to start. Raises
+    `DidNotStart` with everything it said when it fails.
     """
-    command = [*TRAM, *map(str, arguments)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = f"{done.stdout}{done.stderr}".strip()
-        raise DidNotStart(f"tram {' '.join(map(str, arguments))} ended with {done.returncode}:\n{said}")
-    return done.stdout
+    logging.basicConfig()  # before the command does it, onto what is caught here
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main([*map(str, arguments)])
+    if status:
+        said = f"{out.getvalue()}{err.getvalue()}".strip()
+        raise DidNotStart(f"tram {' '.join(map(str, arguments))} ended with {status}:\n{said}")
+    return out.getvalue()
 
 
 def free_port(*beside: int) -> int:
