@@ -113,9 +113,11 @@ def test_a_phone_learns_that_its_offices_certificate_was_revoked(
 
 
 def _see_an_officials_step(phone: Phone, office: Any, stream: str) -> None:
-    """An official accepts the dossier, then loses the key: the phone says of the step what it can still say."""
+    """An official decides the dossier, then loses the key: the phone says of step and result what it can still say."""
     page = phone.page
     assert office.act(office.official, stream, "dossier.accepted", due=_DUE).status_code == 201
+    decided = office.act(office.official, stream, "dossier.resolved", outcome="granted", summary="Đã cấp bản sao")
+    assert decided.status_code == 201, decided.text
     phone.go(f"dossiers/{stream}")
     phone.sync()
     step = page.locator(".timeline li", has_text="H41.12.03-")
@@ -130,6 +132,7 @@ def _see_an_officials_step(phone: Phone, office: Any, stream: str) -> None:
     ).to_be_visible()  # the receipt is the node's
     phone.go(f"dossiers/{stream}")
     expect(step).to_contain_text("chứng thư của người ký đã bị thu hồi")
+    expect(page.locator(".panel", has_text="Đã cấp bản sao")).to_contain_text("Trước khi dùng kết quả này, hãy hỏi lại")
     phone.look("step-revoked")
     phone.go(f"dossiers/{stream}/receipt")
 
