@@ -29,6 +29,7 @@ class Vouching:
         self._key = "listing-" + hashlib.sha256(endpoint.label.encode()).hexdigest()[:16]
         self._note = state.load_listing(self._key)
         self._asked: Pending[Listing | None] | None = None
+        self._asked_at: dict[str, Seq] = {}  # how far each pair had got when it was asked for a new note
         self._seqs: dict[str, Seq] = {}
         self._reached: dict[str, Seq] = {}
         self.is_open = self._note is None
@@ -83,10 +84,12 @@ class Vouching:
         if SYNC_FEATURE not in self._endpoint.features or not self._endpoint.connected:
             return True
         if self._asked is None:
-            self._asked = ask_listing(self._endpoint)
+            self._asked, self._asked_at = ask_listing(self._endpoint), dict(reached)
         if not self._asked.done:
             return False
         asked, self._asked = self._asked, None
+        if self._asked_at != reached:
+            return False  # more was sent since: the answer is older than that, and would vouch for it
         try:
             listing = asked.result()
         except ReplicationError:

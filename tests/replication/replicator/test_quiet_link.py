@@ -12,8 +12,10 @@ from replication.document import Doc
 from replication.http import OpenAccess, create_app
 from replication.peers import Endpoint, HttpPeer, LocalPeer
 from replication.replicator import DatabaseState, Link, Pair
+from replication.replicator.vouching import Vouching
 from replication.serving import Server
 from replication.sqlite import SqliteStore
+from replication.store import Seq
 
 Events = Callable[..., list[Doc]]
 NAMES = [f"u-h41-12-{number:02d}" for number in range(1, 6)]
@@ -131,6 +133,28 @@ def test_another_store_behind_the_same_address_is_met_as_a_stranger(
     assert written == 3 * len(NAMES)
     assert asked > 2
     other.close()
+
+
+def test_an_answer_older_than_what_was_sent_since_makes_no_note(store: SqliteStore, our_server: str) -> None:
+    """It would say that a server as it was then holds what came later: the question is asked again."""
+    endpoint, state = Endpoint(our_server), DatabaseState(store.create("near"))
+    endpoint.connect()
+    endpoint.learn_features(frozenset(["tram-sync/1"]))
+    vouching, label = Vouching(endpoint, state), "near"
+
+    def closes(reached: str) -> bool:
+        done = vouching.close({label: Seq(reached)})
+        while endpoint.outstanding:
+            endpoint.pump(1.0)
+        return done
+
+    assert [closes("1"), closes("2"), closes("2"), closes("2")] == [False, False, False, True]
+    again = Vouching(endpoint, state)
+    while not again.is_open:
+        again.turn()
+        endpoint.pump(0.1)
+    assert again.reached(label) == "2"
+    endpoint.close()
 
 
 def test_news_of_many_databases_comes_over_one_waiting_connection(
