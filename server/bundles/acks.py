@@ -19,6 +19,7 @@ from replication.bundle import Acknowledgement, BadBundle, Signer, Verifier, par
 from replication.bundle.acknowledgement import MAX_MISSING, MAX_STORES, Have
 from replication.bundle.envelope import parse_json
 from replication.document import DocId
+from replication.store import AllDocsQuery
 from server.bundles import bylink
 from server.bundles.ledger import Ledger
 from server.bundles.positions import with_links
@@ -35,7 +36,7 @@ def build_acknowledgement(node: Node, ledger: Ledger, unit: str) -> Acknowledgem
     left = MAX_MISSING
     for name in sorted(node.sync.pairing.shared(unit)):
         if name.startswith("f-") and left:
-            chunks = tuple(DocId(each) for each in node.model.queries.awaited_chunks(name, left))
+            chunks = _awaited(node, name, left)
             left -= len(chunks)
             missing |= {name: chunks} if chunks else {}
     return Acknowledgement(
@@ -45,6 +46,15 @@ def build_acknowledgement(node: Node, ledger: Ledger, unit: str) -> Acknowledgem
         bundles=tuple(ledger.whole_bundles(unit)),
         missing=missing,
     )
+
+
+def _awaited(node: Node, name: str, limit: int) -> tuple[DocId, ...]:
+    """Return chunks that files wait for. The read model may be behind: what came meanwhile is not asked for."""
+    chunks = node.model.queries.awaited_chunks(name, limit)
+    if not chunks:
+        return ()
+    rows = node.store.open(name).all_docs(AllDocsQuery(keys=chunks)).rows
+    return tuple(row.id for row in rows if row.rev is None or row.deleted)
 
 
 def hear(node: Node, ledger: Ledger, unit: str, said: Acknowledgement) -> int:
