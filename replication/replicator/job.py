@@ -68,6 +68,11 @@ class Job:
     # What the run asks
 
     @property
+    def priority(self) -> int:
+        """Smaller goes first."""
+        return self.pair.priority
+
+    @property
     def endpoints(self) -> list[Endpoint]:
         return [wire.endpoint for wire in self._wires if wire is not None]
 

@@ -3,8 +3,8 @@
     link = Link([Pair(events_here, events_there, state, priority=0), Pair(files_here, files_there, state, priority=2)])
     link.run(stop, continuous=True)     # in a thread of its own; `link.progress()` from any other
 
-Smaller priorities go first at every batch; each eighth batch belongs to the last in line, so that file chunks move even
-while events keep coming. A pair whose database is missing, full or forbidden waits by itself.
+Smaller priorities go first at every batch; an eighth of what is sent belongs to the last in line (`Turns`), so that
+file chunks move even while events keep coming. A pair whose database is missing, full or forbidden waits by itself.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ from replication.replicator.job import Job, Turn
 from replication.replicator.pair import Pair
 from replication.replicator.quiet import Quiet
 from replication.replicator.telling import ProgressCallback, RefusalCallback, Telling
+from replication.replicator.turns import Turns
 from replication.replicator.watcher import ServerWatcher, Watcher
 from replication.replicator.wire import SetBack, Wire, explain
 
-# 1 in 8: an eighth of the line is enough to see photos move, and costs events 14 %.
-FLOOR_EVERY = 8
 MAX_NAP_S = 1.0
 
 
@@ -58,7 +57,7 @@ class Link:
         pulls = [job.pair.source.endpoint for job in self._jobs]
         for job in self._jobs:
             job.stand(alone=sum(endpoint is job.pair.source.endpoint for endpoint in pulls) == 1)
-        self._data_turns = 0
+        self._turns = Turns()
         self._cuts = 0
         self._answered = 0
         self._heard = False
@@ -201,13 +200,14 @@ class Link:
                 job.wake()
         if self._quiet.open():
             return True
-        for job in self._order():
+        for job in self._turns.order(self._jobs):
             if not self._quiet.may_open(job):
                 continue
+            unsent = self._unsent_bytes()
             turn = self._turn_of(job, now)
             if turn is Turn.DATA:
-                self._data_turns += 1
-                job.last_turn = self._data_turns
+                batch = min((wire.meter.up_batch_bytes(now) for wire in self._wires.values()), default=1.0)
+                self._turns.note(job, self._jobs, (self._unsent_bytes() - unsent) / batch)
             if turn is not Turn.NOTHING:
                 return True
         return self._quiet.take_note()
@@ -224,11 +224,8 @@ class Link:
             for endpoint in job.endpoints:
                 endpoint.account = None
 
-    def _order(self) -> list[Job]:
-        """By priority, those served longest ago first among equals; each eighth time the other way round."""
-        last_first = self._data_turns % FLOOR_EVERY == FLOOR_EVERY - 1
-        sign = -1 if last_first else 1
-        return sorted(self._jobs, key=lambda job: (sign * job.pair.priority, job.last_turn))
+    def _unsent_bytes(self) -> int:
+        return sum(wire.endpoint.unsent_bytes for wire in self._wires.values())
 
     def _nap_s(self) -> float:
         now = time.monotonic()
