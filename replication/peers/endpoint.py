@@ -85,6 +85,7 @@ class Endpoint:
         self.rtt_s = 0.0  # the shortest exchange seen; 0 before the first
         self.features: frozenset[str] = frozenset()
         self.life = Life()
+        self.heard = False  # is known on this connection which life answers, or that none is told?
         self._channel: Channel | None = None
         self._counted = (0, 0)
         self._patience = Patience(self.options.stall_s, self.options.least_stall_s)
@@ -135,12 +136,15 @@ class Endpoint:
             patience=self._patience,
         )
         self._counted = (0, 0)
+        self.heard = False
         self.traffic.connections += 1
         return True
 
     def _check(self, answer: Answer) -> None:
         check_peer(answer)
-        self.life.hear(answer.headers.get(LIFE_HEADER))
+        life = answer.headers.get(LIFE_HEADER)
+        self.life.hear(life)
+        self.heard = self.heard or life is not None or not self.life.is_told
 
     def check_fresh(self) -> None:
         """Raise `LinkCut` if the connection just made is ended at once, as by a box that accepts for a dead line.

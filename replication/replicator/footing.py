@@ -27,6 +27,11 @@ class Footing:
         """The connection is a new one: ask on it."""
         self._is_due = True
 
+    @property
+    def is_sure(self) -> bool:
+        """Has the target answered on this connection?"""
+        return not self._is_due and self._asked is None
+
     def turn(self) -> bool:
         """Ask if it is time. Tell whether it was asked."""
         endpoint = self._target.endpoint

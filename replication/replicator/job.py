@@ -193,7 +193,7 @@ class Job:
             return Turn.NOTHING
         if self.continuous and self._footing.turn():
             return Turn.STEP
-        if self._journal.is_due(now) and self._journal.publish(now):
+        if self._journal.is_due(now) and self._publish(now):
             return Turn.STEP
         load = self._load()
         if self._stages.carry(now, held=now < self.held_until):
@@ -239,10 +239,31 @@ class Job:
         assert self._journal is not None
         if not self._stages.is_caught_up or self._journal.is_writing:
             return Turn.NOTHING
-        if not self._is_fresh(self._journal) and self._journal.publish(now):
+        if not self._is_fresh(self._journal) and self._publish(now):
             return Turn.STEP
-        self._journal.rest()
+        if self._is_told_of_target():
+            self._journal.rest()
         return Turn.NOTHING
+
+    def _publish(self, now: float) -> bool:
+        """Write the logs. Tell whether something was started.
+
+        Not before the target has answered on this connection: one that was set back meanwhile would be told, and tell
+        us again, that it holds what it has lost."""
+        assert self._journal is not None
+        if self._is_told_of_target():
+            return self._journal.publish(now)
+        endpoint = self.pair.target.endpoint
+        if endpoint is None or endpoint.heard or endpoint.outstanding:
+            return False
+        endpoint.request("GET", "/")  # the greeting names the life; a server set back ends this connection's run
+        return True
+
+    def _is_told_of_target(self) -> bool:
+        endpoint = self.pair.target.endpoint
+        if endpoint is None:
+            return True
+        return endpoint.heard and (endpoint.life.is_told or not self.continuous or self._footing.is_sure)
 
     # How it stands
 

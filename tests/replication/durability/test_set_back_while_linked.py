@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from bench.link import Link as WeakLink
+from replication.errors import LinkCut
 from replication.peers import Endpoint, HttpPeer, LocalPeer
-from replication.replicator import DatabaseState, Link, Pair
+from replication.replicator import DatabaseState, JobState, Link, Pair
 from replication.sqlite import SqliteStore
 from replication.store import Database
 from replication.testing.base import build_doc, put
@@ -133,6 +135,32 @@ def test_a_target_nothing_is_pulled_from_is_looked_after_too(node: Node, neighbo
         assert wait_for(lambda: node.ids() == names("p", 8))
 
         node.restore()
+
+        assert wait_for(lambda: node.ids() == names("p", 8))
+
+
+def test_a_log_still_to_be_written_waits_until_the_node_has_answered(node: Node, neighbour: Neighbour) -> None:
+    """Written first thing after the restart it would say that the node holds what it has lost."""
+    neighbour.write("p", 0, 4)
+    pair, breaks = neighbour.push(node.server.url), threading.Event()
+    assert pair.target.endpoint is not None
+    ask = pair.target.endpoint.request
+
+    def request(method: str, target: str, *rest: Any, **options: Any) -> Any:
+        if breaks.is_set() and method == "PUT" and "_local" in target:
+            raise LinkCut("the line broke over the log")
+        return ask(method, target, *rest, **options)
+
+    pair.target.endpoint.request = request  # type: ignore[method-assign]
+    with running(pair) as link:
+        assert wait_for(lambda: link.progress()[0].state is JobState.IDLE and node.ids() == names("p", 4))
+        node.back_up_running()
+        breaks.set()
+        neighbour.write("p", 4, 8)
+        assert written(link, 8) == 8
+
+        node.restore()
+        breaks.clear()
 
         assert wait_for(lambda: node.ids() == names("p", 8))
 
