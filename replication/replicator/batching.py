@@ -57,7 +57,8 @@ class LinkMeter:
     def __init__(self, now: float) -> None:
         self.up = Rate()
         self.down = Rate()
-        self._between_cuts_s = INITIAL_UP_TIME_S
+        self._between_cuts_s = INITIAL_UP_TIME_S  # a guess, until the first cut
+        self._was_cut = False
         self._up_since = now
         self._factor = 1.0
 
@@ -68,7 +69,8 @@ class LinkMeter:
     def cut(self, now: float, *, lost_batch: bool) -> None:
         """Note that the link broke; `lost_batch`: with data under way."""
         up_s = max(1.0, now - self._up_since)
-        self._between_cuts_s += LATEST_WEIGHT * (up_s - self._between_cuts_s)
+        self._between_cuts_s += (LATEST_WEIGHT if self._was_cut else 1.0) * (up_s - self._between_cuts_s)
+        self._was_cut = True
         if lost_batch:
             self._factor = max(MIN_FACTOR, self._factor / 2)
 

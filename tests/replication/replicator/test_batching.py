@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from replication.replicator.batching import MAX_BATCH_BYTES, MIN_BATCH_BYTES, LinkMeter, Rate, build_batch_bytes
+from replication.replicator.batching import (
+    INITIAL_RATE,
+    MAX_BATCH_BYTES,
+    MIN_BATCH_BYTES,
+    LinkMeter,
+    Rate,
+    build_batch_bytes,
+)
 
 
 @pytest.mark.parametrize(("bits", "expected"), [(32_000, 10_392), (64_000, 14_697), (256_000, 29_394)])
@@ -66,3 +73,13 @@ def test_a_link_that_holds_is_believed_to_hold() -> None:
 
     assert meter.between_cuts_s(10) == 30
     assert meter.between_cuts_s(600) == 600
+
+
+def test_the_first_cut_counts_for_more_than_a_guess() -> None:
+    """A line that breaks each second is believed to at once: batches of the size for 30 s up would all be torn."""
+    meter = LinkMeter(0.0)
+    meter.cut(1.0, lost_batch=False)
+    meter.connected(2.0)
+
+    assert meter.between_cuts_s(2.0) == 1.0
+    assert meter.up_batch_bytes(2.0) == build_batch_bytes(INITIAL_RATE, 1.0)
