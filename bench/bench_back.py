@@ -32,8 +32,8 @@ from server.dossier.manifest import build_manifest
 from server.dossier.times import format_time
 from server.home import Engine, Home, Settings
 from server.intake.source import Source
+from server.links.neighbours import Neighbour
 from server.node.assembly import Node
-from server.node.links import Neighbour
 from server.pki.authority import Authority, found_root, install, new_subject_id
 
 DISTRICT = "H41.12"

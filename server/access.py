@@ -22,10 +22,10 @@ from server.intake.door import Intake
 from server.intake.guard import GuardedDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
+from server.links.presence import Presence
 from server.mine import NAME as MINE
 from server.mine import MineDatabase
 from server.minefeed import MineFeed
-from server.node.presence import Presence
 from server.nodedb import NodeDb
 from server.readmodel.model import ReadModel
 from server.tokens import Principal, TokenVerifier

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 from replication.document import Doc
 from replication.store import AllDocsQuery, Store
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.event import StoredEvent
 from server.dossier.fold import fold
@@ -27,10 +28,9 @@ from server.errors import Missing, Refused
 from server.filestore import FileStore
 from server.intake.door import Intake
 from server.intake.source import Source
-from server.node.clock import NodeClock
-from server.node.signing import NodeSigner
 from server.readmodel.documents import read_events
 from server.readmodel.model import ReadModel
+from server.signing import NodeSigner
 
 _LOG = logging.getLogger(__name__)
 LOOK_EVERY_S = 30.0  # for what another process stored

@@ -21,12 +21,12 @@ from typing import Any, Literal
 from crypto import base64url, jws, strictjson
 from crypto.chain import VerifiedSigner
 from crypto.errors import CryptoError, Malformed
+from server.clocks.clock import NodeClock
 from server.errors import NotSignedIn, Refused
-from server.node.clock import NodeClock
-from server.node.signing import TOKEN_TYPE
 from server.pki.directory import Directory
 from server.pki.peers import PeerCertificates
 from server.readmodel.model import ReadModel
+from server.signing import TOKEN_TYPE
 
 LONGEST_LIFE_S = 600
 CLOCK_SKEW_S = 600

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from server.node.clock import NodeClock
+from server.clocks.clock import NodeClock
 from server.nodedb import NodeDb
 from server.tokens import Principal
 

@@ -19,9 +19,9 @@ from server.backup.archive import COPY_BYTES, read_archive, write_archive
 from server.backup.contents import SCRATCH, Copied, copy_home, estimate_bytes
 from server.backup.manifest import HEADER_NAME, KEY_NAME, MANIFEST_NAME, Entry, Header, Manifest
 from server.backup.seals import Opening, Seal
+from server.clocks.clock import timestamp
 from server.errors import NotReady, Refused
 from server.home import Home, write_atomically
-from server.node.clock import timestamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from server.clocks.clock import timestamp
 from server.minefeed import renew_epoch
-from server.node.clock import timestamp
 from server.nodedb import NodeDb
 
 SCHEMA = """

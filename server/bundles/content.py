@@ -33,8 +33,8 @@ from server.dossier.manifest import Manifest, parse_manifest
 from server.errors import Refused
 from server.intake.files import MAX_MANIFEST_BYTES
 from server.intake.places import REGISTRY
+from server.links.state import FarStores
 from server.node.assembly import Node
-from server.node.linkstate import FarStores
 
 PREVIEW_BYTES = 64 * 1024  # a photograph for the screen, a page of text: two chunks
 _MOST_PREVIEWS = 200_000  # chunk ids held in memory: 30 MB

@@ -18,9 +18,9 @@ from server.bundles import acks, keys
 from server.bundles.exporting import node_tokens, tree_verifier
 from server.bundles.ledger import Ledger
 from server.errors import NotAllowed, Refused
+from server.links.meeting import Acquaintance, Ask
+from server.links.state import FarStores
 from server.node.assembly import Node
-from server.node.linkstate import FarStores
-from server.node.neighbour import Acquaintance, Ask
 
 _LOG = logging.getLogger(__name__)
 ROUTE = "/api/bundles/acknowledgements"

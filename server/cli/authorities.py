@@ -16,7 +16,7 @@ from server.cli.common import Commands, add_home, open_node, print_table
 from server.errors import Clash, Missing, NotReady, Refused
 from server.home import Home, read_bounded, write_atomically
 from server.home.token import TokenKey
-from server.node.lock import locked
+from server.lock import locked
 from server.pki.generations import begin, finish_root, is_root, roll_root, trust_root, write_root
 from server.pki.request import (
     MAX_CHAIN,

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from server.cli.common import Commands, add_home
+from server.clocks.clock import timestamp
 from server.dossier import units
 from server.errors import Refused
 from server.home import Engine, Home, Settings
 from server.home.token import make_key, parse_token_uri
-from server.node.clock import timestamp
-from server.node.tls import is_readable_on_the_way
+from server.links.tls import is_readable_on_the_way
 from server.pki.authority import found_root
 from server.pki.request import describe
 

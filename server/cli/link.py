@@ -13,7 +13,7 @@ from server.cli.common import Commands, add_command, add_home, open_node, print_
 from server.dossier import units
 from server.errors import Missing, Refused
 from server.home import read_bounded
-from server.node.allowance import (
+from server.links.allowance import (
     ClassRule,
     Kind,
     LinkRules,
@@ -23,8 +23,8 @@ from server.node.allowance import (
     parse_hours,
     parse_offset,
 )
-from server.node.links import MAX_CA_CHARS, Neighbour, Trust, default_trust
-from server.node.tls import build_ca_context, is_readable_on_the_way, parse_pin
+from server.links.neighbours import MAX_CA_CHARS, Neighbour, Trust, default_trust
+from server.links.tls import build_ca_context, is_readable_on_the_way, parse_pin
 
 
 def register(commands: Commands) -> None:

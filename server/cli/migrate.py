@@ -27,7 +27,7 @@ from server.engine import open_engine
 from server.erasure.traces import Traces
 from server.errors import Refused
 from server.home import Engine, Home
-from server.node.lock import locked
+from server.lock import locked
 from server.nodedb import NodeDb
 from server.readmodel.tables import drop
 from server.verify import verify_store

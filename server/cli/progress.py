@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from replication.replicator import JobState, Progress
-from server.node.troubles import explain_trouble
+from server.links.troubles import explain_trouble
 
 PLAIN_EVERY_S = 3.0
 _BAR_CELLS = 24

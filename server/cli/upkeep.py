@@ -6,7 +6,7 @@ import argparse
 
 from server.cli.common import Commands, add_command, open_node
 from server.home import Home
-from server.node.lock import locked
+from server.lock import locked
 from server.node.publishing import publish_sample
 from server.readmodel.tables import drop
 

@@ -18,7 +18,7 @@ from server.desk import linkview
 from server.desk.translate import Translator
 from server.desk.visit import Visit
 from server.errors import Missing, NotAllowed, Refused
-from server.node.allowance import ClassRule, Kind, LinkRules, parse_bytes, parse_hours
+from server.links.allowance import ClassRule, Kind, LinkRules, parse_bytes, parse_hours
 from server.node.assembly import Node
 
 _MOST_CHARS = 200

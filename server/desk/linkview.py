@@ -7,11 +7,11 @@ from typing import Any
 
 from replication.replicator import Progress
 from server.desk.translate import Translator, bytes_text, time_text
-from server.node.allowance import Kind, LinkRules, Why, hours_text, size_text
-from server.node.linkstatus import KindStatus, LinkStatus
-from server.node.refusals import KeptRefusal
-from server.node.tls import is_readable_on_the_way
-from server.node.troubles import CLOCKS_DIFFER_S, explain_trouble
+from server.links.allowance import Kind, LinkRules, Why, hours_text, size_text
+from server.links.refusals import KeptRefusal
+from server.links.status import KindStatus, LinkStatus
+from server.links.tls import is_readable_on_the_way
+from server.links.troubles import CLOCKS_DIFFER_S, explain_trouble
 
 TAGS = {
     "paused": "tag--info",

@@ -25,6 +25,7 @@ from typing import Final
 
 from replication.errors import NotFound
 from replication.store import AllDocsQuery, Database, Store
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.documents import FILE_PREFIX
 from server.dossier.erasing import Erasure
@@ -37,12 +38,11 @@ from server.intake.erased import Erased
 from server.intake.quarantine import Quarantine
 from server.intake.source import Source
 from server.minefeed import MineFeed
-from server.node.clock import NodeClock
-from server.node.signing import NodeSigner
 from server.nodedb import NodeDb
 from server.papers.papers import Papers
 from server.pki.credentials import CredentialCopier
 from server.readmodel.model import ReadModel
+from server.signing import NodeSigner
 
 _LOG = logging.getLogger(__name__)
 

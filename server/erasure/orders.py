@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.body import MAX_ERASED_EVENTS, MAX_ERASED_FILES
 from server.dossier.erasing import TYPES, Erasure, settle_erasures
@@ -15,7 +16,6 @@ from server.erasure.keeping import CLOSED, Keeping, Kept
 from server.errors import Clash, Missing, Refused
 from server.home import Home
 from server.intake.verdict import Admissions
-from server.node.clock import NodeClock
 from server.readmodel.documents import HeldEvent, read_events
 from server.readmodel.model import ReadModel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.node.clock import timestamp
+from server.clocks.clock import timestamp
 from server.nodedb import NodeDb
 
 # The parts that complain.

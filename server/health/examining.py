@@ -11,9 +11,9 @@ from server.dossier.states import Text
 from server.dossier.times import VIETNAM, format_time
 from server.health.complaints import LISTS, STAMPS
 from server.health.finding import LEVELS, Finding
+from server.links.troubles import explain_trouble
 from server.log.recovery import Waiting
 from server.node.assembly import Node
-from server.node.troubles import explain_trouble
 from server.pki.authority import RENEW_NODE_BEFORE
 
 LOW_DISK_BYTES: Final = 1024 * 1024 * 1024

@@ -27,7 +27,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `tram init` was told. `parent` is the address it named; links made later are in `server.node.links`."""
+    """What `tram init` was told. `parent` is the address it named; later links are in `server.links.neighbours`."""
 
     unit: str
     name: str

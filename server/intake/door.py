@@ -13,6 +13,7 @@ from crypto.hashing import rev_of, sha256_id
 from replication.document import Doc, DocId, Rev
 from replication.errors import StoreError, Unavailable
 from replication.store import Database, Store, WriteResult
+from server.clocks.clock import NodeClock
 from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
 from server.dossier.event import Event, document_id
 from server.errors import Refused
@@ -29,7 +30,6 @@ from server.intake.refusal import forbidden, refusing
 from server.intake.source import Source
 from server.intake.timestamps import check_timestamp_document, check_timestamp_name
 from server.intake.verdict import Admissions, Verdict
-from server.node.clock import NodeClock
 from server.pki.directory import Directory, UnknownCertificate
 from server.pki.documents import parse_der_body
 

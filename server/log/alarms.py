@@ -10,16 +10,16 @@ import logging
 from dataclasses import dataclass
 
 from crypto.logcert import parse_log_origin
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.errors import NotReady
 from server.intake.door import Intake
 from server.intake.source import Source
 from server.log.proofs import Proofs
 from server.log.witness import Evidence, Witness
-from server.node.clock import NodeClock
-from server.node.signing import NodeSigner
 from server.readmodel.documents import read_events
 from server.readmodel.model import ReadModel
+from server.signing import NodeSigner
 
 _LOG = logging.getLogger(__name__)
 

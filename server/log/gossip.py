@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS log_offered (
 
 
 class Caller(Protocol):
-    """A neighbour that can be asked (`server.node.neighbour.Meeting`, with the tokens it takes)."""
+    """A neighbour that can be asked (`server.links.meeting.Meeting`, with the tokens it takes)."""
 
     def ask(self, method: str, target: str, value: Any = None) -> Any:
         """Return the JSON it answers. Raises `ReplicationError`."""

@@ -16,13 +16,13 @@ from base64 import b64encode
 from dataclasses import dataclass
 
 from crypto.hashing import parse_sha256_id
+from server.clocks.clock import NodeClock
 from server.errors import Missing, NotReady
 from server.log.log import NodeLog, Placed
 from server.log.proofs import Proofs
 from server.log.receipt import CitizenReceipt, receipt_url
 from server.log.recovery import Recovery
-from server.node.clock import NodeClock
-from server.node.signing import NodeSigner
+from server.signing import NodeSigner
 
 
 @dataclass(frozen=True, slots=True)

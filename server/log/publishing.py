@@ -12,12 +12,12 @@ import threading
 from datetime import timedelta
 
 from replication.document import Doc
+from server.clocks.clock import NodeClock
 from server.errors import Refused
 from server.intake.door import Intake
 from server.intake.source import Source
 from server.log.log import Head, NodeLog
 from server.log.pages import build_page
-from server.node.clock import NodeClock
 from server.nodedb import NodeDb
 from server.pki.credentials import CredentialCopier
 

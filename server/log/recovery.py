@@ -21,10 +21,10 @@ from datetime import datetime
 from typing import Final, Literal
 
 from server.backup.restored import restored_since
+from server.clocks.clock import timestamp
 from server.errors import Refused
 from server.log.log import NodeLog
 from server.log.offers import Answer
-from server.node.clock import timestamp
 from server.nodedb import NodeDb
 
 _LOG = logging.getLogger(__name__)

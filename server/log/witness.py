@@ -21,6 +21,7 @@ from crypto.logcert import log_origin, parse_log_origin
 from crypto.merkle import verify_consistency
 from crypto.note import parse_checkpoint, verify_note
 from replication.errors import NotFound
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.errors import NotAllowed, NotReady, Refused
 from server.intake.door import Intake
@@ -30,7 +31,6 @@ from server.intake.source import Source
 from server.log.key import LogKey
 from server.log.offers import MAX_PROOF, Answer, Offer
 from server.log.pages import MAX_NOTE_CHARS, build_cosigned
-from server.node.clock import NodeClock
 from server.nodedb import NodeDb
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory

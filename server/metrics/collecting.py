@@ -16,9 +16,9 @@ from replication.store import Store
 from server.dossier.states import STATUSES
 from server.errands import Errand
 from server.health.finding import Finding
-from server.node.linkstatus import LinkStatus
-from server.node.sync import Sync
-from server.node.troubles import explain_trouble
+from server.links.status import LinkStatus
+from server.links.sync import Sync
+from server.links.troubles import explain_trouble
 from server.nodedb import NodeDb
 from server.readmodel.queries import Queries
 

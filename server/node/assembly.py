@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
+from server.clocks.clock import system_now
+from server.clocks.jumps import Uptime, system_uptime
 from server.home import Home
-from server.node.clock import system_now
-from server.node.clockjumps import Uptime, system_uptime
 from server.node.life import Life
 from server.node.news import spread_news
 from server.node.parts import Parts

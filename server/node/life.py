@@ -17,7 +17,7 @@ from wsgiref.types import WSGIApplication
 
 from server.errands import Errand
 from server.intake.places import REGISTRY
-from server.node.lock import take_lock
+from server.lock import take_lock
 from server.node.parts import Parts
 from server.node.servertls import ServerTls
 

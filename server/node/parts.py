@@ -21,6 +21,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from server.access import NodeAccess
+from server.clocks.clock import NodeClock
+from server.clocks.jumps import Uptime
 from server.dossier import units
 from server.engine import open_store
 from server.erasure.executor import Erasing
@@ -34,6 +36,12 @@ from server.intake.erased import Erased
 from server.intake.places import REGISTRY
 from server.intake.quarantine import Quarantine
 from server.intake.verdict import Admissions
+from server.links.firsts import Firsts
+from server.links.neighbours import Links
+from server.links.pairing import Pairing
+from server.links.presence import Presence
+from server.links.sync import Sync
+from server.links.wanted import WantedFirst
 from server.log.alarms import Alarms
 from server.log.gossip import Gossip
 from server.log.issuing import ReceiptDesk
@@ -46,20 +54,11 @@ from server.log.recovery import Recovery
 from server.log.witness import Witness
 from server.metrics.counting import IntakeCounts
 from server.minefeed import MineFeed
-from server.node.clock import NodeClock
-from server.node.clockjumps import Uptime
-from server.node.firsts import Firsts
-from server.node.links import Links
 from server.node.numbering import Numbering
-from server.node.pairing import Pairing
-from server.node.people import People
-from server.node.presence import Presence
-from server.node.signing import open_signer
-from server.node.sync import Sync
-from server.node.wanted import WantedFirst
 from server.nodedb import NodeDb
 from server.papers.papers import Papers
 from server.people.again import Again
+from server.people.people import People
 from server.people.revoking import Revoking
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
@@ -69,6 +68,7 @@ from server.pki.requests import UnitRequests
 from server.pki.revocation import CrlKeeper, RevocationLists
 from server.readmodel.model import ReadModel
 from server.receipts import Receipts
+from server.signing import open_signer
 from server.timestamps.keeper import StampKeeper, connect
 from server.timestamps.stamping import Stamper
 from server.timestamps.stamps import Stamps

@@ -14,12 +14,12 @@ from hashlib import sha256
 import orjson
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from server.clocks.clock import NodeClock
 from server.dossier.event import FileRef
 from server.errands import Errand, for_each
 from server.errors import Missing, ServerError
 from server.filestore import FileStore
 from server.home import Home
-from server.node.clock import NodeClock
 from server.nodedb import NodeDb
 from server.papers.checking import check_pdf
 from server.papers.verdict import PaperVerdict, parse_verdict

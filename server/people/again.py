@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.granting import CONFIRMING, NEEDS_SECOND
 from server.dossier.revoking import KnownKey, why_no_new_key
 from server.dossier.states import Text
 from server.dossier.times import format_time
 from server.dossier.units import is_within
-from server.node.clock import NodeClock
 from server.people.revoking import Revoking
 from server.readmodel.model import ReadModel
 

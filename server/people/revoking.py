@@ -17,12 +17,12 @@ from typing import Any
 from crypto.certificates import parse_certificate
 from crypto.event import fingerprint_of
 from crypto.path import verify_leaf_profile
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.granting import ROLE_TYPES
 from server.dossier.revoking import REASONS, TYPE, RevocationOrder, settle_revocations
 from server.dossier.times import format_time, parse_time
 from server.errors import Clash, Missing, Refused
-from server.node.clock import NodeClock
 from server.pki.revocation import RevocationLists
 from server.readmodel.model import ReadModel
 from server.readmodel.people import PersonKey

@@ -19,6 +19,7 @@ from crypto.certificates import parse_certificate
 from crypto.crl import Crl, Revocation, is_issued_by, revocation_of
 from replication.document import Doc
 from replication.store import Store
+from server.clocks.clock import NodeClock
 from server.dossier.documents import certificate_doc, crl_doc
 from server.errands import Errand, for_each
 from server.errors import Refused, ServerError
@@ -26,8 +27,7 @@ from server.home import Home
 from server.intake.door import Intake
 from server.intake.places import REGISTRY
 from server.intake.source import Source
-from server.node.clock import NodeClock
-from server.node.lock import one_at_a_time
+from server.lock import one_at_a_time
 from server.pki.authority import CRL_LIFE, Authority
 from server.pki.directory import Directory, authority_key_id, key_id
 

@@ -9,8 +9,8 @@ from typing import Any
 from playwright.sync_api import expect
 
 from server.home import Home
-from server.node.allowance import ClassRule, LinkRules
-from server.node.links import Neighbour
+from server.links.allowance import ClassRule, LinkRules
+from server.links.neighbours import Neighbour
 from tests.browser.test_pages import Reader
 from tests.server.conftest import Client, enrol
 

@@ -12,7 +12,7 @@ from deploy.scenario.person import Citizen, Person
 from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import form_for
 from server.dossier.event import build_stream_id
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from tests.server.conftest import Client, Office, wait_until
 
 DUE = "2030-01-04T09:00:00Z"

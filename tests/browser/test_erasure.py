@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from deploy.scenario.scans import sample_scans
 from server.home import Home
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.sample import approve_waiting
 from tests.browser.story import activate

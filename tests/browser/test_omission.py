@@ -18,8 +18,8 @@ from crypto.note import NoteKey, parse_checkpoint, verify_note
 from deploy.scenario.scans import sample_scans
 from replication.document import DocId
 from server.home import Home
+from server.links.neighbours import Neighbour
 from server.log.receipt import parse_receipt_url, verify_receipt
-from server.node.links import Neighbour
 from tests.browser.phones import Phone, answer_form, parsed
 
 

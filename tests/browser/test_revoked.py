@@ -15,7 +15,7 @@ from server.cli.ca import revoke_by_name
 from server.dossier.documents import crl_doc
 from server.home import Home
 from server.intake.source import Source
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from server.pki.authority import Authority
 from server.pki.directory import key_id
 from tests.browser.phones import Phone

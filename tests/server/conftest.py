@@ -20,6 +20,7 @@ from crypto import jcs, jws, keys
 from crypto.certificates import fingerprint_of
 from replication.document import Doc
 from replication.sqlite import SqliteStore
+from server.clocks.clock import NodeClock
 from server.data import procedure_bodies
 from server.dossier import units
 from server.dossier.documents import certificate_doc, event_doc
@@ -30,12 +31,11 @@ from server.intake.door import Intake
 from server.intake.quarantine import Quarantine
 from server.intake.source import Source
 from server.intake.verdict import Admissions
-from server.node.clock import NodeClock
-from server.node.signing import NodeSigner
 from server.nodedb import NodeDb
 from server.pki.authority import Authority, found_root, install, new_subject_id
 from server.pki.credentials import CredentialCopier
 from server.pki.directory import Directory
+from server.signing import NodeSigner
 
 PROVINCE, DISTRICT, COMMUNE = "H41", "H41.12", "H41.12.03"
 PEER = Source("peer", "test")
@@ -322,8 +322,8 @@ def tiers(tmp_path_factory: Any, home_templates: Callable[..., Path]) -> Iterato
     """Three running nodes, each linked to the one above, the links at work: (node, address) by unit, the province
     first. Starting them costs seconds, so one set serves the tests of a file."""
     from server.api import create_app
+    from server.links.neighbours import Neighbour
     from server.node.assembly import Node
-    from server.node.links import Neighbour
 
     folder = tmp_path_factory.mktemp("tiers")
     codes = (PROVINCE, DISTRICT, COMMUNE)

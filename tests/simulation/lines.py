@@ -18,9 +18,9 @@ from server.dossier import units
 from server.intake.guard import GuardedDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
+from server.links.meeting import Acquaintance
+from server.links.state import FarStores
 from server.node.assembly import Node
-from server.node.linkstate import FarStores
-from server.node.neighbour import Acquaintance
 from server.pki.documents import to_base64
 
 
@@ -78,7 +78,7 @@ def exchange(lower: Node, upper: Node, line: Line, app: Flask) -> None:
     """Replicate everything two neighbours share, both ways, events before files, until done or until the line dies.
     `app` is the upper one's HTTP interface.
 
-    As in `server.node.sync`, both first tell what came by stick and which stores they keep; the lower one asks what it
+    As in `server.links.sync`, both first tell what came by stick and which stores they keep; the lower one asks what it
     may have lost, and at the end has its log cosigned.
     """
     call = Call(lower, upper, app)

@@ -14,7 +14,7 @@ from server.verify import verify_home
 @pytest.fixture
 def witnessed(make_homes: Any, make_node: Any, serve: Any, take: Any) -> Any:
     """A commune whose head of six leaves its district has cosigned over a real link; the commune is closed again."""
-    from server.node.links import Neighbour
+    from server.links.neighbours import Neighbour
 
     homes = make_homes()
     district, url = serve(homes["H41.12"])

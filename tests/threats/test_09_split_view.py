@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.home import Home
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from server.verify import verify_home
 
 

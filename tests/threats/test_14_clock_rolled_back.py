@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from server.cli import main
+from server.clocks.jumps import Uptime
 from server.errors import NotReady
 from server.health.examining import examine
 from server.home import Home
-from server.node.clockjumps import Uptime
 
 
 def test_a_node_started_before_its_last_head_signs_no_receipts(make_homes: Any, make_node: Any, take: Any) -> None:

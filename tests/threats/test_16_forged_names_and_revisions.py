@@ -46,9 +46,9 @@ def test_a_peer_that_overwrites_over_http_is_refused_document_by_document(serve,
     stored."""
     import requests
 
-    from server.node.signing import NodeSigner
     from server.pki.authority import Authority
     from server.pki.documents import to_base64
+    from server.signing import NodeSigner
 
     homes = make_homes()
     district, url = serve(homes["H41.12"])

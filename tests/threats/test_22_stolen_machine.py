@@ -6,8 +6,8 @@ import requests
 
 from server.cli.ca import revoke_by_name
 from server.home import Home
-from server.node.signing import NodeSigner
 from server.pki.documents import to_base64
+from server.signing import NodeSigner
 
 
 def _introduce(url, home):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.bundles import Ledger, export_bundle, import_bundle
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 
 C, D = "H41.12.03", "H41.12"
 

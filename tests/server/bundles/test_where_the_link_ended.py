@@ -11,7 +11,7 @@ from replication.bundle.acknowledgement import Have
 from replication.document import Seq
 from server.bundles import Ledger, preview_export
 from server.bundles.positions import choose_begin, is_reached, with_links
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from tests.server.bundles.conftest import Carrier
 from tests.simulation.lines import Line, exchange
 from tests.simulation.office import Office

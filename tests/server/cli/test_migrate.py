@@ -19,9 +19,9 @@ from server.dossier.manifest import build_manifest
 from server.engine import open_engine, open_store
 from server.home import Engine, Home
 from server.intake.source import Source
+from server.links.neighbours import Neighbour
+from server.lock import locked
 from server.node.assembly import Node
-from server.node.links import Neighbour
-from server.node.lock import locked
 from server.readmodel.queries import DossierFilter
 from server.verify import verify_path
 from tests.server.conftest import Tram

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from server.dossier.documents import crl_doc
 from server.home import Home
 from server.intake.source import Source
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from server.pki.authority import Authority
 
 COMMUNE = "H41.12.03"

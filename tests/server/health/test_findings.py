@@ -8,9 +8,9 @@ import pytest
 
 from server.backup.restored import note_restore
 from server.cli import main
+from server.clocks.clock import timestamp
 from server.health.complaints import LISTS, STAMPS
 from server.health.examining import STAMPS_AFTER, examine, urgent
-from server.node.clock import timestamp
 
 
 @pytest.fixture(scope="module")

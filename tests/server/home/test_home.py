@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from server.clocks.clock import NodeClock
 from server.errors import Refused
 from server.home import Engine, Home, Settings, write_atomically
-from server.node.clock import NodeClock
 from server.node.numbering import Numbering
 from server.nodedb import NodeDb
 from server.pki.authority import Authority, found_root

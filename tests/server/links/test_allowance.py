@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Refused
-from server.node.allowance import (
+from server.links.allowance import (
     ClassRule,
     Kind,
     LinkRules,

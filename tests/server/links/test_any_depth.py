@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 
 JPEG = b"\xff\xd8\xff\xe0" + random.Random(7).randbytes(40_000)
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.node.auditing import Auditor
-from server.node.links import Neighbour
-from server.node.linkstate import LinkState
-from server.node.linkstatus import parse_audit
+from server.links.auditing import Auditor
+from server.links.neighbours import Neighbour
+from server.links.state import LinkState
+from server.links.status import parse_audit
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from replication.errors import LinkCut
 from replication.peers import Busy
-from server.node.allowance import LinkRules
-from server.node.links import Neighbour
-from server.node.linkstate import LinkState
-from server.node.neighbour import CONNECT_S
-from server.node.neighbourlink import NeighbourLink
-from server.node.retry import LONGEST_S, SPREAD, WAITS_S, Retry
+from server.links.allowance import LinkRules
+from server.links.link import NeighbourLink
+from server.links.meeting import CONNECT_S
+from server.links.neighbours import Neighbour
+from server.links.retry import LONGEST_S, SPREAD, WAITS_S, Retry
+from server.links.state import LinkState
 
 WEEK_S = 7 * 24 * 3600.0
 

@@ -15,13 +15,14 @@ from bench.link import Mode
 from replication.errors import LinkCut
 from server.home import Home
 from server.intake.source import Source
-from server.node import neighbour, neighbourlink
-from server.node.links import Neighbour
-from server.node.neighbour import CONNECT_S, MUTE_S, Meeting
-from server.node.neighbourlink import NUDGE_S
-from server.node.retry import LONGEST_S
-from server.node.sync import LOOK_EVERY_S
-from server.node.troubles import explain_trouble
+from server.links import link as neighbourlink
+from server.links import meeting as neighbour
+from server.links.link import NUDGE_S
+from server.links.meeting import CONNECT_S, MUTE_S, Meeting
+from server.links.neighbours import Neighbour
+from server.links.retry import LONGEST_S
+from server.links.sync import LOOK_EVERY_S
+from server.links.troubles import explain_trouble
 from server.pki.authority import Authority
 from tests.server.conftest import issue_person, submission
 

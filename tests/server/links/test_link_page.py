@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 import requests
 
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 
 
 class Desk:
@@ -103,7 +103,7 @@ def test_a_mistyped_rule_changes_nothing_and_stays_to_be_mended(linked):
 def test_clocks_that_differ_are_told(linked):
     """Ten minutes are all a token bears; two are said."""
     office, official, _ = linked
-    from server.node.linkstate import LinkState
+    from server.links.state import LinkState
 
     LinkState(office.node.db, "parent").set_facts(clock_offset_s="-480")
 
@@ -112,7 +112,7 @@ def test_clocks_that_differ_are_told(linked):
 
 def test_rules_are_shown_to_everybody_with_what_they_mean_now(linked):
     """An official who wonders why photographs do not move reads it."""
-    from server.node.allowance import ClassRule, LinkRules, parse_bytes
+    from server.links.allowance import ClassRule, LinkRules, parse_bytes
 
     office, official, _ = linked
     rules = LinkRules(parse_bytes("128M"), files=ClassRule(daily=0))

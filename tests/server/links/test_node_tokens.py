@@ -9,8 +9,8 @@ import requests
 
 from crypto import jcs, jws
 from server.errors import NotSignedIn
-from server.node.links import Neighbour
-from server.node.signing import TOKEN_TYPE
+from server.links.neighbours import Neighbour
+from server.signing import TOKEN_TYPE
 
 UNITS = ("H41", "H41.12", "H41.12.03", "H41.12.04")
 

@@ -12,9 +12,9 @@ from server.desk import view
 from server.desk.translate import Translator
 from server.errors import Refused
 from server.home import Home
-from server.node.allowance import ClassRule, Kind, LinkRules
-from server.node.firsts import MOST, Firsts
-from server.node.links import Neighbour
+from server.links.allowance import ClassRule, Kind, LinkRules
+from server.links.firsts import MOST, Firsts
+from server.links.neighbours import Neighbour
 
 ZERO = Seq("0")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -164,8 +164,8 @@ def test_a_preview_that_is_none_is_refused(office, helpers, change, said):
 def test_what_is_missing_is_asked_of_the_node_below_and_not_of_the_one_above(office):
     """A photograph that has not come is with the commune that took it, never with the province."""
     from replication.peers import Endpoint
-    from server.node.neighbour import Acquaintance
-    from server.node.pairing import Pairing
+    from server.links.meeting import Acquaintance
+    from server.links.pairing import Pairing
 
     node = office.node
     pairing = Pairing(

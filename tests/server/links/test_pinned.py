@@ -14,9 +14,9 @@ from replication.errors import NotAPeer
 from server.api import create_app
 from server.cli import main
 from server.errors import Refused
-from server.node.links import Links, Neighbour
-from server.node.tls import is_readable_on_the_way, parse_pin
-from server.node.troubles import explain_trouble
+from server.links.neighbours import Links, Neighbour
+from server.links.tls import is_readable_on_the_way, parse_pin
+from server.links.troubles import explain_trouble
 from server.nodedb import NodeDb
 
 

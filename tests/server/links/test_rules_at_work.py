@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from replication.replicator import JobState
-from server.node.allowance import ClassRule, Kind, LinkRules
-from server.node.links import Neighbour
+from server.links.allowance import ClassRule, Kind, LinkRules
+from server.links.neighbours import Neighbour
 
 JPEG = b"\xff\xd8\xff\xe0" + random.Random(41).randbytes(76_800)
 NO_FILES = LinkRules(files=ClassRule(daily=0), previews=ClassRule(daily=0))

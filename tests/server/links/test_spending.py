@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from server.node.allowance import Kind, LinkRules
-from server.node.clock import NodeClock
-from server.node.localtime import OfficeClock
-from server.node.spending import KEPT_DAYS, WRITE_BYTES, Spending, read_days
+from server.clocks.clock import NodeClock
+from server.clocks.localtime import OfficeClock
+from server.links.allowance import Kind, LinkRules
+from server.links.spending import KEPT_DAYS, WRITE_BYTES, Spending, read_days
 from server.nodedb import NodeDb
 
 ZONE = LinkRules().zone

@@ -19,9 +19,9 @@ from server.api import create_app
 from server.cli import main
 from server.errors import Refused
 from server.home import Engine, Home, Settings
-from server.node.links import Links, Neighbour
+from server.links.neighbours import Links, Neighbour
+from server.links.troubles import explain_trouble
 from server.node.servertls import ServerTls, parse_address
-from server.node.troubles import explain_trouble
 from server.nodedb import NodeDb
 from server.pki.authority import found_root, install
 

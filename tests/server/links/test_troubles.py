@@ -11,7 +11,7 @@ from replication import errors
 from replication.errors import LinkCut, NotAPeer, StoreError
 from replication.peers import Busy, Endpoint
 from replication.replicator.wire import SetBack, explain
-from server.node.troubles import TROUBLES, explain_trouble
+from server.links.troubles import TROUBLES, explain_trouble
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -59,7 +59,7 @@ def test_known_troubles_are_told_apart(error: str, word: str) -> None:
 
 def _raised_texts():
     """Texts with which our own code raises LinkCut and NotAPeer, placeholders as "x"."""
-    files = [*sorted((ROOT / "replication" / "peers").glob("*.py")), ROOT / "server" / "node" / "neighbour.py"]
+    files = [*sorted((ROOT / "replication" / "peers").glob("*.py")), ROOT / "server" / "links" / "meeting.py"]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             named = isinstance(node, ast.Call) and getattr(node.func, "id", "") in (LinkCut.__name__, NotAPeer.__name__)

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from server.node.links import Neighbour
-from server.node.presence import Presence
+from server.links.neighbours import Neighbour
+from server.links.presence import Presence
 
 JPEG = b"\xff\xd8\xff\xe0" + random.Random(114).randbytes(300_000)
 
@@ -62,7 +62,7 @@ def test_the_upper_link_carries_when_the_lower_one_has_ended(two, key_pool, help
     district, commune, url = two
     commune.links.set_paused("parent", True)
     helpers.wait_until(lambda: _link(commune).state == "paused" and not commune.sync._running)
-    monkeypatch.setattr("server.node.presence.PRESENT_S", 3.0)
+    monkeypatch.setattr("server.links.presence.PRESENT_S", 3.0)
     stream = _file(commune, url, key_pool, helpers)
 
     helpers.wait_until(lambda: _is_whole(district, stream))

@@ -10,7 +10,7 @@ import pytest
 
 from replication.document import Doc
 from server.intake.source import Source
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from tests.server.log.carrying import meet_parent
 
 

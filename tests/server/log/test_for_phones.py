@@ -17,7 +17,7 @@ from server.log.signers import LogSigners
 @pytest.fixture
 def witnessed(make_homes: Any, serve: Any, take: Any) -> Any:
     """A running commune, seven leaves, cosigned by its running district; its address."""
-    from server.node.links import Neighbour
+    from server.links.neighbours import Neighbour
 
     homes = make_homes()
     district, parent = serve(homes["H41.12"])

@@ -13,7 +13,7 @@ from server.backup import Key, Seal, make_backup, restore
 from server.cli import main
 from server.errors import NotReady, Refused
 from server.home import Home
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 from server.pki.authority import Authority
 from server.verify import verify_home
 from tests.server.log.carrying import event_id, meet_parent

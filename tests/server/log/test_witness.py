@@ -10,9 +10,9 @@ from crypto.note import COSIGNATURE_V1, NoteKey, parse_checkpoint, verify_note
 from replication.store import AllDocsQuery
 from server.errors import NotAllowed, Refused
 from server.home import Home
+from server.links.neighbours import Neighbour
 from server.log.offers import Offer, parse_answer, parse_offer
 from server.log.sticks import export_notes, import_notes
-from server.node.links import Neighbour
 
 ORIGIN = "03.12.h41.tram.internal/log"
 

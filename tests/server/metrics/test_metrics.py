@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.api.metrics import is_from_here
-from server.node.links import Neighbour
+from server.links.neighbours import Neighbour
 
 
 def _samples(text):
@@ -45,8 +45,8 @@ def test_a_node_tells_links_store_intake_receipts_latencies_and_memory(office, h
 
 def test_a_link_tells_what_is_wrong_and_how_long_the_rest_takes(office, helpers, monkeypatch):
     """The word the desk explains, and seconds by kind; nothing of either while there is none."""
+    from server.links.allowance import Kind
     from server.metrics.collecting import LinkCollector
-    from server.node.allowance import Kind
 
     office.node.links.put(Neighbour("parent", "http://127.0.0.1:9", "parent"))
     before = _samples(office.nobody.get("/metrics").text)

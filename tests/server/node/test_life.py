@@ -11,9 +11,9 @@ import requests
 
 from server.errands import Errand
 from server.errors import NotReady
+from server.links.sync import Sync
+from server.lock import take_lock
 from server.node.front import Front
-from server.node.lock import take_lock
-from server.node.sync import Sync
 
 
 def answer(environ, start_response):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
-from server.node.allowance import Kind
+from server.links.allowance import Kind
 from server.nodedb import NodeDb
 
 WRITE_BYTES = 256 * 1024

@@ -3,7 +3,7 @@
 A commune PC with an empty CMOS battery wakes up in 2009, and a virtual machine rolled back to a snapshot wakes up
 last week. The newest instant this node has vouched for is kept in `node.db`; time read here is never earlier than it,
 and while the system's clock is behind it the node signs no receipts (INTEGRITY, threat 14). A jump forward is told
-(`server.node.clockjumps`).
+(`server.clocks.jumps`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from server.node.clockjumps import ClockJumps, Uptime, system_uptime
+from server.clocks.jumps import ClockJumps, Uptime, system_uptime
 from server.nodedb import NodeDb
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), high_water TEXT NOT NULL);"

@@ -28,7 +28,7 @@ from server.intake.door import Intake
 from server.intake.guard import GuardedDatabase
 from server.intake.places import REGISTRY
 from server.intake.source import Source
-from server.node.neighbour import Acquaintance
+from server.links.meeting import Acquaintance
 
 _LOG = logging.getLogger(__name__)
 

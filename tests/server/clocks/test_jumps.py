@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.node.clock import NodeClock
-from server.node.clockjumps import Uptime, system_uptime
+from server.clocks.clock import NodeClock
+from server.clocks.jumps import Uptime, system_uptime
 from server.nodedb import NodeDb
 
 START = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)

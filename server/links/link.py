@@ -13,16 +13,16 @@ from replication.document import Seq
 from replication.errors import ReplicationError
 from replication.peers import Busy, Endpoint, EndpointOptions, Refusal
 from replication.replicator import Figures, JobState, Link, Pair, Progress
-from server.node.allowance import Kind, LinkRules
-from server.node.auditing import Auditor
-from server.node.linkgate import LinkGate
-from server.node.links import Neighbour
-from server.node.linkstate import FarStores, LinkState
-from server.node.neighbour import CONNECT_S, MUTE_S, Acquaintance, Caller, Companion, Meeting, Tokens
-from server.node.pairing import NotedState, Pairing
-from server.node.refusals import Refusals
-from server.node.retry import Retry
-from server.node.spending import Spending
+from server.links.allowance import Kind, LinkRules
+from server.links.auditing import Auditor
+from server.links.gate import LinkGate
+from server.links.meeting import CONNECT_S, MUTE_S, Acquaintance, Caller, Companion, Meeting, Tokens
+from server.links.neighbours import Neighbour
+from server.links.pairing import NotedState, Pairing
+from server.links.refusals import Refusals
+from server.links.retry import Retry
+from server.links.spending import Spending
+from server.links.state import FarStores, LinkState
 from server.nodedb import NodeDb
 
 _LOG = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from replication.store import Database
 from server.dossier.documents import FILE_PREFIX
 from server.dossier.units import unit_of_database
 from server.filestore import FileStore
-from server.node.firsts import Firsts
+from server.links.firsts import Firsts
 from server.readmodel.waiting import WaitedFile, Waiting
 
 MOST_IDS = 400  # the replicator takes 500 at once

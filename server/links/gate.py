@@ -7,8 +7,8 @@ from datetime import datetime
 
 from replication.peers import Traffic
 from replication.replicator import Pair
-from server.node.allowance import Kind, LinkRules, Verdict, judge
-from server.node.spending import Spending
+from server.links.allowance import Kind, LinkRules, Verdict, judge
+from server.links.spending import Spending
 
 # Hours are of the wall clock, which may be set; the replicator waits by the monotonic one. A minute late will do.
 ASK_AGAIN_S = 60.0

@@ -13,21 +13,21 @@ from replication.errors import LinkError, StoreError
 from replication.peers import Traffic
 from replication.replicator import Figures, Progress
 from replication.store import Store
+from server.clocks.clock import NodeClock
+from server.clocks.localtime import OfficeClock
 from server.dossier import units
-from server.node.clock import NodeClock
-from server.node.firsts import First, Firsts
-from server.node.links import Links, Neighbour
-from server.node.linkstatus import LinkStatus, build_status
-from server.node.localtime import OfficeClock
-from server.node.neighbour import Also, Companion, Meeting
-from server.node.neighbourlink import NeighbourLink
-from server.node.pairing import Pairing
-from server.node.presence import Presence
-from server.node.refusals import Refusals
-from server.node.signing import NodeSigner
-from server.node.tls import build_ca_context, build_pinned_context, build_tree_context
-from server.node.wanted import WantedFirst
+from server.links.firsts import First, Firsts
+from server.links.link import NeighbourLink
+from server.links.meeting import Also, Companion, Meeting
+from server.links.neighbours import Links, Neighbour
+from server.links.pairing import Pairing
+from server.links.presence import Presence
+from server.links.refusals import Refusals
+from server.links.status import LinkStatus, build_status
+from server.links.tls import build_ca_context, build_pinned_context, build_tree_context
+from server.links.wanted import WantedFirst
 from server.nodedb import NodeDb
+from server.signing import NodeSigner
 
 _LOG = logging.getLogger(__name__)
 

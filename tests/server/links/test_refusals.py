@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from replication.peers import Refusal
-from server.node import refusals
-from server.node.refusals import Refusals
+from server.links import refusals
+from server.links.refusals import Refusals
 from server.nodedb import NodeDb
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)

@@ -27,12 +27,12 @@ from crypto.errors import CryptoError
 from replication.errors import NotAPeer, Unauthorized, Unavailable
 from replication.peers import Busy, Endpoint, EndpointOptions, Traffic
 from replication.peers.answers import parse_retry_after
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.times import parse_time
 from server.errors import ServerError
-from server.node.clock import NodeClock
-from server.node.signing import TOKEN_LIFE_S, NodeSigner
 from server.pki.documents import to_base64
+from server.signing import TOKEN_LIFE_S, NodeSigner
 
 # Either of these with the longest wait between two tries stays within 30 s: a router may swallow the call, or a network
 # in between take it, and then carry nothing.

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from server.errors import Refused
-from server.node.allowance import LinkRules, rules_from_json, rules_to_json
+from server.links.allowance import LinkRules, rules_from_json, rules_to_json
 from server.nodedb import NodeDb
 
 SCHEMA = """

@@ -1,4 +1,4 @@
-"""TLS to a neighbour: who may stand at the other end (`server.node.links.Neighbour.trust`, decisions 0113 and 0115).
+"""TLS to a neighbour: who may stand at the other end (`Neighbour.trust` of `neighbours`, decisions 0113 and 0115).
 
 In the tree's own TLS a neighbour shows a certificate of its unit's CA. It names the unit, so the address may be any.
 A pin is the thumbprint of the certificate itself, told from one administrator to the other. It takes the place of

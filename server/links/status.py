@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from replication.replicator import JobState, Pair, Progress
 from replication.store import Store
 from server.dossier.event import is_dossier_stream
-from server.node.allowance import Kind, LinkRules, Verdict
-from server.node.linkgate import kind_of
-from server.node.links import Neighbour
-from server.node.neighbourlink import NeighbourLink
+from server.links.allowance import Kind, LinkRules, Verdict
+from server.links.gate import kind_of
+from server.links.link import NeighbourLink
+from server.links.neighbours import Neighbour
 
 MOST_ROWS = 5000  # of a feed looked through to count dossiers; beyond that "more than" is as good
 

@@ -15,7 +15,7 @@ from replication.audit import AuditReport, audit
 from replication.audit_sides import Stopped
 from replication.errors import ReplicationError
 from replication.replicator import Pair
-from server.node.linkstate import LinkState
+from server.links.state import LinkState
 
 _LOG = logging.getLogger(__name__)
 

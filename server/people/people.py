@@ -10,6 +10,7 @@ from cryptography import x509
 
 from crypto.keys import PublicKey
 from replication.document import Doc
+from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.granting import CONFIRMING, PendingGrant
 from server.dossier.times import format_time
@@ -19,8 +20,6 @@ from server.errors import Clash, Missing, Refused
 from server.home import Home
 from server.intake.door import Intake
 from server.intake.source import Source
-from server.node.clock import NodeClock
-from server.node.signing import NodeSigner
 from server.nodedb import NodeDb
 from server.people.again import WhyNot
 from server.people.revoking import Revoking
@@ -28,6 +27,7 @@ from server.pki.authority import Authority, new_subject_id
 from server.pki.credentials import CredentialCopier
 from server.readmodel.model import ReadModel
 from server.readmodel.people import Approval
+from server.signing import NodeSigner
 
 _LOG = logging.getLogger(__name__)
 
