@@ -151,7 +151,7 @@ def test_a_log_still_to_be_written_waits_until_the_node_has_answered(node: Node,
             raise LinkCut("the line broke over the log")
         return ask(method, target, *rest, **options)
 
-    pair.target.endpoint.request = request  # type: ignore[method-assign]
+    pair.target.endpoint.request = request  # type: ignore[method-assign]  # the line breaks over one kind of request
     with running(pair) as link:
         assert wait_for(lambda: link.progress()[0].state is JobState.IDLE and node.ids() == names("p", 4))
         node.back_up_running()
