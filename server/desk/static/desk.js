@@ -162,7 +162,9 @@ async function setUpLogin() {
   });
 }
 
-if (document.getElementById("login")) void setUpLogin();
+if (document.getElementById("login")) await setUpLogin();
 
 const scanning = /** @type {HTMLFormElement | null} */ (document.querySelector("form[data-scan]"));
 if (scanning) void import("/desk/static/scan-form.js").then(({ setUpScan }) => setUpScan(scanning));
+
+document.dispatchEvent(new Event("desk-ready")); // early.js hands over what was pressed until now
