@@ -97,6 +97,7 @@ class Proofs:
         self._cosignatures = Cosignatures(db, origins)
         self._book = PageBook(db, store, log, origins)
         self._turn = threading.Lock()
+        self._tried: dict[str, tuple[tuple[int, int], ...]] = {}  # by database, at which sizes of our own log
         self._listeners: list[Listener] = []
         self.on_contradiction: Callable[[str, str, str, str], None] = lambda *_: None  # origin, known, shown, reason
         db.ensure(SCHEMA)
@@ -199,8 +200,11 @@ class Proofs:
                 connection.execute("UPDATE log_followed SET seq = ? WHERE database = ?", (since, name))
             if not page.pending:
                 break
-        if moved:
+        # A feed may be read before the events in it have their leaves, which is what a waiting page looks for.
+        sizes = tuple((head.generation, head.size) for head in self._log.heads())
+        if moved or sizes != self._tried.get(name):
             self._try_again(opened)
+            self._tried[name] = sizes
         if moved or judge_again:
             self._prove_stamps(opened, judge_again=judge_again)
 

@@ -49,6 +49,24 @@ def test_a_page_that_comes_before_its_events_waits_for_them(tiers: Any, take: An
     assert district.proofs.earliest(commune.database, event_id(first[0])) is not None
 
 
+def test_a_page_waits_for_leaves_too_and_is_proven_when_they_are_there(tiers: Any, take: Any) -> None:
+    """The feed was read between an event's being stored and its leaf, as another thread or a crash may have it: no
+    further document comes, and the page is proven all the same."""
+    commune, district, now = tiers
+    docs = take(commune, 3)
+    commune.publisher.publish(everything=True)
+    ids = {doc.id for doc in docs}
+    carry(commune, district, commune.database, keep=lambda each: each not in ids)
+    district.store.open(commune.database).bulk_docs(docs, new_edits=False)
+    district.proofs.catch_up(commune.database)
+    assert district.proofs.earliest(commune.database, event_id(docs[0])) is None
+
+    district.log.ensure(commune.database, [doc.id for doc in docs], now[0])
+    district.proofs.catch_up(commune.database)
+
+    assert district.proofs.earliest(commune.database, event_id(docs[0])) is not None
+
+
 def test_a_cosignature_is_the_earlier_proof_when_the_nodes_clock_runs_ahead(tiers: Any, take: Any) -> None:
     """The commune says tomorrow, the district had it cosigned today."""
     commune, district, now = tiers
