@@ -67,7 +67,7 @@ class ReceiptDesk:
             raise NotReady("the node's clock stands before a time it has signed; set the clock, then receipts go on")
         if head.generation > 1 and not self._is_settled(head.generation):
             raise NotReady("the unit above has not cosigned the log since leaves were lost; sync, then receipts go on")
-        size = head.size if placed.generation == head.generation else self._size_of(placed.generation)
+        size = self._size_of(placed.generation)  # not that of `head`: the leaf may be younger
         receipt = CitizenReceipt(
             unit=self._signer.unit,
             issued=int(self._clock.now().timestamp()),
@@ -87,10 +87,11 @@ class ReceiptDesk:
         """
         placed = self._placed(event_id)
         cosigned = self._proofs.cosigned_note(self._log.origin(placed.generation), placed.number)
-        size, note = cosigned or (
-            self._size_of(placed.generation),
-            self._log.checkpoint(placed.generation, self._size_of(placed.generation)),
-        )
+        if cosigned is not None:
+            size, note = cosigned
+        else:
+            size = self._size_of(placed.generation)  # once: path and head are of one size, and the log may grow
+            note = self._log.checkpoint(placed.generation, size)
         path = self._log.tree(placed.generation).inclusion_proof(placed.number, size)
         lines = [
             "c2sp.org/tlog-proof@v1",
