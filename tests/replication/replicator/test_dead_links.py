@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import ssl
 import subprocess
@@ -229,7 +230,9 @@ def test_over_tls_with_a_private_ca_a_reconnect_costs_half_the_first_handshake(
 
     with WeakLink(("127.0.0.1", secure_server), Profile(96_000, 96_000, 20, cut_every_s=1.5, cut_for_s=0.1)) as weak:
         far = HttpPeer(Endpoint(f"https://127.0.0.1:{weak.port}", tls=tls), "far")
-        figures = Link([Pair(near_peer, far, DatabaseState(near))], random=lambda: 0.0).run(threading.Event())
+        figures = Link([Pair(near_peer, far, DatabaseState(near))], random=random.Random(7).random).run(
+            threading.Event()
+        )
     assert figures.cuts >= 1
     assert far_store.open("far").info().doc_count == 40
 
