@@ -176,15 +176,23 @@ class Channel:
 
     def is_usable(self) -> bool:
         """Tell, without waiting, whether an idle connection is still open: servers end them after a while."""
-        if self.closed:
-            return False
-        if self._waiting:
-            return True
-        return not wait_ready([self._socket], [], 0)[0]
+        return bool(self._waiting) or not self.ends_within(0.0)
 
     def ends_within(self, seconds: float) -> bool:
-        """Tell whether a fresh connection is ended within so short a time: a server never speaks first."""
-        return self.closed or bool(wait_ready([self._socket], [], seconds)[0])
+        """Tell whether an idle connection is ended within so short a time, or spoken on unasked, which ends it too.
+
+        Under TLS bytes may come that say nothing: the tickets of TLS 1.3 (RFC 8446 §4.6.1). They are read, and kept.
+        """
+        ends_at = time.monotonic() + seconds
+        try:
+            while not self.closed:
+                left_s = max(0.0, ends_at - time.monotonic())
+                self.pump(left_s)
+                if not left_s:
+                    break
+        except (LinkCut, NotAPeer):
+            return True
+        return self.closed
 
     def fileno(self) -> int:
         """The socket's number for `select`, -1 when closed."""

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from cheroot.errors import FatalSSLAlert
 from cheroot.ssl import Adapter
 
 from replication.serving.streams import make_file
@@ -34,7 +35,13 @@ class LazyTls(Adapter):
         return sock
 
     def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
-        """Return the connection under TLS, not yet greeted."""
+        """Return the connection under TLS, not yet greeted. Raises `FatalSSLAlert` where the peer has left."""
+        try:
+            sock.getpeername()
+        except OSError as error:
+            # `wrap_socket` would raise too, and leave its half-made socket to the garbage collector.
+            sock.close()
+            raise FatalSSLAlert(str(error)) from error
         wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         return wrapped, self.get_environ()
 

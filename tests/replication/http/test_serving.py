@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from cheroot.errors import FatalSSLAlert
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from replication.http import Limits
 from replication.serving import Server, Tuning
+from replication.serving.tls import LazyTls
 from tests.replication.http.conftest import Client, Serve, read_from, read_response
 
 
@@ -332,6 +335,18 @@ def test_tls_serves_beside_peers_that_never_greet(serve: Serve, pem: tuple[Path,
         assert b"Welcome" not in sock.recv(1000)
     for other in (*silent, half):
         other.close()
+
+
+def test_a_peer_that_has_left_before_it_was_taken_leaves_nothing_open(pem: tuple[Path, Path]) -> None:
+    """It ended with a reset: said as what it is, and the socket is closed (one left open is a warning, so an error)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        taken, _ = listener.accept()
+        with pytest.raises(FatalSSLAlert):
+            LazyTls(*pem).wrap(taken)
+    assert taken.fileno() == -1
 
 
 def test_a_peers_certificate_reaches_the_application(pem: tuple[Path, Path]) -> None:

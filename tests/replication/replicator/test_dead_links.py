@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import socket
 import ssl
 import subprocess
@@ -27,8 +26,10 @@ from cryptography.x509.oid import NameOID
 from bench.link import Link as WeakLink
 from bench.link import Profile
 from replication.document import Doc
+from replication.errors import LinkCut
 from replication.http import OpenAccess, create_app
 from replication.peers import Endpoint, HttpPeer, LocalPeer
+from replication.peers.readiness import wait_ready
 from replication.replicator import DatabaseState, JobState, Link, Pair, Progress
 from replication.replicator.alarm import Alarm
 from replication.serving import Server
@@ -230,11 +231,46 @@ def test_over_tls_with_a_private_ca_a_reconnect_costs_half_the_first_handshake(
 
     with WeakLink(("127.0.0.1", secure_server), Profile(96_000, 96_000, 20, cut_every_s=1.5, cut_for_s=0.1)) as weak:
         far = HttpPeer(Endpoint(f"https://127.0.0.1:{weak.port}", tls=tls), "far")
-        figures = Link([Pair(near_peer, far, DatabaseState(near))], random=random.Random(7).random).run(
-            threading.Event()
-        )
+        figures = Link([Pair(near_peer, far, DatabaseState(near))], random=lambda: 0.0).run(threading.Event())
     assert figures.cuts >= 1
     assert far_store.open("far").info().doc_count == 40
+
+
+def test_tickets_that_come_unasked_are_no_end_of_a_connection(
+    private_ca: tuple[Path, Path, Path], secure_server: int
+) -> None:
+    """TLS 1.3 sends them behind the greeting: a line that came back was left for them, and again at each try."""
+    tls = ssl.create_default_context(cafile=str(private_ca[0]))
+    endpoint = Endpoint(f"https://127.0.0.1:{secure_server}", tls=tls)
+    assert endpoint.connect()
+    readable, _ = wait_ready([endpoint], [], 10)
+    assert readable == {endpoint.fileno()}
+
+    endpoint.check_fresh()
+    assert not endpoint.connect()  # the one that is there is used
+    endpoint.close()
+
+
+def test_over_tls_too_a_box_that_accepts_and_ends_is_no_line(private_ca: tuple[Path, Path, Path]) -> None:
+    """It greets as a server does, tickets and all, and then ends the connection."""
+    ca, chain, key = private_ca
+    box = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    box.load_cert_chain(chain, key)
+
+    def greet_and_end(listener: socket.socket) -> None:
+        box.wrap_socket(listener.accept()[0], server_side=True).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=greet_and_end, args=(listener,))
+        thread.start()
+        endpoint = Endpoint(
+            f"https://127.0.0.1:{listener.getsockname()[1]}", tls=ssl.create_default_context(cafile=str(ca))
+        )
+        endpoint.connect()
+        wait_ready([endpoint], [], 10)
+        with pytest.raises(LinkCut, match="accepted the connection and ended it"):
+            endpoint.check_fresh()
+        thread.join()
 
 
 def test_sync_takes_a_private_ca_and_trusts_nobody_else(
