@@ -15,23 +15,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from replication.sqliteerrors import translated
+
 _BUSY_MS = 10_000  # another process holds the write lock for one commit, not for ten seconds
 
 
 class NodeDb:
-    """The file, open. All calls are safe from several threads; what a `transaction` did is fsynced when it ends."""
+    """The file, open. All calls are safe from several threads; what a `transaction` did is fsynced when it ends.
+
+    What cannot be written raises what the stores raise: `StorageFull`, `Unavailable` while another process holds the
+    file for longer than anybody should, `StoreError`.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.row_factory = sqlite3.Row
-        path.chmod(0o600)
-        for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
+        with translated(path):
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.row_factory = sqlite3.Row
+            path.chmod(0o600)
+            for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
 
     def ensure(self, schema: str) -> None:
         """Create the tables of `schema` that are not there (every statement says IF NOT EXISTS)."""
-        with self._lock:
+        with self._lock, translated(self._path):
             self._connection.executescript(schema)
 
     @contextmanager
@@ -42,13 +50,8 @@ class NodeDb:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with translated(self._path), whole(self._connection):
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
 
     def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
@@ -65,3 +68,16 @@ class NodeDb:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+@contextmanager
+def whole(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do the block in one transaction of `connection`, which commits at its end and rolls back if anything raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk, for one, makes SQLite roll back by itself
+            connection.execute("ROLLBACK")
+        raise

@@ -6,8 +6,6 @@ a savepoint each, so that many threads' small batches share one fsync. A call re
 
 from __future__ import annotations
 
-import errno
-import shutil
 import sqlite3
 import threading
 from collections import deque
@@ -17,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from replication.errors import NotFound, StorageFull, StoreError, Unavailable
+from replication.errors import StoreError
 from replication.sqlite.roster import Roster
 from replication.sqlite.schema import connect
+from replication.sqliteerrors import translated
 
 T = TypeVar("T")
 GROUP = 64  # bounds how long the first caller of a group waits for the last
@@ -183,43 +182,3 @@ def _run_in_savepoint(conn: sqlite3.Connection, job: _Job[Any]) -> None:
         job.error = exc
         conn.execute("ROLLBACK TO job")
     conn.execute("RELEASE job")
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system raise into our errors: what happened, to which file, what to do."""
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise _translate(exc, path) from exc
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise _full(path) from exc
-        raise
-
-
-def _translate(exc: sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(exc, "sqlite_errorcode", None) or 0
-    primary = code & 0xFF
-    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
-        return _full(path)
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Unavailable(f"{path.name} is held by another process; try again")
-    if primary == sqlite3.SQLITE_CANTOPEN and not path.exists():
-        return NotFound("Database does not exist.")
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreError(f"{path.name} is damaged ({exc}); restore it from a backup and let peers send the rest")
-    return StoreError(f"{path.name}: {exc} ({getattr(exc, 'sqlite_errorname', 'no code')})")
-
-
-def _full(path: Path) -> StorageFull:
-    return StorageFull(
-        f"No space left for {path.name}; nothing of this request was stored. Free some and send it again."
-    )
-
-
-def _is_full(path: Path) -> bool:
-    try:
-        return shutil.disk_usage(path.parent).free < 1 << 20
-    except OSError:
-        return False

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from replication.sqlite.connections import translated
+from replication.sqliteerrors import translated
 
 try:
     import fcntl

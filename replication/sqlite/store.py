@@ -16,7 +16,6 @@ import threading
 from pathlib import Path
 
 from replication.errors import DatabaseExists, NotFound, StoreError, Unavailable
-from replication.sqlite.connections import translated
 from replication.sqlite.database import SqliteDatabase
 from replication.sqlite.epochs import Tenure
 from replication.sqlite.files import sync_directory
@@ -25,6 +24,7 @@ from replication.sqlite.limits import Limits
 from replication.sqlite.names import build_file_name, check_database_name, is_database_name, parse_file_name
 from replication.sqlite.roster import Roster
 from replication.sqlite.schema import create_database
+from replication.sqliteerrors import translated
 
 _BESIDE = ("-wal", "-shm", "-journal", ".mark")
 _PART = re.compile(r"(?:new|old)-[0-9a-f]{16}\.part(?:-wal|-shm|-journal|\.mark)?")

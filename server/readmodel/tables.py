@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from replication.sqliteerrors import translated
+from server.nodedb import whole
+
 VERSION = 4  # another number in the file: it is dropped and computed anew
 
 SCHEMA = """
@@ -117,18 +120,16 @@ class Tables:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the write transaction for the block; committed at its end, rolled back if it raises. Blocks may nest."""
+        """Hold the write transaction for the block; committed at its end, rolled back if it raises. Blocks may nest.
+
+        Raises what the stores raise where the file cannot be written, `StorageFull` first of all.
+        """
         with self._write_lock:
             if self._writer.in_transaction:
                 yield self._writer
                 return
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
+            with translated(self._path), whole(self._writer):
                 yield self._writer
-            except BaseException:
-                self._writer.execute("ROLLBACK")
-                raise
-            self._writer.execute("COMMIT")
 
     def rows(self, sql: str, arguments: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query, as of the last commit."""
