@@ -28,7 +28,12 @@ class LazyTls(Adapter):
 
     def reload(self) -> None:
         """Read certificate and key again; connections from now on are greeted with them. Raises `OSError`."""
-        self.context.load_cert_chain(self.certificate, self.private_key)
+        try:
+            self.context.load_cert_chain(self.certificate, self.private_key)
+        except OSError as exc:  # neither the system nor OpenSSL says which files
+            why = getattr(exc, "reason", None) or exc.strerror
+            files = f"{self.certificate} and {self.private_key}"
+            raise OSError(f"no TLS with {files}: a certificate and its key in PEM are wanted ({why})") from exc
 
     def bind(self, sock: socket.socket) -> socket.socket:
         """Return the listening socket as it is."""

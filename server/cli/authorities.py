@@ -93,6 +93,10 @@ def _request(arguments: argparse.Namespace) -> int:
     if (arguments.file is None) == (arguments.send is None):
         raise Refused("bad_request", "give a FILE to carry, or --send to send it over the link")
     home = Home.open(arguments.home)
+    if is_root(home):
+        raise Refused(
+            "bad_request", f"{home.unit} is the root of its tree and asks nobody; next: tram serve {home.path}"
+        )
     data = arguments.build(home, datetime.now(UTC))
     if arguments.file is not None:
         write_atomically(arguments.file, data, mode=0o644)

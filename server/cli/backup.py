@@ -58,9 +58,9 @@ def _backup(arguments: argparse.Namespace) -> int:
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    identities = "" if arguments.identity is None else read_bounded(arguments.identity, _MAX_IDENTITY_BYTES).decode()
+    identities = b"" if arguments.identity is None else read_bounded(arguments.identity, _MAX_IDENTITY_BYTES)
     sealed = read_header(arguments.backup).sealed
-    key = Key(identities, _ask_passphrase() if sealed == "passphrase" else "")
+    key = Key(identities.decode("utf-8", "replace"), _ask_passphrase() if sealed == "passphrase" else "")
     made = restore(arguments.backup, arguments.home, key, _teller(), engine=_parse_engine(arguments))
     print(f"{arguments.home}: {made.manifest.unit} as it was at {made.manifest.made_at}, checked file by file")
     print("what happened since comes back from its neighbours with the next sync, as far as it had reached them")
@@ -81,16 +81,22 @@ def _parse_engine(arguments: argparse.Namespace) -> Engine | None:
 
 
 def _ask_passphrase() -> str:
-    return os.environ.get(PASSPHRASE_VARIABLE) or getpass.getpass("passphrase of the backup: ")
+    return os.environ.get(PASSPHRASE_VARIABLE) or _type("passphrase of the backup: ")
 
 
 def _ask_new_passphrase() -> str:
     if found := os.environ.get(PASSPHRASE_VARIABLE):
         return found
-    typed = getpass.getpass("new passphrase: ")
-    if not typed or typed != getpass.getpass("again: "):
+    typed = _type("new passphrase: ")
+    if not typed or typed != _type("again: "):
         raise Refused("bad_seal", "the two are not the same, or empty; nothing was written")
     return typed
+
+
+def _type(prompt: str) -> str:
+    if not sys.stdin.isatty():  # a timer's run; getpass would warn, echo and fail
+        raise Refused("bad_seal", f"nobody is here to type a passphrase; put it into {PASSPHRASE_VARIABLE}")
+    return getpass.getpass(prompt)
 
 
 def _teller() -> Report:

@@ -12,7 +12,7 @@ from server.dossier import units
 from server.errors import Refused
 from server.home import Engine, Home, Settings
 from server.home.token import make_key, parse_token_uri
-from server.links.tls import is_readable_on_the_way
+from server.links.tls import is_readable_on_the_way, parse_url
 from server.pki.authority import found_root
 from server.pki.request import describe
 
@@ -45,16 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
     is_root = arguments.root or units.parent_of(unit) is None
     if is_root and arguments.parent:
         raise Refused("bad_home", f"{unit} would be a root, which has no parent; leave out --root or --parent")
-    if arguments.parent and is_readable_on_the_way(arguments.parent) and not arguments.insecure_lan:
+    parent = parse_url(arguments.parent) if arguments.parent else None
+    if parent and is_readable_on_the_way(parent) and not arguments.insecure_lan:
         raise Refused(
             "bad_link",
-            f"{arguments.parent} is plain http to another machine: everybody on the way could read dossiers. Use https"
+            f"{parent} is plain http to another machine: everybody on the way could read dossiers. Use https"
             " (tram serve --tls over there), or say --insecure-lan for a network you trust",
         )
     path: Path = arguments.home
     home = _unfinished(path, unit) if is_root else None
     if home is None:
-        home = Home.create(path, _settings(arguments, unit, now))
+        home = Home.create(path, _settings(arguments, unit, parent, now))
         if arguments.ca_token:
             _make_token_key(home, arguments.ca_token, is_root=is_root)
     if is_root:
@@ -78,12 +79,12 @@ def _make_token_key(home: Home, uri: str, *, is_root: bool) -> None:
     home.write_ca_token(uri)
 
 
-def _settings(arguments: argparse.Namespace, unit: str, now: datetime) -> Settings:
+def _settings(arguments: argparse.Namespace, unit: str, parent: str | None, now: datetime) -> Settings:
     return Settings(
         unit=unit,
         name=arguments.name or unit,
         engine=Engine("couchdb", arguments.couchdb, arguments.prefix) if arguments.couchdb else Engine(),
-        parent=arguments.parent.rstrip("/") if arguments.parent else None,
+        parent=parent,
         created=timestamp(now),
         difficult_area=arguments.difficult_area,
         domain=arguments.domain,

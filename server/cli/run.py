@@ -20,12 +20,15 @@ from server.node.assembly import Node
 from server.node.servertls import ServerTls, parse_address
 
 DEFAULT_PORT = 8080
+_MAX_PORT = 65_535
 
 
 def register(commands: Commands) -> None:
     """Add the commands."""
     parser = add_command(commands, "serve", _serve, help="run the node: desk, PWA, API, protocol, background sync")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="P", help="0 takes any free port")
+    parser.add_argument(
+        "--port", type=_parse_port, default=DEFAULT_PORT, metavar="P", help="8080 if left out; 0 takes any free port"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to be reached from the office's network")
     parser.add_argument(
         "--certificate", type=Path, metavar="PEM", help="speak TLS with this certificate and its --key:"
@@ -39,6 +42,13 @@ def register(commands: Commands) -> None:
     parser = add_command(commands, "sync", _sync, help="replicate with the neighbours now, with progress")
     parser.add_argument("--once", action="store_true", help="end when both sides have everything")
     parser.add_argument("--link", metavar="NAME", help="this neighbour alone")
+
+
+def _parse_port(text: str) -> int:
+    """Return a port. Raises `argparse.ArgumentTypeError` unless it is from 0 to 65535."""
+    if not text.isascii() or not text.isdigit() or int(text) > _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!a}: give a port from 0 to {_MAX_PORT}")
+    return int(text)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

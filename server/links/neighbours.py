@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from server.errors import Refused
 from server.links.allowance import LinkRules, rules_from_json, rules_to_json
+from server.links.tls import parse_url
 from server.nodedb import NodeDb
 
 SCHEMA = """
@@ -72,10 +73,8 @@ class Links:
         """Add a link or replace the one of that name. Raises `Refused("bad_link")` saying what is wrong."""
         if not _NAME.fullmatch(link.name):
             raise Refused("bad_link", f"a link's name is small letters, digits, '-' and '.', got {link.name!r}")
-        parts = urlsplit(link.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refused("bad_link", f"a link's address looks like http://host:port, got {link.url!r}")
-        if link.pin and parts.scheme != "https":
+        url = parse_url(link.url)
+        if link.pin and urlsplit(url).scheme != "https":
             raise Refused("bad_link", f"a pinned certificate needs https, the address is {link.url}")
         if link.trust == "ca" and not link.ca:
             raise Refused("bad_link", "name the authorities to believe")
@@ -83,7 +82,7 @@ class Links:
             connection.execute(
                 "INSERT INTO links (name, url, role, paused) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET url = excluded.url, role = excluded.role, paused = excluded.paused",
-                (link.name, link.url.rstrip("/"), link.role, link.paused),
+                (link.name, url, link.role, link.paused),
             )
             connection.execute("DELETE FROM links_removed WHERE name = ?", (link.name,))
             connection.execute("DELETE FROM link_pins WHERE name = ?", (link.name,))

@@ -101,6 +101,20 @@ def build_ca_context(pem: str) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=pem)
     except ssl.SSLError as exc:
         raise Refused("bad_certificate", f"these are no certificates of authorities in PEM: {exc.reason}") from exc
+    except TypeError as exc:  # not ASCII: most likely the same certificate in DER
+        raise Refused("bad_certificate", "these are no certificates of authorities in PEM, which is text") from exc
+
+
+def parse_url(text: str) -> str:
+    """Return a node's address without a slash at its end. Raises `Refused("bad_link")` if nothing can answer there."""
+    try:
+        parts = urlsplit(text)
+        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port beyond 65535, half an IPv6 address
+        named = False
+    if not named:
+        raise Refused("bad_link", f"a node's address looks like http://host:port or https://host, got {text[:200]!r}")
+    return text.rstrip("/")
 
 
 def _units_of(names: Sequence[str]) -> list[str]:
