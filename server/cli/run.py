@@ -7,9 +7,11 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from replication.errors import ReplicationError
 from replication.replicator import Figures
 from server.bundles import online
 from server.cli.common import Commands, add_command, open_node
@@ -41,7 +43,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--no-sync", action="store_true", help="do not replicate with neighbours")
     parser = add_command(commands, "sync", _sync, help="replicate with the neighbours now, with progress")
     parser.add_argument("--once", action="store_true", help="end when both sides have everything")
-    parser.add_argument("--link", metavar="NAME", help="this neighbour alone")
+    parser.add_argument("--link", metavar="NAME", help="with --once: this neighbour alone")
 
 
 def _parse_port(text: str) -> int:
@@ -89,22 +91,32 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
+    if arguments.link and not arguments.once:
+        raise Refused("no_link", "--link goes with --once; tram link pause keeps the others quiet")
     with open_node(arguments.home) as node:
         online.attach(node)
         names = [arguments.link] if arguments.link else [link.name for link in node.links.all() if not link.paused]
         if not names:
             raise Refused("no_link", f"this node has no neighbours; add one with: tram link add {arguments.home} …")
-        if arguments.once:
-            for name in names:
-                line = ProgressLine(name)
-                try:
-                    figures = node.sync.run_once(name, line)
-                finally:
-                    line.end()
-                _print_figures(name, figures)
-            node.model.follower.catch_up()
-            return 0
-        return _follow(node)
+        return _run_once(node, names) if arguments.once else _follow(node)
+
+
+def _run_once(node: Node, names: Sequence[str]) -> int:
+    """Replicate with each neighbour in turn; 1 if one could not be reached, which keeps nobody from the next."""
+    status = 0
+    for name in names:
+        line = ProgressLine(name)
+        try:
+            figures = node.sync.run_once(name, line)
+        except ReplicationError as exc:
+            status = 1
+            print(f"tram: {name}: {explain_line(str(exc))}", file=sys.stderr)
+        else:
+            _print_figures(name, figures)
+        finally:
+            line.end()
+    node.model.follower.catch_up()
+    return status
 
 
 def _follow(node: Node) -> int:

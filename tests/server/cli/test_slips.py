@@ -21,6 +21,8 @@ def home(make_homes, tmp_path):
         ("link add HOME x http://127.0.0.1:99999", "http://host:port"),
         ("init NONE --unit H41.12 --parent h41-12.example:8443", "http://host:port"),
         ("ca request HOME NONE", "asks nobody"),
+        ("sync HOME --link x", "--link goes with --once"),
+        ("sync HOME --once", "tram link add"),
         ("backup HOME NONE --passphrase", "TRAM_BACKUP_PASSPHRASE"),
     ],
 )
@@ -55,3 +57,19 @@ def test_a_port_that_is_none_is_wrong_usage(home, tram, port, capsys):
     assert ended.value.code == 2
     assert "0 to 65535" in capsys.readouterr().err
     assert not (home / "serve.lock").exists()
+
+
+def test_a_neighbour_that_is_away_keeps_nobody_from_the_next(make_homes, serve, tram):
+    """`sync --once` goes through all links, says in words which could not be reached, and ends with 1."""
+    homes = make_homes("H41", "H41.12.03")
+    _, url = serve(homes["H41"])
+    commune = homes["H41.12.03"].path
+    tram("link", "add", commune, "away", "http://127.0.0.1:9")
+    tram("link", "add", commune, "parent", url)
+
+    status, out, error = tram("sync", commune, "--once")
+
+    assert status == 1
+    assert out.startswith("parent: ")
+    assert "tram: away: " in error
+    assert tram("sync", commune, "--once", "--link", "parent")[0] == 0
