@@ -191,9 +191,16 @@ class People:
         return found
 
     def revoke(self, subject: str, role: str, reason: str) -> None:
-        """Take a role away from now on. Raises `Clash` for the last leader or admin of a branch: nobody could confirm
-        a role here any more."""
+        """Take a role away from now on, or a proposal of it back. Raises `Missing` if this unit gave them no such role,
+        `Clash` for the last leader or admin of a branch: nobody could confirm a role here any more."""
         self.check_somebody_is_left(subject, role)
+        grants, now = self._model.grants(self._database), format_time(self._clock.now())
+        given = (*grants.by_subject.get(subject, ()), *grants.pending)
+        if not any((g.subject, g.role, g.unit) == (subject, role, self._home.unit) and now < g.ends for g in given):
+            raise Missing(
+                f"{subject[:80]} has no role {role} that {self._home.unit} gave; tram role list and tram role pending"
+                " say who has, and what a unit above gave is taken away there"
+            )
         self.say("role.revoked", {"subject": subject, "role": role, "reason": reason})
         self.spread_roles()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+NOBODY = "urn:tram:subject:" + "0" * 32
+
 
 @pytest.fixture
 def home(make_homes, tmp_path):
@@ -21,6 +23,7 @@ def home(make_homes, tmp_path):
         ("link add HOME x http://127.0.0.1:99999", "http://host:port"),
         ("init NONE --unit H41.12 --parent h41-12.example:8443", "http://host:port"),
         ("ca request HOME NONE", "asks nobody"),
+        (f"role revoke HOME {NOBODY} leader --reason x", "tram role list"),
         ("sync HOME --link x", "--link goes with --once"),
         ("sync HOME --once", "tram link add"),
         ("backup HOME NONE --passphrase", "TRAM_BACKUP_PASSPHRASE"),
