@@ -77,7 +77,7 @@ class Person:
                 raise Refusal(f"{self.name}: no certificate after {limit_s:.0f} s")
             self._take(self._json("GET", f"/api/enrolments/{self.thumbprint}"))
             if self.certificate is None:
-                time.sleep(ASK_AGAIN_S)
+                time.sleep(ASK_AGAIN_S)  # as the phone does: nothing tells it, and the deadline bounds the asking
 
     def sign(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return `{"event", "signatures"}` under this person's key. Needs no network."""
