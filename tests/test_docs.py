@@ -53,3 +53,36 @@ def test_the_index_of_the_documentation_lists_every_page() -> None:
 
     assert pages
     assert pages - listed == set()
+
+
+DECISIONS = {path.name[:4]: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/decisions/*.md"))}
+NUMBER = re.compile(r"0\d{3}")
+CHANGES = re.compile(r"\b(?:Amend|Replace|Add)s (?:to )?(0\d{3}(?:(?:, | and )0\d{3})*)")
+CHANGED = re.compile(r"^(?:Amended|Replaced) by .*$", re.MULTILINE)
+
+
+def test_a_decision_that_was_changed_says_by_which() -> None:
+    """Whoever amends a decision, or takes its place, is named under its title."""
+    told = {number: NUMBER.findall("".join(CHANGED.findall(text))) for number, text in DECISIONS.items()}
+    changes = [
+        (older, number)
+        for number, text in DECISIONS.items()
+        for named in CHANGES.findall(text)
+        for older in NUMBER.findall(named)
+    ]
+
+    assert changes
+    assert [f"{older} by {number}" for older, number in changes if number not in told[older]] == []
+    assert {number for numbers in told.values() for number in numbers} <= set(DECISIONS)
+
+
+def test_the_index_of_the_documentation_places_every_decision() -> None:
+    """The table of numbers in `docs/README.md` has each decision in one row, under its subject."""
+    table = (ROOT / "docs" / "README.md").read_text(encoding="utf-8").partition("## Decisions")[2]
+    rows = re.findall(r"^\| (0.*?) \|", table, re.MULTILINE)
+    spans = [span for row in rows for span in re.findall(r"(0\d{3})(–?)(0\d{3})?", row)]
+
+    def rows_of(number: str) -> int:
+        return sum(first <= number <= (last or ("9999" if dash else first)) for first, dash, last in spans)
+
+    assert {number: rows_of(number) for number in DECISIONS if rows_of(number) != 1} == {}
