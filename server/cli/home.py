@@ -23,7 +23,7 @@ def register(commands: Commands) -> None:
     add_home(parser)
     parser.add_argument("--unit", required=True, metavar="CODE", help="the unit's agency code, such as H41.12.03")
     parser.add_argument("--name", metavar="N", help="the unit's name as people read it")
-    parser.add_argument("--parent", metavar="URL", help="the node above, such as http://10.0.0.1:8080")
+    parser.add_argument("--parent", metavar="URL", help="the node above, such as https://10.0.0.1:8443")
     parser.add_argument(
         "--insecure-lan",
         action="store_true",
@@ -31,7 +31,7 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("--couchdb", metavar="URL", help="keep the databases on this CouchDB, not in DIR")
     parser.add_argument("--domain", default="", help="the one official host that receipts' QR codes open")
-    parser.add_argument("--prefix", default="", help="what the names of this node's databases begin with there")
+    parser.add_argument("--prefix", default="", help="what this node's databases begin with on CouchDB")
     parser.add_argument("--ca-token", metavar="URI", help="keep the CA key in this PKCS#11 token")
     parser.add_argument("--root", action="store_true", help="found a tree of its own even if the code has units above")
     parser.add_argument("--difficult-area", action="store_true", help='the commune is a "vùng khó khăn"')

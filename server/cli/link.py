@@ -34,7 +34,7 @@ def register(commands: Commands) -> None:
     )
     parser = add_command(sub, "add", _add, help="add a neighbour, or change its address")
     parser.add_argument("name", help='a name for the link; the node above is "parent"')
-    parser.add_argument("url", help="such as http://10.0.0.1:8080")
+    parser.add_argument("url", help="such as https://10.0.0.1:8443")
     parser.add_argument("--child", action="store_true", help="a node below this one, to be pulled from")
     parser.add_argument(
         "--pin", metavar="SHA256", help="believe the TLS certificate with this thumbprint alone; tram link thumbprint"

@@ -19,7 +19,7 @@ def register(commands: Commands) -> None:
     users = commands.add_parser("user", help="people: add, list").add_subparsers(required=True, metavar="WHAT")
     parser = add_command(users, "add", _add, help="invite somebody: prints an activation code for their device")
     parser.add_argument("--name", required=True, help="as in their identity card")
-    parser.add_argument("--kind", choices=KINDS, default="official")
+    parser.add_argument("--kind", choices=KINDS, default="official", help="official unless said otherwise")
     parser.add_argument("--role", choices=ROLES, action="append", default=[], help="give this role at once")
     parser.add_argument("--subject", default="", metavar="URN", help="somebody known who has lost their key")
     add_command(users, "list", _users, help="everybody known by name")

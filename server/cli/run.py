@@ -33,9 +33,12 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to be reached from the office's network")
     parser.add_argument(
-        "--certificate", type=Path, metavar="PEM", help="speak TLS with this certificate and its --key:"
+        "--certificate",
+        type=Path,
+        metavar="PEM",
+        help="speak TLS with this certificate; without TLS browsers sign on this machine alone",
     )
-    parser.add_argument("--key", type=Path, metavar="PEM", help="browsers sign only on https or on this machine itself")
+    parser.add_argument("--key", type=Path, metavar="PEM", help="the key of that certificate")
     parser.add_argument("--tls", action="store_true", help="speak TLS with a certificate of the unit's own CA")
     parser.add_argument(
         "--name", action="append", default=[], metavar="IP", help="with --tls: an address browsers use; several times"
