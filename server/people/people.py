@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography import x509
@@ -12,7 +12,7 @@ from crypto.keys import PublicKey
 from replication.document import Doc
 from server.clocks.clock import NodeClock
 from server.dossier import units
-from server.dossier.granting import CONFIRMING, PendingGrant
+from server.dossier.granting import CONFIRMING, Grant, PendingGrant
 from server.dossier.times import format_time
 from server.dossier.units import is_within
 from server.enrolment import Activations, Enrolment, Enrolments, parse_request
@@ -195,7 +195,7 @@ class People:
         `Clash` for the last leader or admin of a branch: nobody could confirm a role here any more."""
         self.check_somebody_is_left(subject, role)
         grants, now = self._model.grants(self._database), format_time(self._clock.now())
-        given = (*grants.by_subject.get(subject, ()), *grants.pending)
+        given: Sequence[Grant | PendingGrant] = (*grants.by_subject.get(subject, ()), *grants.pending)
         if not any((g.subject, g.role, g.unit) == (subject, role, self._home.unit) and now < g.ends for g in given):
             raise Missing(
                 f"{subject[:80]} has no role {role} that {self._home.unit} gave; tram role list and tram role pending"

@@ -10,7 +10,7 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from deploy.scenario.tiers import COMMUNE, DISTRICT, Province
+from deploy.scenario.tiers import COMMUNE, DISTRICT, Province, Tier
 from tests.browser.conftest import shoot, wait_for
 from tests.browser.story import open_page, sign_in_to_desk
 
@@ -110,7 +110,7 @@ def _refuse_wrong_ones(phone: Page, province: Province) -> None:
     shoot(phone, "phone-receive-refused")
 
 
-def _another_key(province: Province, unit: str) -> str:
+def _another_key(province: Province, tier: Tier) -> str:
     """A certificate that a unit's CA issued to somebody else, as its code would say it."""
     from datetime import UTC, datetime
 
@@ -120,7 +120,7 @@ def _another_key(province: Province, unit: str) -> str:
     from server.home import Home
     from server.pki.authority import Authority, new_subject_id
 
-    authority = Authority.open(Home.open(province.home(unit)))
+    authority = Authority.open(Home.open(province.home(tier)))
     key = keys.generate_p256().public_key()
     certificate = authority.issue_person(key, subject_id=new_subject_id(), now=datetime.now(UTC))
     return f"https://tram.example/#/register/{base64url.encode(certificate.public_bytes(Encoding.DER))}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Route, ViewportSize, expect
 
 from crypto.crl import parse_crl
 from server.cli.ca import revoke_by_name
@@ -28,7 +28,7 @@ __all__ = ["ca_keys", "helpers", "home_templates", "key_pool", "make_homes", "ma
 __all__ += ["take"]
 
 _DUE = "2030-01-04T09:00:00Z"
-_TABLET = {"width": 1280, "height": 800}
+_TABLET: ViewportSize = {"width": 1280, "height": 800}
 _LISTS = """import('/store/db.js').then(({ setting }) => setting('crls', {})).then((kept) =>
   Object.fromEntries(Object.entries(kept).map(([key, { number }]) => [key, number])))"""
 

@@ -73,7 +73,7 @@ def test_algorithm_and_key_must_fit_and_be_allowed() -> None:
 
     assert algorithms.check_algorithm("ES256", p256, {"ES256"}) == "ES256"
     assert algorithms.check_algorithm("PS256", long, everything) == "PS256"
-    for alg, key in [
+    cases: list[tuple[object, Any]] = [
         ("ES256", p384),
         ("ES256", long),
         ("PS256", p256),
@@ -85,7 +85,8 @@ def test_algorithm_and_key_must_fit_and_be_allowed() -> None:
         ("es256", p256),
         (None, p256),
         (["ES256"], p256),
-    ]:
+    ]
+    for alg, key in cases:
         with pytest.raises(UnsupportedAlgorithm):
             algorithms.check_algorithm(alg, key, everything)
     with pytest.raises(UnsupportedAlgorithm):

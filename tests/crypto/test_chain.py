@@ -474,7 +474,7 @@ def test_a_ca_certificate_from_others_is_checked_before_it_is_kept(province: Any
 def test_verdicts_are_three_valued(province: Any) -> None:
     """What may still change is indeterminate; what is wrong for ever is invalid."""
     for code in ("unknown_issuer", "expired", "not_yet_valid", "revoked"):
-        assert chain.judge(UntrustedChain("", code), at=NOW) == Verdict("indeterminate", code)  # type: ignore[arg-type]  # mypy sees a `str`
+        assert chain.judge(UntrustedChain("", code), at=NOW) == Verdict("indeterminate", code)
     for code in ("forged_issuer", "name_constraint", "not_a_signer", "bad_chain", "actor_mismatch"):
         assert chain.judge(UntrustedChain("", code), at=NOW) == Verdict("invalid", code)  # type: ignore[arg-type]  # as above
     errors: list[CryptoError] = [BadSignature("x"), Malformed("x")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cbor2
 import pytest
 from cwt import COSE, COSEKey
@@ -17,7 +19,7 @@ KID = b"12345678"
 SIGNED = sign1(b"payload", key=KEY, kid=KID)
 
 
-def their_key() -> COSEKey:
+def their_key() -> Any:
     return COSEKey.from_jwk({**keys.public_to_jwk(KEY.public_key()), "alg": "ES256", "kid": KID.decode()})
 
 

@@ -83,7 +83,7 @@ class Chain:
     lists: list[x509.CertificateRevocationList]
 
 
-def _times(defect: bool) -> dict[str, datetime]:
+def _times(defect: bool) -> dict[str, Any]:
     return {"not_before": AT - 90 * DAY, "not_after": AT - DAY if defect else AT + 90 * DAY}
 
 

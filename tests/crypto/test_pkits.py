@@ -65,7 +65,8 @@ class Suite:
     def around(self, name: str) -> tuple[list[bytes], list[bytes]]:
         """The certificates that could stand above a leaf, and the lists of everybody on the way, indirect ones too."""
         above: list[bytes] = []
-        wanted, seen = set(_names_in(_load(self.certificates[name]))), set()
+        wanted = set(_names_in(_load(self.certificates[name])))
+        seen: set[str] = set()
         while wanted - seen:
             folded = (wanted - seen).pop()
             seen.add(folded)

@@ -141,7 +141,7 @@ PARSERS: dict[str, Parser] = {
 def _try(name: str, data: bytes) -> None:
     """Give `data` to a parser. Anything but a value or one of our errors comes through."""
     started = time.thread_time()
-    with contextlib.suppress(OURS):
+    with contextlib.suppress(*OURS):
         PARSERS[name].call(data)
     took_s = time.thread_time() - started
     assert took_s < SLOW_S, f"{name} took {took_s:.1f} s on {data[:200]!r}"

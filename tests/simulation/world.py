@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -109,19 +109,18 @@ class World:
         doc = self._sign(office, person, stream, unit, type, body, prev=heads)
         self._admit(office, database, [doc], person, type)
 
-    def _deed(self, office: Office, unit: str) -> tuple[str, dict[str, object]]:
+    def _deed(self, office: Office, unit: str) -> tuple[str, Mapping[str, object]]:
         if office.unit != unit:
             return "dossier.commented", {"text": f"Đề nghị kiểm tra {self._dice.randint(1, 99)}"}
         number = f"{self._dice.randint(1, 9999):04}"
         due = format_time(office.now() + timedelta(days=3))
-        return self._dice.choice(
-            [
-                ("dossier.accepted", {"code": f"{unit}-261121-{number}", "due": due}),
-                ("dossier.commented", {"text": "Đã xem"}),
-                ("dossier.supplement_requested", {"items": ["Bản sao căn cước công dân"], "reason": "Ảnh mờ"}),
-                ("dossier.resolved", {"outcome": "granted", "summary": "Đã cấp"}),
-            ]
-        )
+        deeds: list[tuple[str, Mapping[str, object]]] = [
+            ("dossier.accepted", {"code": f"{unit}-261121-{number}", "due": due}),
+            ("dossier.commented", {"text": "Đã xem"}),
+            ("dossier.supplement_requested", {"items": ["Bản sao căn cước công dân"], "reason": "Ảnh mờ"}),
+            ("dossier.resolved", {"outcome": "granted", "summary": "Đã cấp"}),
+        ]
+        return self._dice.choice(deeds)
 
     def work(self) -> None:
         """A node gets round to its own duties."""
@@ -343,7 +342,7 @@ class World:
         stream: str,
         unit: str,
         type: str,
-        body: dict[str, object],
+        body: Mapping[str, object],
         *,
         prev: tuple[str, ...] = (),
         files: Sequence[FileRef] = (),

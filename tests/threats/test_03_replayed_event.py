@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
@@ -64,7 +65,8 @@ def test_padded_or_loose_base64_is_no_other_spelling(office, helpers):
 def test_an_unprotected_header_cannot_carry_anything_in(office, helpers):
     """Only `etsiU` may stand there; a jku, a key or a second certificate is refused."""
     person = office.citizen.person
-    for more in ({"jku": "https://x"}, {"jwk": {}}, {"x5c": []}, {"kid": "1"}):
+    members: list[dict[str, Any]] = [{"jku": "https://x"}, {"jwk": {}}, {"x5c": []}, {"kid": "1"}]
+    for more in members:
         envelope = person.envelope(helpers.submission(office.node.unit, person))
         envelope["signatures"][0]["header"] |= more
 

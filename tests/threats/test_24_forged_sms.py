@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from server.dossier.dossier import Dossier, States
+from server.dossier.event import StreamId
 from server.dossier.notices import NEWS, SMS_CHARS, build_notice
 
 CODE = "H41.12.03-261121-0427"
-EMPTY = Dossier(stream="01937c2e-0000-7000-8000-000000000000", states=States(), heads=(), missing=(), timeline=())
+EMPTY = Dossier(
+    stream=StreamId("01937c2e-0000-7000-8000-000000000000"), states=States(), heads=(), missing=(), timeline=()
+)
 # What a forger lives on: an address to open, a number to call or enter, a secret, money, haste.
 BAIT = re.compile(
     r"https?:|www\.|\.vn\b|\.com\b|\w/\w|\d{5,}|otp|mat khau|mat ma|ma xac|ma pin|chuyen khoan|tai khoan|phi |tien\b"

@@ -48,7 +48,7 @@ Json = dict[str, Any]
 
 def build_certificate(key: keys.PrivateKey, subject_id: str, serial: int) -> Any:
     """Return the leaf of `key`, valid for the years in which these vectors should work."""
-    span = {"not_before": datetime(2026, 1, 1, tzinfo=UTC), "not_after": datetime(2046, 1, 1, tzinfo=UTC)}
+    span: Json = {"not_before": datetime(2026, 1, 1, tzinfo=UTC), "not_after": datetime(2046, 1, 1, tzinfo=UTC)}
     root = certificates.build_root(name="Vector Root", key=CA_KEY, serial=2**64 + 1, **span)
     issuer = certificates.Issuer(root, CA_KEY)
     return certificates.build_leaf(

@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crypto import jws, keys, strictjson
 from crypto.errors import CryptoError
+from crypto.keys import PrivateKey
 from replication.bundle import (
     AgeKey,
     BadBundle,
@@ -25,7 +27,7 @@ from replication.bundle import (
     read_stretches,
 )
 from replication.bundle.writer import Plan
-from replication.document import Attachment, Doc, DocId, Rev
+from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.sqlite import SqliteStore
 from replication.store import ZERO
 
@@ -35,7 +37,7 @@ class Signer:
     """Signs as the node of `unit`; its key is known to `Verifier` by that name."""
 
     unit: str = "A"
-    key: object = field(default_factory=keys.generate_p256)
+    key: PrivateKey = field(default_factory=keys.generate_p256)
 
     def sign(self, payload: bytes, typ: str) -> str:
         return jws.sign_compact(payload, key=self.key, header={"typ": typ, "kid": self.unit})
@@ -94,7 +96,7 @@ class Workshop:
         for start in range(0, len(docs), 200):
             database.bulk_docs(docs[start : start + 200], new_edits=False)
 
-    def plan(self, **changes: object) -> Plan:
+    def plan(self, **changes: Any) -> Plan:
         self.seq += 1
         envelope = Envelope(
             secrets.token_hex(16), 1, "A", "B", self.seq, "2026-11-21T00:00:00Z", "2027-02-21T00:00:00Z"
@@ -109,7 +111,7 @@ class Workshop:
         part_bytes: int = 1 << 30,
         since: str = "0",
         folder: Path | None = None,
-        **options: object,
+        **options: Any,
     ) -> list[PartFile]:
         """Write a database as one bundle; return its parts."""
         database = self.store.open(name)
@@ -125,8 +127,8 @@ class Workshop:
             part_bytes=part_bytes,
             **options,
         ) as writer:
-            reached = since
-            for stretch in read_stretches(database, since or ZERO, end):
+            reached = Seq(since)
+            for stretch in read_stretches(database, reached or ZERO, end):
                 if not writer.add("events", name, stretch):
                     break
                 reached = stretch.until
@@ -136,7 +138,8 @@ class Workshop:
         """Return (the reader, all documents that come out, what is wrong)."""
         from replication.bundle import BundleError
 
-        docs, faults = [], []
+        docs: list[Doc] = []
+        faults: list[str] = []
         with PartReader(path, self.verifier, self.opener) as reader:
             for slot in reader.slots():
                 try:

@@ -175,7 +175,7 @@ def test_stored_errors_keep_their_words() -> None:
         def open(self, name: str, credentials: object) -> NoReturn:
             raise Full("disk full; free some space")
 
-    answer = create_app(Refusing(None)).test_client().get("/db")  # type: ignore[arg-type]  # it is never asked
+    answer = create_app(Refusing(None)).test_client().get("/db")
 
     assert (answer.status_code, answer.json) == (
         507,

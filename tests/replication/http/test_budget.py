@@ -18,7 +18,6 @@ import pytest
 import requests
 
 from replication.http import Limits
-from replication.http import budget as budgets
 from replication.http.budget import FREE_BYTES, STRIDE, Budget, MemoryShort
 from tests.replication.http.conftest import Client, Serve
 from tests.replication.http.test_command import serving
@@ -176,7 +175,7 @@ def test_waiting_feeds_hold_nothing(serve: Serve) -> None:
 def test_the_oldest_is_never_asked_to_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Among requests that all hold something and want more, the youngest are refused and the oldest gets through."""
     clock = [0.0]
-    monkeypatch.setattr(budgets.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     budget = Budget(10 * STRIDE, wait_s=0.1)
     shares = [budget.open() for _ in range(5)]
     for share in shares:

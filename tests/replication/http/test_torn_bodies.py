@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_what_is_held_is_bounded_in_number_bytes_and_age(monkeypatch: pytest.Mon
     monkeypatch.setattr(bodies, "MAX_BYTES", 1000)
     monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 400)
     clock = [0.0]
-    monkeypatch.setattr(bodies.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     held = Bodies()
     names = [f"{number:022d}" for number in range(12)]
     for name in names:

@@ -20,7 +20,7 @@ import requests
 from replication.audit import AuditReport, audit
 from replication.audit_digest import Digest, build_key, differing, pick
 from replication.audit_sides import Stopped
-from replication.document import Attachment, Doc, DocId, Rev
+from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.errors import Forbidden, LinkCut, NotAPeer, NotFound
 from replication.http import OpenAccess, create_app, digest
 from replication.passing import PassingDatabase
@@ -28,7 +28,7 @@ from replication.peers import Endpoint, HttpPeer, LocalPeer, Peer
 from replication.replicator import DatabaseState, Pair, replicate
 from replication.serving import Server
 from replication.sqlite import SqliteStore
-from replication.store import ChangeRow, Database, Seq, WriteResult
+from replication.store import ChangeRow, Database, WriteResult
 
 COUCHDB = os.environ.get("TRAM_COUCHDB_URL", "").rstrip("/")
 HEX = "0123456789abcdef" * 2

@@ -56,7 +56,7 @@ def build_docs() -> list[Doc]:
 
 def describe(database: Database) -> dict[tuple[str, str], tuple[Any, ...]]:
     """Everything about every attachment of `build_docs`."""
-    found = {}
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for doc in build_docs():
         for name in doc.attachments:
             held = database.attachment(doc.id, name)

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.scenario.processes import free_port
-from replication.document import Doc
+from replication.document import Doc, Seq
 from replication.http import OpenAccess, create_app
 from replication.peers import Endpoint, HttpPeer, LocalPeer
 from replication.replicator import DatabaseState, Link, Pair
 from replication.replicator.vouching import Vouching
 from replication.serving import Server
 from replication.sqlite import SqliteStore
-from replication.store import Seq
 
 Events = Callable[..., list[Doc]]
 NAMES = [f"u-h41-12-{number:02d}" for number in range(1, 6)]

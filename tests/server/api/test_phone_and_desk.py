@@ -6,6 +6,7 @@ import base64
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -342,7 +343,7 @@ def test_static_files_are_revalidated_for_nothing(office):
 
 def test_every_api_refusal_has_one_shape(office):
     """Whatever is wrong with a request, the answer is {"error", "reason"} and never a stack trace."""
-    bad = [
+    bad: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/api/enrolments", {"json": {"request": "a.b.c"}}),
         ("POST", "/api/enrolments", {"data": b"\xff"}),
         ("POST", "/api/enrolments", {"json": {}}),

@@ -138,7 +138,7 @@ def test_the_leader_signs_for_what_the_act_says(led):
     assert "không công nhận" in statement
     assert "từ chối tiếp nhận" in statement
 
-    wanted["fields"]["of"] = "sha256-" + "A" * 43
+    fields["of"] = "sha256-" + "A" * 43
     answer = led.leader.post(f"/api/dossiers/{stream}/drafts", wanted)
     assert answer.status_code == 409
     assert "giữ lại" in answer.json()["reason"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from server.api.statements import _STATEMENTS, Subject, build_statement
@@ -12,7 +14,7 @@ OF = (
     "hồ sơ H41.12.03-261121-0001 (Đăng ký khai sinh) của Lò Thị Mẫu",
     "dossier H41.12.03-261121-0001 (Birth registration) of Lò Thị Mẫu",
 )
-SAID = {
+SAID: dict[str, tuple[dict[str, Any], str, str]] = {
     "dossier.submitted": (
         {"delivery": "post"},
         "Tôi nộp hồ sơ Đăng ký khai sinh cho Lò Thị Mẫu; nhận kết quả qua bưu chính công ích.",

@@ -239,7 +239,7 @@ def forge(out: Path, tmp_path: Path, change: Callable[[list[tuple[str, bytes]]],
     import tarfile
 
     with read_archive(out / "home.tar.zst", ()) as tar:
-        members = [(member.name, tar.extractfile(member).read()) for member in tar]  # type: ignore[union-attr]  # all are files
+        members = [(member.name, tar.extractfile(member).read()) for member in tar]
     (out / "home.tar.zst").unlink()
     with write_archive(out / "home.tar.zst", ()) as (tar, written):
         for name, data in change(members):

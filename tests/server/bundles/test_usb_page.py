@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from server.bundles import introduction, media
+from server.bundles import export_bundle, introduction, media
 from server.bundles.job import Jobs
 
 C, D = "H41.12.03", "H41.12"
@@ -120,7 +121,7 @@ def test_a_second_stick_waits_for_the_first(offices, sticks, monkeypatch):
 
     node = offices[C][0]
     jobs, hold = Jobs(node), threading.Event()
-    true = module.export_bundle
+    true = export_bundle
     monkeypatch.setattr(module, "export_bundle", lambda *a, **k: hold.wait(90) and true(*a, **k))
     jobs.export(to=D, stick=sticks / "KINGSTON")
     with pytest.raises(Clash, match="wait until it is done"):
@@ -137,6 +138,11 @@ def test_a_second_stick_waits_for_the_first(offices, sticks, monkeypatch):
     assert "no key of H41" in jobs.state().error
     jobs.dismiss()
     assert jobs.state() is None
+
+
+def _note_error(errors, message):
+    if message.type == "error":
+        errors.append(message.text)
 
 
 @pytest.mark.browser
@@ -158,9 +164,7 @@ def test_an_official_writes_a_stick_and_another_takes_it_in(offices, sticks, hel
                 page = context.new_page()
                 page.set_default_timeout(60_000)
                 errors: list[str] = []
-                page.on(
-                    "console", lambda message, e=errors: e.append(message.text) if message.type == "error" else None
-                )
+                page.on("console", partial(_note_error, errors))
                 assert context.request.post(f"{url}/api/session", data={"token": token}).ok
                 page.goto(f"{url}/desk/usb")
                 if unit == C:

@@ -181,7 +181,7 @@ def test_a_calendar_is_checked() -> None:
     ]
     for change in spoilt:
         with pytest.raises(Refused):
-            parse_year(good | change)
+            parse_year({**good, **change})
 
 
 def test_an_office_that_opens_on_saturday_and_a_half_day() -> None:

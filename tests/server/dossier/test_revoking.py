@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import pytest
@@ -24,7 +25,7 @@ OFFICIAL, LEADER, CITIZEN = (f"urn:tram:subject:{digit * 32}" for digit in "abc"
 KEY = "A" * 43
 
 
-def event(type: str, actor: str, body: dict[str, object], at: str = "2026-11-22T08:00:00Z") -> StoredEvent:
+def event(type: str, actor: str, body: Mapping[str, object], at: str = "2026-11-22T08:00:00Z") -> StoredEvent:
     value = build_event(
         stream="unit.h41-12-03", type=type, unit=UNIT, actor=actor, at=at, nonce=b"n" * 16, prev=[], body=body
     )

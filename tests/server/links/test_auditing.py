@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_the_first_audit_is_a_day_after_the_link_first_is_quiet_and_spread(state
     dues = set()
     for luck in (0.0, 0.5, 0.999):
         state.set_facts(audit_due=now[0].isoformat())
-        auditor = Auditor(state, lambda: now[0], lambda luck=luck: luck)
+        auditor = Auditor(state, lambda: now[0], partial(float, luck))
         assert auditor.tend([])
         auditor.stop()
         dues.add(state.facts()["audit_due"])

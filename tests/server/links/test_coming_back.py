@@ -80,7 +80,7 @@ def test_the_link_itself_waits_no_longer(commune, monkeypatch) -> None:
     line = Line(WEEK_S)
     link = NeighbourLink(
         Neighbour("parent", "http://tinh.example", "parent"),
-        pairing=None,  # type: ignore[arg-type]  # nothing is replicated before the neighbour is met
+        pairing=None,  # nothing is replicated before the neighbour is met
         meeting=line,  # type: ignore[arg-type]  # it answers the one call that is made
         rules=LinkRules(),
         db=commune.db,

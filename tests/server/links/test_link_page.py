@@ -11,6 +11,14 @@ import requests
 from server.links.neighbours import Neighbour
 
 
+class Page:
+    """An answer of the desk: its status, and what it says."""
+
+    def __init__(self, answer):
+        self.status_code, self.content = answer.status_code, answer.content
+        self.html = unescape(answer.content.decode())
+
+
 class Desk:
     """An official's browser: a session cookie, and the Origin header a browser sends with a form."""
 
@@ -22,13 +30,11 @@ class Desk:
 
     def get(self, path, **headers):
         answer = self._session.get(self.url + path, headers=headers, timeout=60)
-        answer.html = unescape(answer.content.decode())
-        return answer
+        return Page(answer)
 
     def post(self, path, **form):
         answer = self._session.post(self.url + path, data=form, headers={"Origin": self.url}, timeout=60)
-        answer.html = unescape(answer.content.decode())
-        return answer
+        return Page(answer)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -87,7 +88,7 @@ def test_a_token_ends_at_its_hour_even_where_it_was_taken_before(tree):
     assert "clock says" in ended.json()["reason"]
 
 
-OTHER_CLAIMS = {
+OTHER_CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
     "not yet": ({"ahead_s": 660}, "from ours"),
     "too long": ({"life_s": 601}, "at most 600 seconds"),
     "ends before it begins": ({"life_s": -1}, "at most 600 seconds"),

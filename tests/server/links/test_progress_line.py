@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from replication.replicator import JobState, Progress
 from server.cli.progress import ProgressLine, build_bar, progress_text
 
 
 def _progress(**changes) -> Progress:
-    values = {
+    values: dict[str, Any] = {
         "label": "a → b",
         "state": JobState.SENDING,
         "queued_docs": 30,

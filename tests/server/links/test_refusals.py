@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from replication.document import DocId, Rev
 from replication.peers import Refusal
 from server.links import refusals
 from server.links.refusals import Refusals
@@ -14,7 +15,7 @@ NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 
 
 def _refusal(name: str, reason: str = "schema: a member is missing") -> Refusal:
-    return Refusal(name, "1-aa", "forbidden", reason)
+    return Refusal(DocId(name), Rev("1-aa"), "forbidden", reason)
 
 
 def test_a_refusal_is_kept_over_a_restart_and_counted_once(tmp_path: Path) -> None:

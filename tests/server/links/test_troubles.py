@@ -60,10 +60,12 @@ def test_known_troubles_are_told_apart(error: str, word: str) -> None:
 def _raised_texts():
     """Texts with which our own code raises LinkCut and NotAPeer, placeholders as "x"."""
     files = [*sorted((ROOT / "replication" / "peers").glob("*.py")), ROOT / "server" / "links" / "meeting.py"]
+    names = (LinkCut.__name__, NotAPeer.__name__)
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            named = isinstance(node, ast.Call) and getattr(node.func, "id", "") in (LinkCut.__name__, NotAPeer.__name__)
-            if named and node.args and isinstance(node.args[0], ast.Constant | ast.JoinedStr):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in names:
+                continue
+            if node.args and isinstance(node.args[0], ast.Constant | ast.JoinedStr):
                 yield _text(node.args[0])
 
 

@@ -17,7 +17,7 @@ from server.node.assembly import Node
 from server.pki import requests as unit_requests
 from server.pki.authority import CRL_LIFE, Authority
 from server.pki.generations import finish_root, generation_of, is_root, roll_root, trust_root
-from server.pki.request import build_request, build_rollover_request, parse_request
+from server.pki.request import build_request, build_rollover_request, is_vouched_for, parse_request
 
 PROVINCE, DISTRICT, COMMUNE = "H41", "H41.12", "H41.12.03"
 
@@ -163,7 +163,7 @@ def test_a_key_the_present_one_did_not_vouch_for_is_no_rollover(make_node, homes
     genuine = district.unit_requests.ask(build_rollover_request(homes[COMMUNE], now), now)
     stolen = parse_request(build_request(thief, now))
 
-    forged = unit_requests.is_vouched_for(
+    forged = is_vouched_for(
         type(stolen)(stolen.unit, stolen.name, stolen.public_key, stolen.code, 2, genuine.request.previous),
         [homes[COMMUNE].chain()[0]],
     )

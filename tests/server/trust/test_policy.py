@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -38,6 +39,9 @@ def public_ca():
     class Ca:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         holder = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        root: x509.Certificate
+        leaf: x509.Certificate
+        list_of: Any
 
     def build(subject, public, ca):
         usage = x509.KeyUsage(not ca, not ca, False, False, False, ca, ca, False, False)
