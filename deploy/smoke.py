@@ -23,7 +23,7 @@ from typing import Any
 from bench.link import Link, Profile
 from deploy.scenario.damage import flip_one_byte
 from deploy.scenario.person import Outgoing, Refusal
-from deploy.scenario.processes import free_port
+from deploy.scenario.processes import DidNotStart, free_port
 from deploy.scenario.scans import sample_scans
 from deploy.scenario.story import APPLICANT, PROCEDURE, People, enrol_everybody, form_for, has_arrived, wait_until
 from deploy.scenario.tiers import COMMUNE, DISTRICT, PORTS_BESIDE, PROVINCE, TIERS, Province
@@ -63,7 +63,7 @@ def main() -> int:
     province = Province(ROOT, port_base=base, couchdb=(os.environ.get("TRAM_COUCHDB_URL") or "").rstrip("/") or None)
     try:
         result = _job(run, province)
-    except Refusal as exc:
+    except (Refusal, DidNotStart) as exc:
         print(f"FAILED: {exc}", file=sys.stderr)
         _print_logs(province)
         return 1

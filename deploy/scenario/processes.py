@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +70,10 @@ def wait_until_answering(child: Child, url: str) -> None:
     while time.monotonic() < deadline:
         if child.process.poll() is not None:
             break
-        try:
+        with suppress(requests.RequestException):
             if requests.get(url, timeout=20).status_code == requests.codes.ok:
                 return
-        except requests.RequestException:
-            time.sleep(0.05)  # nothing listens yet, or not for long; the deadline above bounds the asking
+        time.sleep(0.05)  # nothing listens yet, or it is not ready; the deadline above bounds the asking
     tail = child.log.read_text(errors="replace")[-2000:]
     ended = child.process.poll()
     what = f"did not answer at {url} within {READY_LIMIT_S:.0f} s" if ended is None else f"ended with status {ended}"
@@ -105,12 +104,14 @@ def free_port(*beside: int) -> int:
     """
     while True:
         port = random.randrange(20_000, 30_000)
-        if all(_is_free(port + offset) for offset in (0, *beside)):
+        if all(is_free(port + offset) for offset in (0, *beside)):
             return port
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Say whether nobody listens on a loopback port; what is left of connections that ended keeps no server away."""
     with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import requests
 
 from bench.link import Link, Profile
-from deploy.scenario.processes import Child, run_tram, start, wait_until_answering
+from deploy.scenario.processes import Child, DidNotStart, is_free, run_tram, start, wait_until_answering
 
 PORT_BASE = int(os.environ.get("TRAM_PORT_BASE", "8801"))
 WEAK = Profile(up_bps=64_000, down_bps=64_000, rtt_ms=600, cut_every_s=30, cut_for_s=3, cut_jitter=0.3, seed=8801)
@@ -79,8 +79,18 @@ class Province:
         for tier in TIERS:
             self._init(tier)
         run_tram("load-sample", self.home(PROVINCE))
+        self.point_links()
+
+    def point_links(self) -> None:
+        """Tell the homes where the weak links are, if the ports have moved since they were told last."""
+        mark = self.root / "made"
+        if self.is_made() and mark.read_text() == str(self.port_base):
+            return
+        for tier in TIERS:
+            if tier.parent:
+                run_tram("link", "add", self.home(tier), "parent", self._link_url(f"{tier.folder}-{tier.parent}"))
         run_tram("link", "add", self.home(PROVINCE), "huyen", self._link_url("pull"), "--child")
-        (self.root / "made").touch()
+        mark.write_text(str(self.port_base))
 
     def open_links(self) -> None:
         """Bring up the weak links; nodes reach each other only through them."""
@@ -91,7 +101,12 @@ class Province:
                 self.links[name] = Link((LOOPBACK, self.port(tier)), self.profile, port=port)
 
     def start_all(self) -> None:
-        """Start links and all three nodes, side by side, and return once each answers."""
+        """Start links and all three nodes, side by side, and return once each answers. Raises `DidNotStart`."""
+        taken = [port for port in (self.port_base + beside for beside in (0, *PORTS_BESIDE)) if not is_free(port)]
+        if taken:  # whoever listens there could be taken for one of ours
+            ports = ", ".join(map(str, taken))
+            raise DidNotStart(f"another program has {ports}: end it, or move all ports, such as TRAM_PORT_BASE=9801")
+        self.point_links()
         self.open_links()
         for tier in TIERS:
             self._launch(tier)
