@@ -34,6 +34,23 @@ def test_paths_in_text_exist(page: str) -> None:
     assert gone == []
 
 
+def test_tests_named_in_text_exist() -> None:
+    """A page that says which test shows a thing names a file or a function that is here."""
+    sources = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("tests/**/*.mjs"), *ROOT.glob("replication/testing/**/*.py")]
+    here = {path.name for path in sources}
+    for path in sources:
+        here |= set(re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")))
+
+    named = {
+        (page, name)
+        for page in PAGES
+        for name in re.findall(r"`(?:[\w/]*/)?(test_\w+(?:\.py)?)`", (ROOT / page).read_text(encoding="utf-8"))
+    }
+
+    assert named
+    assert {(page, name) for page, name in named if name not in here} == set()
+
+
 def test_the_readme_names_commands_that_the_makefile_has() -> None:
     """Every `make x` in the README is a target."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
