@@ -66,7 +66,7 @@ def _have(node: Node, ledger: Ledger, unit: str) -> dict[str, dict[str, Have]]:
     """Return how far each store of `unit` has come here, by sticks and over links."""
     have, said = ledger.have(unit), ledger.said(unit)
     if said is not None:
-        have = {said.store: {}} | have
+        have[said.store] = have.pop(said.store, {})  # the last: the one it keeps now
     names = bylink.taken_from(node, unit)
     joined = {
         store: with_links(known, bylink.read_near(node, store, names))

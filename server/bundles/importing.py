@@ -26,7 +26,7 @@ from replication.bundle import (
     read_envelope,
 )
 from replication.bundle.envelope import Verifier
-from replication.bundle.manifest import FrameEntry
+from replication.bundle.manifest import FrameEntry, Manifest
 from replication.bundle.reader import Slot
 from replication.document import Seq
 from replication.errors import StorageFull, StoreError, Unavailable
@@ -34,6 +34,7 @@ from replication.replicator.checkpoint import seq_number
 from server.bundles import acks, bylink, content, extras, introduction, keys, media, relay
 from server.bundles.exporting import tree_verifier
 from server.bundles.ledger import Held, Ledger
+from server.bundles.taken import Stretch
 from server.dossier.times import format_time
 from server.errors import Refused
 from server.intake.source import Source
@@ -235,14 +236,10 @@ class Import:
             until=manifest.until,
             taken=format_time(self._node.clock.now()),
             damaged=damaged,
+            filled=_filled(manifest, damaged),
             refused=refused,
             is_news=bool(manifest.frames),
             carried=bylink.read_near(self._node, manifest.store, bylink.taken_from(self._node, envelope.source)),
-        )
-        bad = {frame.index for frame in damaged}
-        self._ledger.close_holes(
-            manifest.store,
-            [(frame.database, frame.since, frame.until) for frame in manifest.frames if frame.index not in bad],
         )
         if is_whole:
             self._found.whole.append(envelope.id)
@@ -305,6 +302,16 @@ class Import:
         _LOG.warning("%s: frame %s%s: %s", path.name, slot.index, what, exc)
         complaint = f"{path.name}: frame {slot.index}{what}: {exc}"
         self._found.problems.append(complaint)
+
+
+def _filled(manifest: Manifest, damaged: Sequence[FrameEntry]) -> list[Stretch]:
+    """Return the stretches of which the frames that could be read hold everything. Previews and files choose from the
+    same stretch: neither makes up for the other."""
+    return [
+        (frame.database, frame.since, frame.until)
+        for frame in manifest.frames
+        if frame.section in ("events", "asked") and frame not in damaged
+    ]
 
 
 def _reason(error: StoreError | None) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 import orjson
 
 from replication.bundle import Envelope, FrameEntry
-from replication.bundle.acknowledgement import MAX_BUNDLES, MAX_HOLES, MAX_STORES, Have, Hole
+from replication.bundle.acknowledgement import MAX_BUNDLES, MAX_HOLES, Have, Hole
 from replication.document import Seq
 from replication.replicator.checkpoint import seq_number
 from replication.store import ZERO
@@ -18,6 +18,7 @@ from server.bundles.positions import Reached, is_reached
 from server.bundles.sent import digest_of
 from server.bundles.tables import Book
 
+Stretch = tuple[str, Seq, Seq]  # of a database, after the first position and up to the second
 _POINTS_KEPT = 200  # of one database: a bundle may begin at any position an earlier one ended at
 
 
@@ -78,13 +79,14 @@ class Taken(Book):
         until: Mapping[str, Seq],
         taken: str,
         damaged: Sequence[FrameEntry],
+        filled: Iterable[Stretch],
         refused: int,
         is_news: bool,
         carried: Reached,
     ) -> bool:
-        """Note that a part was gone through to its end, and what of it could not be read. Returns whether with it the
-        whole bundle is in; then its positions count, if it begins at one that was reached before, by stick or link
-        (`carried`)."""
+        """Note that a part was gone through to its end, what of it could not be read, and the stretches of which it
+        brought everything (`filled`). Returns whether with it the whole bundle is in; then its positions count, if it
+        begins at one that was reached before, by stick or link (`carried`)."""
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO bundle_parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -108,21 +110,10 @@ class Taken(Book):
                     self._open_hole(connection, store, frame)
             if is_news:  # an acknowledgement alone is not acknowledged: that would never end
                 self._note_news(connection, envelope.source, taken)
-            return self._count(connection, envelope.id, carried)
-
-    def close_holes(self, store: str, stretches: Iterable[tuple[str, Seq, Seq]]) -> None:
-        """Close every hole that `stretches` (database, since, until) cover from its beginning to its end."""
-        chains: dict[tuple[str, Seq], set[Seq]] = {}
-        for database, since, until in stretches:
-            chains.setdefault((database, since), set()).add(until)
-        with self._db.transaction() as connection:
-            for database, hole in self._holes(store):
-                if _covers(chains, database, hole):
-                    connection.execute(
-                        "DELETE FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ? AND since = ?"
-                        " AND until = ?",
-                        (self.store, store, database, *hole),
-                    )
+            parts = self._whole(connection, envelope.id)
+            self._close_holes(connection, store, filled, _spans(parts))
+            self._count(connection, parts, carried)
+            return bool(parts)
 
     def taken_parts(self, limit: int = 50) -> list[TakenPart]:
         """Return the newest parts that were taken in, newest first."""
@@ -151,17 +142,25 @@ class Taken(Book):
     # What we say
 
     def have(self, unit: str) -> dict[str, dict[str, Have]]:
-        """Return how far the databases of each store of `unit` have come, by store; restored nodes had several."""
+        """Return how far the databases of each store of `unit` have come, by store; restored nodes had several.
+
+        Where more holes lie before a position than may be named, it is an earlier one that counts.
+        """
         found: dict[str, dict[str, Have]] = {}
         rows = self._db.rows(
-            "SELECT store, database, seq, max(number) FROM bundle_points WHERE into_store = ? AND unit = ?"
-            " GROUP BY store, database",
+            "SELECT store, database, seq, number FROM bundle_points WHERE into_store = ? AND unit = ?"
+            " ORDER BY store, database, number DESC",
             (self.store, unit),
         )
-        for row in rows:
-            holes = tuple(hole for database, hole in self._holes(row["store"]) if database == row["database"])
-            found.setdefault(row["store"], {})[row["database"]] = Have(Seq(row["seq"]), holes)
-        return dict(list(found.items())[-MAX_STORES:])
+        for store, points in groupby(rows, key=lambda row: str(row["store"])):
+            holes = self._holes(store)
+            for row in points:
+                before = tuple(
+                    hole for name, hole in holes if name == row["database"] and seq_number(hole[0]) < row["number"]
+                )
+                if len(before) <= MAX_HOLES:
+                    found.setdefault(store, {}).setdefault(row["database"], Have(Seq(row["seq"]), before))
+        return found
 
     def whole_bundles(self, unit: str) -> list[str]:
         """Return the ids of bundles from `unit` that are in whole, the newest first."""
@@ -197,31 +196,38 @@ class Taken(Book):
         )
         return [(row["database"], (Seq(row["since"]), Seq(row["until"]))) for row in rows]
 
-    def _count(self, connection: sqlite3.Connection, bundle: str, carried: Reached) -> bool:
-        """If every part of a bundle is in, move the positions of its databases on."""
+    def _close_holes(
+        self, connection: sqlite3.Connection, store: str, filled: Iterable[Stretch], spans: Sequence[Stretch]
+    ) -> None:
+        """Close every hole that stretches lead through from its beginning to its end, and those within `spans`."""
+        chains: dict[tuple[str, Seq], set[Seq]] = {}
+        for database, since, until in filled:
+            chains.setdefault((database, since), set()).add(until)
+        for database, hole in self._holes(store):
+            if _covers(chains, database, hole) or any(_is_within(database, hole, span) for span in spans):
+                connection.execute(
+                    "DELETE FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ? AND since = ?"
+                    " AND until = ?",
+                    (self.store, store, database, *hole),
+                )
+
+    def _whole(self, connection: sqlite3.Connection, bundle: str) -> list[sqlite3.Row]:
+        """Return the parts of a bundle, the last at the end, once all of them were gone through; none before."""
         parts = connection.execute(
             "SELECT * FROM bundle_parts WHERE into_store = ? AND id = ? ORDER BY part", (self.store, bundle)
         ).fetchall()
-        last = parts[-1]
-        if not last["is_last"] or last["part"] != len(parts):
-            return False
-        basis, until = orjson.loads(last["basis"]), orjson.loads(last["until"])
-        for database, seq in until.items():
-            begin = Seq(basis.get(database, ZERO))
-            if self._continues(connection, last["store"], database, begin, carried.get(database, ())):
-                self._move(connection, last, database, seq)
-        return True
+        return parts if parts[-1]["is_last"] and parts[-1]["part"] == len(parts) else []
+
+    def _count(self, connection: sqlite3.Connection, parts: Sequence[sqlite3.Row], carried: Reached) -> None:
+        """Move the positions of the databases in a whole bundle on."""
+        for database, basis, until in _ends(parts):
+            if self._continues(connection, parts[-1]["store"], database, basis, carried.get(database, ())):
+                self._move(connection, parts[-1], database, until)
 
     def _continues(
         self, connection: sqlite3.Connection, store: str, database: str, basis: Seq, carried: Iterable[Seq]
     ) -> bool:
         """Say whether a bundle that begins at `basis` leaves no gap behind what is here."""
-        holes = connection.execute(
-            "SELECT count(*) FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ?",
-            (self.store, store, database),
-        ).fetchone()[0]
-        if holes > MAX_HOLES:
-            return False  # too many to name: the next bundle begins where this one did
         if seq_number(basis) == 0 or is_reached(basis, carried):
             return True
         row = connection.execute(
@@ -230,10 +236,10 @@ class Taken(Book):
         ).fetchone()
         return row is not None
 
-    def _move(self, connection: sqlite3.Connection, part: sqlite3.Row, database: str, seq: Any) -> None:
+    def _move(self, connection: sqlite3.Connection, part: sqlite3.Row, database: str, seq: Seq) -> None:
         connection.execute(
             "INSERT OR IGNORE INTO bundle_points VALUES (?, ?, ?, ?, ?, ?)",
-            (self.store, part["store"], part["unit"], database, seq, seq_number(Seq(seq))),
+            (self.store, part["store"], part["unit"], database, seq, seq_number(seq)),
         )
         connection.execute(
             "DELETE FROM bundle_points WHERE into_store = ?1 AND store = ?2 AND database = ?3 AND number <"
@@ -244,6 +250,25 @@ class Taken(Book):
 
     def _note_news(self, connection: sqlite3.Connection, unit: str, at: str) -> None:
         connection.execute("INSERT OR REPLACE INTO bundle_news VALUES (?, ?)", (unit, at))
+
+
+def _ends(parts: Sequence[sqlite3.Row]) -> list[Stretch]:
+    """Return from where to where a whole bundle goes in each database."""
+    if not parts:
+        return []
+    basis, until = orjson.loads(parts[-1]["basis"]), orjson.loads(parts[-1]["until"])
+    return [(database, Seq(basis.get(database, ZERO)), Seq(seq)) for database, seq in until.items()]
+
+
+def _spans(parts: Sequence[sqlite3.Row]) -> list[Stretch]:
+    """Return the stretches of which a whole bundle brought everything: none if anything of it could not be read."""
+    return [] if any(part["damaged"] for part in parts) else _ends(parts)
+
+
+def _is_within(database: str, hole: Hole, span: Stretch) -> bool:
+    """Say whether a hole lies in a stretch, by numbers: of another epoch is only what its source has lost itself."""
+    since, until = map(seq_number, hole)
+    return database == span[0] and seq_number(span[1]) <= since and until <= seq_number(span[2])
 
 
 def _covers(chains: Mapping[tuple[str, Seq], set[Seq]], database: str, hole: Hole) -> bool:

@@ -162,6 +162,39 @@ def test_a_damaged_frame_is_named_and_comes_with_the_next_bundle(pair):
     assert have["f-h41-12-03"].holes == ()
 
 
+def _damage(pair, part, section):
+    """Flip a byte in the middle of the first frame of a section."""
+    from replication.bundle import Opener, PartReader
+    from server.bundles import keys
+    from server.bundles.exporting import tree_verifier
+
+    node = pair.nodes[D]
+    with PartReader(part, tree_verifier(node), Opener([keys.own_key(node.home.path)])) as reader:
+        entry = next(frame for frame in reader.manifest.frames if frame.section == section)
+    raw = bytearray(part.read_bytes())
+    raw[entry.offset + entry.length // 2] ^= 1
+    part.write_bytes(raw)
+
+
+@pytest.mark.parametrize(("section", "size"), [("previews", 300_000), ("files", 300_000), ("previews", 20_000)])
+def test_a_damaged_frame_is_not_made_up_for_by_one_that_chose_from_the_same_stretch(pair, section, size):
+    """Manifests and chunks of one stretch of the feed lie in different frames: each that was lost comes again."""
+    stream = pair.file(C, size)
+    pair.send(C, D)
+    (part,) = pair.parts()
+    _damage(pair, part, section)
+    assert pair.take(D).damaged == 1
+    assert pair.nodes[D].model.queries.dossier(stream).files_here == 0
+
+    pair.send(D, C, "back")
+    pair.take(C, "back")
+    pair.send(C, D, "next")
+    assert pair.take(D, "next").problems == []
+
+    assert pair.nodes[D].model.queries.dossier(stream).files_here == 1
+    assert pair.held(D, "f-h41-12-03") == pair.held(C, "f-h41-12-03")
+
+
 def test_a_missing_part_holds_the_positions_back(pair):
     """Parts that came are stored; without all of them nothing is acknowledged, and all comes again."""
     pair.file(C, 2_500_000)

@@ -1,0 +1,72 @@
+"""What a node remembers of bundles it took in: positions and holes, over a real `node.db`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from replication.bundle import Acknowledgement, Envelope, FrameEntry, parse_acknowledgement
+from replication.bundle.acknowledgement import MAX_HOLES, Have
+from replication.document import Seq
+from server.bundles import Ledger
+from server.nodedb import NodeDb
+
+OURS, THEIRS, UNIT, NAME = "a" * 32, "b" * 32, "H41.12.03", "f-h41-12-03"
+AT = "2026-11-22T00:00:00Z"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    db = NodeDb(tmp_path / "node.db")
+    yield Ledger(db, OURS)
+    db.close()
+
+
+def take(ledger: Ledger, number: int, since: str, until: str, damaged: int = 0) -> None:
+    """Take in a bundle of one part, some of its frames damaged."""
+    envelope = Envelope(f"{number:032x}", 1, UNIT, "H41.12", number, AT, "2027-05-01T00:00:00Z")
+    first = int(since.partition("-")[0])
+    frames = [
+        FrameEntry(i, i, 1, b"", "files", NAME, Seq(f"{first + i}-{number}"), Seq(f"{first + i + 1}-{number}"), 1)
+        for i in range(damaged)
+    ]
+    assert ledger.part_done(
+        envelope,
+        store=THEIRS,
+        is_last=True,
+        basis={NAME: Seq(since)},
+        until={NAME: Seq(until)},
+        taken=AT,
+        damaged=frames,
+        filled=[],
+        refused=0,
+        is_news=True,
+        carried={},
+    )
+
+
+def test_more_holes_than_can_be_named_count_as_not_come(ledger: Ledger) -> None:
+    """What is said stays what the other side reads; the next whole bundle from there closes them, whoever numbered."""
+    take(ledger, 1, "0", "10-1")
+    take(ledger, 2, "10-1", "2000-2", damaged=MAX_HOLES + 44)
+
+    said = Acknowledgement(OURS, AT, ledger.have(UNIT))
+    assert parse_acknowledgement(said.value()).have == {THEIRS: {NAME: Have(Seq("10-1"))}}
+    take(ledger, 3, "10-1", "2100-3")
+
+    assert ledger.have(UNIT) == {THEIRS: {NAME: Have(Seq("2100-3"))}}
+
+
+def test_a_hole_is_named_with_the_position_behind_it_until_a_whole_bundle_went_over_it(ledger: Ledger) -> None:
+    """A damaged bundle counts with its holes; one that was read whole from before them leaves none."""
+    take(ledger, 1, "0", "10-1", damaged=2)
+    named = (Seq("0-1"), Seq("1-1")), (Seq("1-1"), Seq("2-1"))
+    assert ledger.have(UNIT) == {THEIRS: {NAME: Have(Seq("10-1"), named)}}
+    take(ledger, 2, "10-1", "20-2")
+    assert ledger.have(UNIT) == {THEIRS: {NAME: Have(Seq("20-2"), named)}}
+
+    take(ledger, 3, "0", "30-3")
+
+    assert ledger.have(UNIT) == {THEIRS: {NAME: Have(Seq("30-3"))}}
