@@ -11,8 +11,9 @@ from cryptography import x509
 
 from crypto import base64url
 from crypto.hashing import rev_of, sha256_id
-from replication.document import Doc, DocId
-from replication.store import ZERO, ChangeRow, ChangesPage, Database
+from replication.document import Doc, DocId, Seq
+from replication.replicator.checkpoint import seq_number
+from replication.store import ZERO, ChangeRow, Database
 from server.dossier.documents import CERTIFICATE_PREFIX, CHUNK, CRL_PREFIX, FILE_PREFIX
 from server.dossier.manifest import Manifest
 from server.errors import Refused
@@ -31,7 +32,10 @@ Place = tuple[Path, Engine]
 
 
 class DatabaseCheck:
-    """One database. `place` is the home and engine it is in, by which other processes can open it too."""
+    """One database. `place` is the home and engine it is in, by which other processes can open it too.
+
+    Others may write meanwhile: what came after the first look is not gone into, its proofs may not have been seen.
+    """
 
     def __init__(
         self,
@@ -56,11 +60,11 @@ class DatabaseCheck:
     def run(self) -> None:
         """Check everything, into the report. Raises `StoreError` if the database cannot be read at all, `NotReady` if
         a process that helps died."""
-        proofs, others = self._look()
+        proofs, others, end = self._look()
         ders = dict(self._check.each(proofs, self._take_proof))
         for doc_id, der in ders.items():
             self._check.guard(doc_id, self._verify_proof, doc_id, der)
-        self._check_others(others)
+        self._check_others(others, end)
         for doc_id, log in self.found.logs:
             self.logs.keep(doc_id, log)
         for doc_id in self.found.timestamps:
@@ -70,22 +74,28 @@ class DatabaseCheck:
 
     # Going through the documents, twice: what proves has to be known before what it proves is read
 
-    def _look(self) -> tuple[list[ChangeRow], int]:
-        """Return the rows of certificates and CRLs, and how many others there are."""
+    def _look(self) -> tuple[list[ChangeRow], int, Seq]:
+        """Return the rows of certificates and CRLs, how many others there are, and up to where that is."""
         proofs: list[ChangeRow] = []
         others = live = 0
-        for page in self._pages():
-            found = [row for row in page.rows if row.id.startswith(_PROOFS)]
+        before, end = self._database.info().doc_count, ZERO
+        for rows, reached in self._pages():
+            end = reached
+            found = [row for row in rows if row.id.startswith(_PROOFS)]
             proofs += found
-            others += len(page.rows) - len(found)
-            live += sum(not row.deleted for row in page.rows)
+            others += len(rows) - len(found)
+            live += sum(not row.deleted for row in rows)
         count = self._database.info().doc_count
-        if live != count:
+        if not min(before, count) <= live <= max(before, count):
             self._check.problem(f"the feed lists {live} documents, the database counts {count}")
-        return proofs, others
+        return proofs, others, end
 
-    def _check_others(self, total: int) -> None:
-        shares = ([row for row in page.rows if not row.id.startswith(_PROOFS)] for page in self._pages())
+    def _check_others(self, total: int, end: Seq) -> None:
+        last = seq_number(end)
+        shares = (
+            [row for row in rows if not row.id.startswith(_PROOFS) and seq_number(row.seq) <= last]
+            for rows, _ in self._pages()
+        )
         done = 0
         for count in self._in_processes(shares) if self._is_large(total) else self._here(shares):
             done += count
@@ -113,12 +123,13 @@ class DatabaseCheck:
             self.found.add(found)
             yield counts[number]
 
-    def _pages(self) -> Iterator[ChangesPage]:
+    def _pages(self) -> Iterator[tuple[Sequence[ChangeRow], Seq]]:
+        """Yield the feed's rows, and up to where each page goes."""
         since = ZERO
         while True:
             page = self._database.changes(since, limit=_PAGE)
-            yield page
             since = page.last_seq
+            yield page.rows, since
             if not page.rows or not page.pending:
                 return
 

@@ -29,7 +29,7 @@ from server.pki.generations import root_unit
 from server.verify.database import DatabaseCheck
 from server.verify.effort import Effort, whole_machine
 from server.verify.erasure import stop_note
-from server.verify.logs import check_own_log
+from server.verify.logs import check_own_log, read_log_sizes
 from server.verify.report import Report
 
 _MAX_PEM_BYTES = 64 * 1024
@@ -48,13 +48,16 @@ def verify_home(path: Path, anchors: Sequence[x509.Certificate] | None = None, e
 def verify_store(
     path: Path, engine: Engine, store: Store, roots: Sequence[x509.Certificate], effort: Effort | None = None
 ) -> Report:
-    """Return what was checked in a store of the home at `path`, which need not be the one it is on."""
-    report = Report()
+    """Return what was checked in a store of the home at `path`, which need not be the one it is on.
+
+    The node may be serving it: things are looked at in the order in which one names another, names first.
+    """
+    report, begun = Report(), read_log_sizes(path)
     if engine.kind == "sqlite":
         _check_files(path / "store", report)
     checks: dict[str, DatabaseCheck] = {}
     effort = effort or whole_machine()
-    for name in store.names():
+    for name in sorted(store.names(), key=_turn):
         try:
             checks[name] = DatabaseCheck(store.open(name), roots, report, place=(path, engine), effort=effort)
             checks[name].run()
@@ -62,9 +65,14 @@ def verify_store(
             report.problems.append(f"database {name} cannot be read: {exc}")
     home = Home.open(path)
     _check_receipts(home.unit, checks, report)
-    _check_logs(home, checks, report)
+    _check_logs(home, begun, checks, report)
     _check_timestamps(home, checks)
     return report
+
+
+def _turn(name: str) -> tuple[int, str]:
+    """Return when a database has its turn: pages and receipts before the events and files that they name."""
+    return (2 if name.startswith("f-") else 1 if name == REGISTRY else 0), name
 
 
 def _check_receipts(unit: str, checks: Mapping[str, DatabaseCheck], report: Report) -> None:
@@ -79,7 +87,7 @@ def _check_receipts(unit: str, checks: Mapping[str, DatabaseCheck], report: Repo
             report.problems.append(f"{doc_id}: this node signed a receipt, and {', '.join(absent)} is not here whole")
 
 
-def _check_logs(home: Home, checks: Mapping[str, DatabaseCheck], report: Report) -> None:
+def _check_logs(home: Home, begun: Mapping[int, int], checks: Mapping[str, DatabaseCheck], report: Report) -> None:
     """Every log of which there are pages here, and the log of this home, against all events of the home."""
     events = sorted({event for check in checks.values() for event in check.found.events})
     erased = _erased(checks, report)
@@ -87,7 +95,7 @@ def _check_logs(home: Home, checks: Mapping[str, DatabaseCheck], report: Report)
         check.logs.check(sorted({*events, *erased}), home=home.unit)
     own = checks.get(units.database_name(home.unit))
     if own is not None:
-        check_own_log(home.path, events, erased, own.logs, _log_signer(home, own, report), report)
+        check_own_log(home.path, begun, events, erased, own.logs, _log_signer(home, own, report), report)
 
 
 def _erased(checks: Mapping[str, DatabaseCheck], report: Report) -> set[bytes]:

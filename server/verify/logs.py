@@ -14,8 +14,8 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence, Set
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import closing, contextmanager
 from itertools import islice, product
 from pathlib import Path
 
@@ -136,8 +136,27 @@ class LogDocuments:
         self._report.problems.append(f"{self._database}: {what}")
 
 
+def read_log_sizes(path: Path) -> dict[int, int]:
+    """Return how many leaves each generation of a home's log has now; none where `check_own_log` says it cannot."""
+    try:
+        with _open_log(path) as connection:
+            return dict(connection.execute("SELECT generation, size FROM logs"))
+    except sqlite3.DatabaseError:
+        return {}
+
+
+@contextmanager
+def _open_log(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a home's `node.db` as of one instant."""
+    name = f"{(path / 'node.db').resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(name, uri=True, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
 def check_own_log(
     path: Path,
+    begun: Mapping[int, int],
     events: Sequence[bytes],
     erased: Set[bytes],
     documents: LogDocuments | None,
@@ -145,15 +164,16 @@ def check_own_log(
     report: Report,
 ) -> None:
     """Recompute the log in a home's `node.db` and compare it with the events here, those that were `erased`, its
-    head and what was cosigned."""
+    head and what was cosigned. `begun` is its size by generation before the events were read: later ones may be new."""
     try:
-        with closing(sqlite3.connect(f"{(path / 'node.db').resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with _open_log(path) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'logs'").fetchone():
                 return
             generations = connection.execute("SELECT generation, size, note FROM logs ORDER BY generation").fetchall()
             left = set(events)
             for generation, size, note in generations:
-                _check_generation(connection, generation, size, note, left, erased, documents, signer, report)
+                due = begun.get(generation, 0)
+                _check_generation(connection, generation, size, due, note, left, erased, documents, signer, report)
             waiting = connection.execute("SELECT count(*) FROM log_intents").fetchone()[0]
     except sqlite3.DatabaseError as exc:
         report.problems.append(f"node.db: the log cannot be read: {exc}")
@@ -168,6 +188,7 @@ def _check_generation(
     connection: sqlite3.Connection,
     generation: int,
     size: int,
+    due: int,
     note: str,
     left: set[bytes],
     erased: Set[bytes],
@@ -175,14 +196,15 @@ def _check_generation(
     signer: LogSigner | None,
     report: Report,
 ) -> None:
-    """Recompute one generation. Events that have their leaf are taken out of `left`."""
+    """Recompute one generation, of which the events of the first `due` leaves must be here. Events that have their leaf
+    are taken out of `left`."""
     checkpoint = parse_checkpoint(note.rpartition("\n\n")[0] + "\n")
     cosigned = documents.cosigned(checkpoint.origin) if documents is not None else []
     wanted = {each.checkpoint.size: each.checkpoint.root for each in cosigned}
     edge, vanished = Edge(0, []), list[bytes]()
     sql = "SELECT event, received FROM log_leaves WHERE generation = ? ORDER BY number"
     for event, received in connection.execute(sql, (generation,)):
-        if event not in left and event not in erased:
+        if edge.size < due and event not in left and event not in erased:
             vanished.append(event)
         left.discard(event)
         edge.add(Leaf(event, received).hash())
