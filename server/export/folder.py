@@ -54,8 +54,10 @@ def export_dossier(node: Node, dossier: str, out: Path, proofs: Sequence[ProofSo
 def _write(node: Node, story: Story, out: Path, proofs: Sequence[ProofSource]) -> Written:
     (out / "files").mkdir()
     by_id = {held.stored.id: held for held in story.events}
-    order = [by_id[stored.id] for stored in arrange([held.stored for held in story.events]).events]
-    evidence = write_events(node, story.row.database, order, out, proofs)
+    order = arrange([held.stored for held in story.events])
+    if order.missing:
+        raise Missing(f"{len(order.missing)} events that others build on have not arrived at this node yet; sync first")
+    evidence = write_events(node, story.row.database, [by_id[each.id] for each in order.events], out, proofs)
     files = _write_files(node, story, out)
     put_json(out / "dossier.json", story.dossier.value())
     about = [each.about for each in proofs if (out / each.folder).exists()]

@@ -192,3 +192,18 @@ def test_an_export_appears_whole_or_not_at_all(filed, helpers, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(Clash):
         export_dossier(office.node, waiting, tmp_path / "out")
+
+
+def test_a_dossier_of_which_events_are_still_on_their_way_is_no_evidence(filed, tmp_path):
+    """What is here builds on an event that is not: nothing is written that the verifier would call incomplete."""
+    from replication.document import DocId
+    from server.errors import Missing
+
+    office, stream = filed
+    held = office.node.model.story(stream).events
+    first = next(each for each in held if each.stored.event.type == "dossier.submitted")
+    office.node.store.open(office.node.database).purge({DocId(first.doc_id): [first.rev]})
+
+    with pytest.raises(Missing, match="1 events that others build on"):
+        export_dossier(office.node, stream, tmp_path / "out")
+    assert list(tmp_path.glob("*out*")) == []
