@@ -27,6 +27,7 @@ _MAX_JWS_BYTES = 256 * 1024
 _MAX_CRL_BYTES = 4 * 1024 * 1024
 _SIGNATURE_BYTES = 64  # ES256: r ‖ s (RFC 7518 §3.4)
 _MAX_FILE_BYTES = 32 * 1024 * 1024
+_MAX_SUMS_BYTES = 16 * 1024 * 1024  # some 1.8 KB for each event, with its signature and proofs
 # What damaged bytes make the parsers below raise. ValueError covers JSON, base64 and UTF-8.
 _FAULTS = (CryptoError, ServerError, KeyError, TypeError, AttributeError, ValueError)
 
@@ -168,7 +169,10 @@ def _check_copies(path: Path, found: dict[str, tuple[SignedEvent, list[bytes]]],
         if len(signed.signature) != _SIGNATURE_BYTES:  # it has no DER form; `_verify_events` has named the event
             continue
         stem = path / "signatures" / name.partition("-")[0]
-        pem = "".join(certificate_to_pem(x509.load_der_x509_certificate(each)) for each in chain)
+        try:
+            pem = "".join(certificate_to_pem(x509.load_der_x509_certificate(each)) for each in chain)
+        except ValueError:  # `_verify_certificates` has named the one that cannot be read
+            continue
         copies = {
             path / "events" / f"{Path(name).stem}.txt": signed.payload,
             stem.with_suffix(".txt"): signed.signing_input,
@@ -186,7 +190,7 @@ def _check_sums(path: Path, report: Report) -> None:
     if not sums.exists():  # exports made before there was one
         return
     listed = {}
-    for line in read_bounded(sums, _MAX_JWS_BYTES).decode("ascii", "replace").splitlines():
+    for line in read_bounded(sums, _MAX_SUMS_BYTES).decode("ascii", "replace").splitlines():
         digest, _, name = line.partition("  ")
         listed[name] = digest
     here = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from hashlib import sha256
 
 import pytest
 
@@ -146,3 +147,34 @@ def test_a_dossier_nobody_knows_is_not_mistaken_for_an_erased_one(exported, tmp_
         export_dossier(node, "H41.12.03-261121-0001", tmp_path / "out")
     with pytest.raises(Missing):
         export_dossier(node, "01937c2e-0000-7000-8000-000000000000", tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", [0, 1, 5, 200, 600])
+def test_a_certificate_that_cannot_be_read_is_named(copy, capsys, place):
+    """A character of a certificate is another one, whatever that makes of it: the file is named, the rest checked."""
+    file = next((copy / "events").glob("*-erasure.proposed.json"))
+    fields = json.loads(file.read_text())
+    text = fields["header"]["x5c"][0]
+    fields["header"]["x5c"][0] = text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
+    file.write_text(json.dumps(fields))
+
+    assert main(["verify", str(copy)]) == 1
+
+    said = capsys.readouterr().out
+    assert f"BAD: events/{file.name}" in said
+    assert "events: " in said
+    assert said.rstrip().endswith("this does not hold")
+
+
+def test_the_sums_of_a_long_story_are_read(copy, capsys):
+    """A dossier with hundreds of events has thousands of files about them; the list of their sums is read whole."""
+    empty = sha256(b"").hexdigest()
+    names = [f"log/{number:04d}-{'x' * 20}" for number in range(3000)]
+    (copy / "log").mkdir(exist_ok=True)
+    for name in names:
+        (copy / name).touch()
+    with (copy / "SHA256SUMS").open("a") as sums:
+        sums.writelines(f"{empty}  {name}\n" for name in names)
+    assert (copy / "SHA256SUMS").stat().st_size > 256 * 1024
+
+    assert main(["verify", str(copy)]) == 0, capsys.readouterr().out
