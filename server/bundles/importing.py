@@ -169,7 +169,7 @@ class Import:
             self._read(path, reader)
 
     def _relay(self, path: Path, hops: int, envelope: Envelope) -> None:
-        reason = relay.keep(self._node, self._ledger, path, hops, envelope)
+        reason = relay.keep(self._node, self._ledger, path, hops, envelope, self.verifier)
         if reason:
             self._found.notes.append(f"{path.name} is for {envelope.target}: {reason}")
         else:

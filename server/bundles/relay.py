@@ -6,13 +6,14 @@ changes nothing but the count of hops.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from replication.bundle import SUFFIX, BundleError, Envelope, Verifier, read_envelope
+from replication.bundle import SUFFIX, BundleError, Envelope, PartReader, Verifier, read_envelope
 from replication.bundle.envelope import FIRST_LINE_BYTES
 from replication.bundle.errors import medium
 from replication.bundle.writer import sync_folder
@@ -33,20 +34,25 @@ def relay_folder(node: Node) -> Path:
     return folder
 
 
-def keep(node: Node, ledger: Ledger, path: Path, hops: int, envelope: Envelope) -> str:
-    """Keep a part that is for another node. Returns "" once it is stored durably, or why it is not kept."""
+def keep(node: Node, ledger: Ledger, path: Path, hops: int, envelope: Envelope, verifier: Verifier) -> str:
+    """Keep a part that is for another node. Returns "" once it is stored durably, or why it is not kept.
+
+    A damaged one is kept too, for what can be read of it, until a whole one comes. Raises `MediumError`.
+    """
     now = format_time(node.clock.now())
     if envelope.expires <= now:
         return f"it expired on {envelope.expires}"
     if hops >= envelope.max_hops:
         return f"it was carried on {hops} times, and may be {envelope.max_hops} times"
-    if any((part.id, part.part) == (envelope.id, envelope.part) for part in ledger.kept()):
-        return "it is here already"
     folder = relay_folder(node)
-    size = path.stat().st_size
+    name = f"{part_name(envelope)}.{envelope.part:03d}{SUFFIX}"
+    known = any((part.id, part.part) == (envelope.id, envelope.part) for part in ledger.kept())
+    if known and _is_sound(folder / name, verifier):
+        return "it is here already"
+    with medium(path):
+        size = path.stat().st_size
     if size > shutil.disk_usage(folder).free // _SPARE_PARTS:
         return "there is not enough space on this machine to keep it for others"
-    name = f"{part_name(envelope)}.{envelope.part:03d}{SUFFIX}"
     _copy(path, folder / name, None)
     ledger.keep(
         Carried(
@@ -90,8 +96,7 @@ def carry_on(node: Node, ledger: Ledger, unit: str, folder: Path, verifier: Veri
         except BundleError as exc:
             _LOG.warning("%s, kept for %s, is no longer good: %s", part.name, part.target, exc)
             continue
-        with medium(target):
-            _copy(kept, target, part.hops + 1)
+        _copy(kept, target, part.hops + 1)
         limit_bytes -= part.bytes
         ledger.carried_on(part, now)
         written.append(target)
@@ -116,14 +121,37 @@ def is_on_the_way(ours: str, stop: str, target: str) -> bool:
     return not units.is_within(target, ours)  # upward: to everybody who does not lie below us
 
 
+def _is_sound(path: Path, verifier: Verifier) -> bool:
+    """Say whether everything that can be seen of a closed part from outside is as it was written."""
+    try:
+        with PartReader(path, verifier, None) as reader:
+            return not reader.faults and not any(reader.outline())
+    except BundleError:
+        return False
+
+
 def _copy(source: Path, target: Path, hops: int | None) -> None:
-    """Copy a part durably, with another count of hops if one is given."""
+    """Copy a part durably, with another count of hops if one is given. Raises `MediumError`; nothing half is left."""
     beside = target.with_name(target.name + ".part")
-    with source.open("rb") as reading, beside.open("wb") as writing:
-        first = reading.read(FIRST_LINE_BYTES)
-        writing.write(first if hops is None else b"tram-bundle/1 hops=%02d\n" % hops)
-        shutil.copyfileobj(reading, writing, _COPY_BYTES)
-        writing.flush()
-        os.fsync(writing.fileno())
-    beside.replace(target)
-    sync_folder(target.parent)
+    try:
+        with medium(target), beside.open("wb") as writing:
+            for number, data in enumerate(_pieces(source)):
+                if number == 0 and hops is not None:
+                    writing.write(b"tram-bundle/1 hops=%02d\n" % hops)
+                    writing.write(data[FIRST_LINE_BYTES:])
+                else:
+                    writing.write(data)
+            writing.flush()
+            os.fsync(writing.fileno())
+            beside.replace(target)
+            sync_folder(target.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the error that brought us here is the one to be told
+            beside.unlink()
+        raise
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    with medium(source), source.open("rb") as reading:
+        while data := reading.read(_COPY_BYTES):
+            yield data
