@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from replication.bundle.age import Opener
-from replication.bundle.envelope import HEAD_BYTES, Envelope, Verifier, parse_head, verify_envelope
+from replication.bundle.envelope import FIRST_LINE_BYTES, HEAD_BYTES, Envelope, Verifier, parse_head, verify_envelope
 from replication.bundle.errors import BadBundle, BundleError, Damaged, medium
 from replication.bundle.frames import (
     CLOSING,
@@ -125,6 +125,16 @@ class PartReader:
         except Damaged:
             pass  # then it is looked for
         return next((slot.offset for slot in self._scan() if slot.index == CLOSING), None)
+
+    def answers(self) -> bool:
+        """Say whether the medium still gives the beginning of the part, read from it and not from memory."""
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                if hasattr(os, "posix_fadvise"):
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                return len(file.read(FIRST_LINE_BYTES)) > 0
+        except OSError:
+            return False
 
     # Frames
 

@@ -209,9 +209,9 @@ class Import:
             try:
                 frame = reader.read(slot)
                 refused += self._admit(reader, slot, frame)
-            except MediumError:
-                raise
             except BundleError as exc:
+                if isinstance(exc, MediumError) and not reader.answers():
+                    raise  # it was pulled out; a bad sector costs no more than other damage
                 unread += 1
                 self._complain(path, slot, exc)
                 if slot.entry is not None:

@@ -114,12 +114,16 @@ def test_a_stick_pulled_out_half_way_goes_on_where_it_was(pair, monkeypatch):
     def failing(self, slot):
         count[0] += 1
         if count[0] > 3:  # events and notes are in, files have begun
+            self.path.rename(pulled / self.path.name)
             raise MediumError("unplugged", "pulled out")
         return read(self, slot)
 
+    pulled = pair.stick("in the hand")
     monkeypatch.setattr(PartReader, "read", failing)
     with pytest.raises(MediumError):
         pair.take(D)
+    (part,) = pulled.iterdir()
+    part.rename(pair.stick() / "tram" / part.name)
     half = pair.held(D, "u-h41-12-03") | pair.held(D, *SHARED)
     monkeypatch.setattr(PartReader, "read", read)
     reads = []
@@ -164,6 +168,31 @@ def test_a_damaged_frame_is_named_and_comes_with_the_next_bundle(pair):
     node = pair.nodes[D]
     have = Ledger(node.db, node.store.uuid).have(C)[pair.nodes[C].store.uuid]
     assert have["f-h41-12-03"].holes == ()
+
+
+def test_a_bad_sector_costs_the_frame_it_lies_in(pair, monkeypatch):
+    """A stick that answers everywhere but in one place is read to its end; what lay there comes with the next one."""
+    from replication.bundle import MediumError, PartReader
+
+    pair.file(C, 3_000_000)
+    pair.send(C, D)
+    (part,) = pair.parts()
+    bad, read = part.stat().st_size // 2, PartReader._read
+
+    def reading(self, offset, size):
+        if self.path == part and offset <= bad < offset + size:
+            raise MediumError("unplugged", "it does not answer")
+        return read(self, offset, size)
+
+    monkeypatch.setattr(PartReader, "_read", reading)
+    hurt = pair.take(D)
+
+    assert (hurt.damaged, len(hurt.whole)) == (1, 1)
+    pair.send(D, C, "back")
+    pair.take(C, "back")
+    pair.send(C, D, "next")
+    assert pair.take(D, "next").problems == []
+    assert pair.held(D, "f-h41-12-03") == pair.held(C, "f-h41-12-03")
 
 
 def _damage(pair, part, section):
