@@ -102,6 +102,7 @@ def export_bundle(
     ledger = Ledger(node.db, node.store.uuid)
     names = content.shared_databases(node, to)
     folder = media.open_folder(path)
+    media.remove_halves(folder, node.unit)
     own = keys.ensure_published(node)
     introduction.write_introduction(node, folder)
     sealer = Sealer([keys.recipient_of(node, to), own.recipient, *keys.recovery_recipients(node)])

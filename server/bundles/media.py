@@ -18,6 +18,7 @@ from pathlib import Path
 
 from replication.bundle import SUFFIX
 from replication.bundle.errors import MediumError, medium
+from server.dossier import units
 from server.errors import Refused
 
 ROOTS_VARIABLE = "TRAM_MEDIA_ROOTS"  # folders in which sticks are mounted, separated as in PATH
@@ -134,6 +135,14 @@ def write_plain(path: Path, data: bytes) -> None:
     beside.replace(path)
 
 
+def remove_halves(folder: Path, source: str) -> None:
+    """Take what was left of bundles of the unit `source` that were never finished, by a stick pulled out, out of our
+    folder on a stick. Raises `MediumError`."""
+    with medium(folder):
+        for path in folder.glob(f"{units.dashed(source)}_*{SUFFIX}.part"):
+            path.unlink()
+
+
 def free_bytes(path: Path) -> int:
     """Return how much a bundle may take on the medium at `path`. Raises `MediumError`."""
     with medium(path):
@@ -164,7 +173,8 @@ def _files(path: Path, wanted: Callable[[str], bool]) -> list[Path]:
     with medium(path):
         for folder in (path, path / FOLDER):
             if folder.is_dir() and not folder.is_symlink():
-                found += [each for each in folder.iterdir() if wanted(each.name) and _is_plain(each)]
+                shown = [each for each in folder.iterdir() if not each.name.startswith("._")]  # what a Mac lays beside
+                found += [each for each in shown if wanted(each.name.lower()) and _is_plain(each)]
     if len(found) > MAX_FILES:
         raise Refused("too_large", f"{path} holds {len(found)} bundles; at most {MAX_FILES} are looked at")
     return sorted(found)

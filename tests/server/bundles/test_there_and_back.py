@@ -282,6 +282,37 @@ def test_links_on_a_stick_are_not_followed(pair, tmp_path):
         pair.send(C, D, "other")
 
 
+def test_names_as_other_systems_leave_them_are_no_trouble(pair):
+    """Capitals of an old file system are read; what a Mac lays beside each file is not taken for a bundle."""
+    pair.file(C, 1000)
+    pair.send(C, D)
+    (part,) = pair.parts()
+    part.rename(part.with_name(part.name.upper()))
+    part.with_name("._" + part.name).write_bytes(b"\0\5\x16\7\0\2")
+
+    found = pair.take(D)
+
+    assert (found.parts, found.problems) == (1, [])
+
+
+def test_what_a_pulled_stick_kept_half_is_removed_before_the_next_takes_the_room(pair):
+    """Half a bundle of ours goes; what others write there, and whole bundles, stay."""
+    pair.file(C, 1000)
+    pair.send(C, D)
+    folder = pair.stick() / "tram"
+    half = folder / "h41-12-03_h41-12_000099-deadbeef.002.tram.part"
+    others = folder / "h41-12-04_h41-12_000001-deadbeef.001.tram.part"
+    for path in (half, others):
+        path.write_bytes(bytes(1000))
+    before = pair.parts()
+
+    pair.send(C, D)
+
+    assert not half.exists()
+    assert others.exists()
+    assert {*before} < {*pair.parts()}
+
+
 def test_a_small_stick_takes_events_first_and_goes_on_next_time(pair):
     """What does not fit waits; every dossier is seen at once, and the files follow until nothing is missing."""
     streams = [pair.file(C, 300_000, seed=i) for i in range(6)]
