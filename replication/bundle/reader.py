@@ -26,6 +26,7 @@ from replication.bundle.frames import (
     CLOSING,
     HEAD,
     MAGIC,
+    MAX_FRAMES,
     FrameContent,
     FrameHead,
     open_frame,
@@ -62,6 +63,7 @@ class PartReader:
         self.hops = 0
         self.faults: list[str] = []
         self.manifest: Manifest | None = None
+        self._window = (0, b"")  # what was read last while looking for frames, and from where
         self._opener = opener
         self._verifier = verifier
         with medium(path):
@@ -203,29 +205,46 @@ class PartReader:
         return parse_frame_head(self._read(offset, HEAD.size))
 
     def _scan(self) -> Iterator[Slot]:
-        """Yield frames from the beginning; behind damage, look for where the next one begins."""
-        offset = 0
+        """Yield frames from the beginning; behind damage, look for where the next one begins.
+
+        A head says how much follows, and may lie. True ones claim each byte once, besides what damage tore apart: when
+        they have claimed the file three times over, or are more than a part may have, the rest is left.
+        """
+        offset, left = 0, 3 * self._size
+        for _ in range(MAX_FRAMES + 1):  # with the closing one
+            found = self._find_head(offset)
+            if found is None:
+                return
+            offset, head = found
+            left -= min(head.length, self._size - offset)
+            if left < 0:
+                return
+            yield Slot(head.index, offset)
+            behind = offset + HEAD.size + head.length
+            is_whole = zlib.crc32(self._read(offset + HEAD.size, head.length)) == head.crc
+            offset = behind if is_whole else offset + 1  # the length may be a lie that hides others
+
+    def _find_head(self, offset: int) -> tuple[int, FrameHead] | None:
+        """Return where the head of a frame can be read at or behind `offset`, and the head."""
         while (found := self._find(offset)) is not None:
             try:
-                head = self._head_at(found)
+                return found, self._head_at(found)
             except Damaged:
                 offset = found + 1
-                continue
-            yield Slot(head.index, found)
-            offset = found + HEAD.size + head.length
-            if zlib.crc32(self._read(found + HEAD.size, head.length)) != head.crc:
-                offset = found + 1  # the length may be a lie that hides others
+        return None
 
     def _find(self, offset: int) -> int | None:
         """Return where the magic of a frame stands at or behind `offset`."""
         while offset < self._size:
-            data = self._read(offset, _SEARCH_BYTES)
-            at = data.find(MAGIC)
+            start, data = self._window
+            if not start <= offset <= start + len(data) - len(MAGIC):
+                start, data = self._window = offset, self._read(offset, _SEARCH_BYTES)
+            at = data.find(MAGIC, offset - start)
             if at >= 0:
-                return offset + at
+                return start + at
+            offset = start + len(data) - len(MAGIC) + 1
             if len(data) < _SEARCH_BYTES:
                 return None
-            offset += len(data) - len(MAGIC) + 1
         return None
 
     def _read(self, offset: int, size: int) -> bytes:

@@ -285,6 +285,28 @@ def test_a_head_that_promises_too_much_is_not_believed():
         parse_frame_head(good[:-1] + bytes([good[-1] ^ 1]))
 
 
+@pytest.mark.parametrize("length", [1, 900_000])
+def test_heads_that_lie_about_what_follows_do_not_have_it_read_again_and_again(workshop, monkeypatch, length):
+    """A file of nothing but heads, each with a length that may be true: what is read stays near the file's size."""
+    workshop.fill(3)
+    (part,) = workshop.write()
+    head = part.path.read_bytes().split(MAGIC)[0]
+    part.path.write_bytes(head + b"".join(FrameHead(i, length, 7).pack() for i in range(40_000)))
+    size, read, asked = part.path.stat().st_size, PartReader._read, []
+
+    def counting(self, offset, wanted):
+        data = read(self, offset, wanted)
+        asked.append(len(data))
+        return data
+
+    monkeypatch.setattr(PartReader, "_read", counting)
+    _, docs, faults = workshop.read(part.path)
+
+    assert docs == []
+    assert faults
+    assert sum(asked) < 12 * size
+
+
 class _Failing:
     """A file whose medium fails after some bytes."""
 
