@@ -41,7 +41,7 @@ from server.intake.source import Source
 from server.node.assembly import Node
 
 _LOG = logging.getLogger(__name__)
-_NAMED = 20  # of each kind of complaint; the rest is counted
+_NAMED = 20  # frames of one file, documents of one stick; the rest is counted
 OnProgress = Callable[[int, int], None]  # bytes gone through, bytes in all
 
 
@@ -213,11 +213,14 @@ class Import:
                 if isinstance(exc, MediumError) and not reader.answers():
                     raise  # it was pulled out; a bad sector costs no more than other damage
                 unread += 1
-                self._complain(path, slot, exc)
+                if unread <= _NAMED:
+                    self._complain(path, slot, exc)
                 if slot.entry is not None:
                     damaged.append(slot.entry)
             self._on_progress(self._before + slot.offset, self._total)
         self._found.damaged += unread
+        if unread > _NAMED:
+            self._found.problems.append(f"{path.name}: and {unread - _NAMED} more frames")
         if manifest is None:
             self._found.problems.append(
                 f"{path.name}: without its manifest nobody can say it is whole; {envelope.source} will send it again"
@@ -279,9 +282,10 @@ class Import:
             if isinstance(result.error, StorageFull | Unavailable) or (result.error and result.error.status >= 500):
                 raise result.error  # not the document's fault: the frame is not done, and comes again
         refusals = [result for result in results if result.error is not None]
+        named = max(0, _NAMED - self._found.refused)
+        self._found.notes += [f"refused {each.id}: {_reason(each.error)}" for each in refusals[:named]]
         self._found.stored += len(results) - len(refusals)
         self._found.refused += len(refusals)
-        self._found.notes += [f"refused {each.id}: {_reason(each.error)}" for each in refusals[:_NAMED]]
         manifest = reader.manifest
         if manifest is None or envelope.source == self._node.unit:
             return len(refusals), None

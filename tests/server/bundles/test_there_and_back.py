@@ -264,6 +264,24 @@ def test_parts_under_each_others_names_are_taken_for_what_they_are(pair):
     assert pair.held(D, "f-h41-12-03") == pair.held(C, "f-h41-12-03")
 
 
+def test_a_part_full_of_nonsense_is_told_in_a_few_lines(pair):
+    """However many frames cannot be read, the first are named and the rest are counted."""
+    from replication.bundle.frames import MAGIC, FrameHead
+
+    pair.file(C, 1000)
+    pair.send(C, D)
+    (part,) = pair.parts()
+    part.write_bytes(
+        part.read_bytes().split(MAGIC)[0] + b"".join(FrameHead(i, 5, 7).pack() + b"wrong" for i in range(300))
+    )
+
+    found = pair.take(D)
+
+    assert found.damaged == 300
+    assert len(found.problems) < 30
+    assert any("and 280 more frames" in problem for problem in found.problems)
+
+
 def test_links_on_a_stick_are_not_followed(pair, tmp_path):
     """A link that lies there under a bundle's name is left alone, and a folder that is a link is refused."""
     from replication.bundle import MediumError
