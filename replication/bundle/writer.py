@@ -7,6 +7,7 @@ bundle is taken away again, as far as the medium lets us; bundles that were ther
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -254,11 +255,14 @@ class BundleWriter:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable, where the system lets folders be synced (some network drives do not)."""
+    """Make names in a folder durable, with everything else where folders cannot be synced (some network drives)."""
     descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
-        with contextlib.suppress(OSError):  # EINVAL: this file system has nothing to sync
-            os.fsync(descriptor)
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+        os.sync()
     finally:
         os.close(descriptor)
 

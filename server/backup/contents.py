@@ -60,8 +60,8 @@ def copy_home(home: Home, scratch: Path, report: Callable[[Progress], None]) -> 
             name = path.relative_to(home.path).as_posix()
             if path in pinned:
                 yield _copy_sqlite(name, pinned[path], scratch / "file", is_database=False)
-            elif path.exists():  # a file that was replaced meanwhile is copied as it is now
-                yield Copied(name, Path(shutil.copyfile(path, scratch / "file")))
+            elif (copy := _copy_plain(path, scratch / "file")) is not None:
+                yield Copied(name, copy)
 
 
 def estimate_bytes(home: Home) -> int:
@@ -119,9 +119,20 @@ def _copy_sqlite(name: str, conn: sqlite3.Connection, copy: Path, *, is_database
     return Copied(name, copy, documents)
 
 
+def _copy_plain(path: Path, copy: Path) -> Path | None:
+    """Return a copy of a file as it is now, if it was replaced meanwhile; None if it went."""
+    try:
+        return Path(shutil.copyfile(path, copy))
+    except FileNotFoundError:
+        return None
+
+
 def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+    except FileNotFoundError:  # it went since it was listed
+        return False
 
 
 def _list_files(root: Path) -> list[Path]:

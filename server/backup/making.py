@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from replication.bundle.writer import sync_folder
 from replication.migrate import Progress as Saving
 from server.backup.archive import COPY_BYTES, read_archive, write_archive
 from server.backup.contents import SCRATCH, Copied, copy_home, estimate_bytes
@@ -21,7 +22,7 @@ from server.backup.manifest import HEADER_NAME, KEY_NAME, MANIFEST_NAME, Entry, 
 from server.backup.seals import Opening, Seal
 from server.clocks.clock import timestamp
 from server.errors import NotReady, Refused
-from server.home import Home, write_atomically
+from server.home import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def make_backup(home: Home, out: Path, seal: Seal, report: Report) -> Made:
     with _scratch_of(home) as scratch, _beside(out) as part:
         made_at = timestamp(datetime.now(UTC))
         if opening.key_age:
-            write_atomically(part / KEY_NAME, opening.key_age)
+            _write(part / KEY_NAME, opening.key_age)
         archive = part / Header(home.unit, made_at, seal.kind, 0, "", 0).archive_name
         with write_archive(archive, opening.recipients) as (tar, written):
             packer = _Packer(tar, report, estimate_bytes(home))
@@ -64,11 +65,12 @@ def make_backup(home: Home, out: Path, seal: Seal, report: Report) -> Made:
                 packer.add(copied)
             manifest = packer.finish(home, made_at)
         header = Header(home.unit, made_at, seal.kind, written.size, written.sha256, packer.done_bytes)
-        write_atomically(part / HEADER_NAME, header.to_json())
+        _write(part / HEADER_NAME, header.to_json())
+        sync_folder(part)
         report(Step("reading back", 0, written.size))
         _read_back(archive, header, manifest, opening)
         part.rename(out)
-        _sync_folder(out.parent)
+        sync_folder(out.parent)
     return Made(header, manifest)
 
 
@@ -101,6 +103,15 @@ def _beside(out: Path) -> Iterator[Path]:
         yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a small file durably into a folder that nobody looks into yet."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
 
 
 class _Packer:
@@ -172,11 +183,3 @@ def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     while piece := file.read(COPY_BYTES):
         digest.update(piece)
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

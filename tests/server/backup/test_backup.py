@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -321,6 +324,40 @@ def test_a_full_disk_leaves_neither_half_a_backup_nor_scratch(home: Home, tmp_pa
             make_backup(home, disk / "out", seal, silent)
         assert list(disk.iterdir()) == []
         assert not (home.path / "backup-scratch").exists()
+
+
+def test_a_medium_that_syncs_no_folders_takes_a_backup(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network drives answer EINVAL to an fsync of a folder; what was written is flushed with everything else."""
+    fsync, synced = os.fsync, list[str]()
+
+    def no_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    monkeypatch.setattr(os, "sync", lambda: synced.append(""))
+    make_backup(home, tmp_path / "out", Seal(passphrase="bốn từ dễ nhớ"), silent)
+    monkeypatch.undo()
+
+    assert synced
+    restore(tmp_path / "out", tmp_path / "again", Key(passphrase="bốn từ dễ nhớ"), silent)
+
+
+def test_a_file_that_goes_while_the_backup_begins_is_left_out(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle kept for others that expires, a file written beside another: listed, and gone when it is opened."""
+    from server.backup import contents
+
+    listed = contents._list_files
+    monkeypatch.setattr(contents, "_list_files", lambda root: [*listed(root), root / "relay" / "gone.tram"])
+
+    made = make_backup(home, tmp_path / "out", PLAIN, silent)
+
+    assert all("gone" not in entry.path for entry in made.manifest.files)
 
 
 def test_wrong_words_on_the_command_line_are_answered_with_the_right_ones(
