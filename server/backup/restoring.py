@@ -61,6 +61,10 @@ def restore(folder: Path, target: Path, key: Key, report: Report, *, engine: Eng
         raise Refused(
             "home_exists", f"{target} is not empty; a restore writes over nothing: move it away, or choose another"
         )
+    if os.path.ismount(target):  # it cannot be replaced by the folder beside it, which would lie on another disk
+        raise Refused(
+            "home_exists", f"a disk is mounted at {target}; restore into a folder on it, such as {target}/home"
+        )
     header = read_header(folder)
     identities = key.open(header.sealed, _read_key(folder) if header.sealed == "passphrase" else b"")
     with _beside(target) as stage:

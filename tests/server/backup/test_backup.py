@@ -360,6 +360,20 @@ def test_a_file_that_goes_while_the_backup_begins_is_left_out(
     assert all("gone" not in entry.path for entry in made.manifest.files)
 
 
+def test_a_disk_mounted_where_the_home_shall_be_is_named_before_anything_is_unpacked(
+    home: Home, tmp_path: Path
+) -> None:
+    """A mount point cannot be renamed over: the error says so at once and where the home can go on that disk."""
+    make_backup(home, tmp_path / "out", PLAIN, silent)
+    steps: list[Step] = []
+    with small_disk(tmp_path / "disk", "50m") as disk:
+        with pytest.raises(Refused, match=f"{disk}/home"):
+            restore(tmp_path / "out", disk, NO_KEY, steps.append)
+        assert steps == []
+        restore(tmp_path / "out", disk / "home", NO_KEY, silent)
+        assert verify_path(disk / "home").holds
+
+
 def test_wrong_words_on_the_command_line_are_answered_with_the_right_ones(
     home: Home, tmp_path: Path, tram: Tram
 ) -> None:
