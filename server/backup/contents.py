@@ -30,7 +30,7 @@ from server.engine import open_store
 from server.home import Home
 
 SCRATCH = "backup-scratch"
-_NOT_OURS = frozenset({"serve.lock", "backup.lock", "crl.lock", "readmodel.db", SCRATCH, "store"})
+_NOT_OURS = frozenset({"serve.lock", "backup.lock", "crl.lock", "bundle.lock", "readmodel.db", SCRATCH, "store"})
 _SUFFIXES_LEFT_OUT = ("-wal", "-shm", "-journal", ".part", ".new")
 _SQLITE_MAGIC = b"SQLite format 3\0"
 

@@ -20,11 +20,13 @@ from server.bundles.trust import NodeTokens, TreeVerifier
 from server.dossier.times import format_time
 from server.errors import Refused
 from server.intake.places import REGISTRY
+from server.lock import one_at_a_time
 from server.node.assembly import Node
 
 LIFE = timedelta(days=180)  # a season of snow or floods; what is older is asked for anew
 GENERATIONS = 2  # bundles to one unit that stay on a stick whatever is acknowledged
 LEAST_BYTES = 256 * 1024
+LOCK = "bundle.lock"
 OnProgress = Callable[[int, int], None]  # bytes written, bytes expected (an estimate)
 
 
@@ -95,10 +97,18 @@ def export_bundle(
 
     At most `max_bytes`, and never more than is free; files of at most `part_bytes`. `full` begins from the beginning.
     Puts this node's introduction and what is kept for others on the way beside it, and takes away older bundles that
-    this one or an acknowledgement makes superfluous, except the newest two.
+    this one or an acknowledgement makes superfluous, except the newest two. One at a time: the desk and a command wait
+    for one another.
 
     Raises `Refused` ("not_related", "no_recipient", "no_medium", "stick_full"), `MediumError`, `StoreError`.
     """
+    with one_at_a_time(node.home.path / LOCK):
+        return _export(node, to, path, max_bytes, part_bytes, full, on_progress)
+
+
+def _export(
+    node: Node, to: str, path: Path, max_bytes: int | None, part_bytes: int, full: bool, on_progress: OnProgress
+) -> Exported:
     ledger = Ledger(node.db, node.store.uuid)
     names = content.shared_databases(node, to)
     folder = media.open_folder(path)

@@ -331,6 +331,26 @@ def test_what_a_pulled_stick_kept_half_is_removed_before_the_next_takes_the_room
     assert {*before} < {*pair.parts()}
 
 
+def test_one_stick_is_written_at_a_time(pair):
+    """A command beside the desk waits: what the other has half written is not what a pulled stick left."""
+    import fcntl
+
+    from server.bundles.exporting import LOCK
+
+    pair.file(C, 1000)
+    tried = []
+
+    def writing(done, expected):
+        with (pair.nodes[C].home.path / LOCK).open("rb") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tried.append(done)
+
+    pair.send(C, D, on_progress=writing)
+
+    assert tried
+    assert pair.send(C, D).parts
+
+
 def test_a_small_stick_takes_events_first_and_goes_on_next_time(pair):
     """What does not fit waits; every dossier is seen at once, and the files follow until nothing is missing."""
     streams = [pair.file(C, 300_000, seed=i) for i in range(6)]
