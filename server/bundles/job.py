@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from replication.errors import ReplicationError
+from replication.bundle import MediumError
+from replication.errors import ReplicationError, StorageFull
 from server.bundles.exporting import Exported, OnProgress, export_bundle
 from server.bundles.importing import Imported, import_bundle
-from server.errors import Clash, ServerError
+from server.errors import Clash, Refused, ServerError
 from server.node.assembly import Node
 
 _LOG = logging.getLogger(__name__)
@@ -20,7 +21,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """How it stands. `done` and `total` are bytes; `total` of an export is an estimate. `error` says why it failed."""
+    """How it stands. `done` and `total` are bytes; `total` of an export is an estimate. `error` says why it failed, to
+    whoever looks after the machine, and `word` what kind of failure that was (`MediumError`, `Refused`), "" if neither.
+    """
 
     kind: Literal["export", "import"]
     stick: Path
@@ -31,6 +34,7 @@ class JobState:
     exported: Exported | None = None
     imported: Imported | None = None
     error: str = ""
+    word: str = ""
 
 
 class Jobs:
@@ -87,7 +91,7 @@ class Jobs:
         try:
             ended = work(self._progress)
         except (ServerError, ReplicationError, OSError) as exc:
-            ended = replace(self._present(), error=str(exc))
+            ended = replace(self._present(), error=str(exc), word=_word(exc))
         except Exception as exc:
             _LOG.exception("a bundle failed")
             ended = replace(self._present(), error=f"{exc!r}; the node's log says more")
@@ -99,3 +103,11 @@ class Jobs:
     def _present(self) -> JobState:
         assert self._state is not None  # a job runs
         return self._state
+
+
+def _word(exc: Exception) -> str:
+    if isinstance(exc, MediumError):
+        return exc.word
+    if isinstance(exc, StorageFull):
+        return "storage_full"
+    return exc.code if isinstance(exc, Refused) else ""

@@ -26,6 +26,7 @@ from server.node.assembly import Node
 
 _LISTED = 10
 _COMPLAINTS = 8
+_FAULTS = ("full", "stick_full", "read_only", "unplugged", "failed", "no_medium", "no_recipient", "storage_full")
 
 
 def add_usb_pages(
@@ -148,7 +149,8 @@ def build_job(job: JobState | None, name_of: Callable[[str], str], t: Translator
         "percent": min(99 if job.running else 100, job.done * 100 // job.total) if job.total else 0,
         "amount": t("usb.amount", done=size_text(job.done), total=size_text(job.total)),
         "stick": job.stick.name,
-        "error": job.error,
+        "error": t(f"usb.error.{job.word if job.word in _FAULTS else 'other'}", unit=name_of(job.unit)),
+        "details": job.error,
         "lines": [],
         "problems": [],
         "more": 0,

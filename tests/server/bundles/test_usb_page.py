@@ -112,6 +112,34 @@ def test_what_goes_is_shown_and_what_went_is_told(offices, sticks, helpers):
     assert fragment.lstrip().startswith('<div id="usb"')
 
 
+def test_what_went_wrong_is_said_as_an_official_would(offices, sticks, helpers):
+    """In Vietnamese and with what to do; the program's own words wait behind "Chi tiết"."""
+    node, url, session, _, person = offices[C]
+    _file(node, helpers, person)
+    stick = sticks / "KINGSTON"
+
+    def ended(**form):
+        kind = "export" if "to" in form else "import"
+        session.post(f"{url}/desk/usb/{kind}", data={"stick": str(stick), **form}, headers={"Origin": url}, timeout=60)
+
+        def page():
+            text = session.get(f"{url}/desk/usb", timeout=60).text
+            return text if "Có thể rút USB" in text else None
+
+        text = helpers.wait_until(page)
+        assert session.post(f"{url}/desk/usb/dismiss", headers={"Origin": url}, timeout=60).ok
+        return text.partition("<details")
+
+    said, _, details = ended(to="H41")
+    assert "Máy này chưa có khóa của" in said
+    assert "no key of H41" not in said
+    assert "no key of H41" in details
+    (stick / "tram" / "rác.tram").write_bytes(b"no bundle")
+    said, _, details = ended()
+    assert "Có tệp trên USB không đọc được hết" in said
+    assert "this is not a bundle" in details
+
+
 def test_a_second_stick_waits_for_the_first(offices, sticks, monkeypatch):
     """While one is written, another is refused with the reason; afterwards it may."""
     import threading
