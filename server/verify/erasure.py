@@ -51,6 +51,7 @@ def check_erasure(path: Path, events: Mapping[str, Event], proofs: Proofs, repor
     report.checked["erasures"] += 1
     if erasure.is_stopped:
         report.notes.append(stop_note(erasure))
+        report.notes.append("whether a node had erased before it was stopped is not for this folder to say")
         return
     _check_hashes(path / "erased", erasure, proofs, report)
     report.notes.append(
