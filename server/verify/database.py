@@ -13,9 +13,9 @@ from crypto import base64url
 from crypto.hashing import rev_of, sha256_id
 from replication.document import Doc, DocId, Seq
 from replication.replicator.checkpoint import seq_number
-from replication.store import ZERO, ChangeRow, Database
+from replication.store import ZERO, AllDocsQuery, ChangeRow, Database
 from server.dossier.documents import CERTIFICATE_PREFIX, CHUNK, CRL_PREFIX, FILE_PREFIX
-from server.dossier.manifest import Manifest
+from server.dossier.manifest import parse_manifest
 from server.errors import Refused
 from server.home import Engine
 from server.verify.documents import DocumentCheck, Found, check_name, fields_of
@@ -69,8 +69,8 @@ class DatabaseCheck:
             self.logs.keep(doc_id, log)
         for doc_id in self.found.timestamps:
             self.timestamps.keep(doc_id)
-        for manifest in self.found.manifests:
-            self._check.guard(FILE_PREFIX + manifest.id, self._check_whole, manifest)
+        for manifest_id in self.found.manifests:
+            self._check.guard(FILE_PREFIX + manifest_id, self._check_whole, manifest_id)
 
     # Going through the documents, twice: what proves has to be known before what it proves is read
 
@@ -155,14 +155,17 @@ class DatabaseCheck:
             self.proofs.verify_crl(der)
             self._report.checked["revocation lists"] += 1
 
-    def _check_whole(self, manifest: Manifest) -> None:
+    def _check_whole(self, manifest_id: str) -> None:
         """Read a file whole. Chunks that have not come are a note; those that are bad have been named."""
+        doc = self._database.get(DocId(FILE_PREFIX + manifest_id))
+        manifest = parse_manifest(fields_of(doc, {"manifest"})["manifest"])
         wanted = set(manifest.chunks)
         if wanted & self.found.bad:
             raise Refused("bad_hash", "a chunk of this file is bad")
-        if absent := wanted - self.found.chunks:
+        rows = self._database.all_docs(AllDocsQuery(keys=tuple(map(DocId, wanted)))).rows
+        if absent := sum(row.rev is None or row.deleted for row in rows):
             self._report.notes.append(
-                f"{self._database.name}: file {manifest.sha256}: {len(absent)} of {len(wanted)} chunks are not here"
+                f"{self._database.name}: file {manifest.sha256}: {absent} of {len(wanted)} chunks are not here"
             )
             return
         digest, size = sha256(), 0
@@ -173,5 +176,5 @@ class DatabaseCheck:
             size += len(found.data)
         if "sha256-" + base64url.encode(digest.digest()) != manifest.sha256 or size != manifest.size:
             raise Refused("bad_hash", f"the chunks do not make the file {manifest.sha256}")
-        self.whole.add(manifest.id)
+        self.whole.add(manifest_id)
         self._report.checked["whole files"] += 1

@@ -19,7 +19,7 @@ from server.dossier.documents import CHUNK, FILE_PREFIX, LOG_PREFIX, TIMESTAMP_P
 from server.dossier.erasing import TYPES
 from server.dossier.event import Event, EventId, StoredEvent, document_id, parse_event
 from server.dossier.granting import ROLE_TYPES
-from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
+from server.dossier.manifest import CHUNK_BYTES, parse_manifest
 from server.dossier.times import parse_time
 from server.errors import Refused, ServerError
 from server.log.pages import Cosigned, Page
@@ -39,16 +39,16 @@ class Found:
     """What going through documents brought; what several processes found adds up.
 
     `events` are the hashes of those that could be read, `files` by event id the document and the manifests it names,
-    `receipted` the ids of events a receipt was issued for, `bad` the ids that do not hold, `policies` by event id those
-    that say which time authorities count.
+    `receipted` the ids of events a receipt was issued for, `manifests` the ids of those that hold, `bad` the ids of
+    what does not, `policies` by event id those that say which time authorities count. Chunks are not remembered: there
+    are thirty for each megabyte.
     """
 
     report: Report = field(default_factory=Report)
     events: set[bytes] = field(default_factory=set)
     files: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     receipted: set[str] = field(default_factory=set)
-    manifests: list[Manifest] = field(default_factory=list)
-    chunks: set[str] = field(default_factory=set)
+    manifests: list[str] = field(default_factory=list)
     bad: set[str] = field(default_factory=set)
     logs: list[tuple[str, Page | Cosigned]] = field(default_factory=list)
     timestamps: list[str] = field(default_factory=list)
@@ -62,7 +62,6 @@ class Found:
         self.files |= other.files
         self.receipted |= other.receipted
         self.manifests += other.manifests
-        self.chunks |= other.chunks
         self.bad |= other.bad
         self.logs += other.logs
         self.timestamps += other.timestamps
@@ -162,7 +161,7 @@ class DocumentCheck:
     def _check_manifest(self, doc: Doc) -> None:
         manifest = parse_manifest(fields_of(doc, {"manifest"})["manifest"])
         check_name(doc, FILE_PREFIX + manifest.id, rev_of(manifest.canonical()))
-        self.found.manifests.append(manifest)
+        self.found.manifests.append(manifest.id)
         self.found.report.checked["manifests"] += 1
 
     def _check_chunk(self, doc: Doc) -> None:
@@ -177,7 +176,6 @@ class DocumentCheck:
             raise Refused("bad_hash", f"digest {chunk.digest} and length {chunk.length} are not those of its bytes")
         if chunk.content_type != "application/octet-stream" or chunk.encoding is not None:
             raise Refused("schema", f"a chunk is application/octet-stream, this is {chunk.content_type[:40]!a}")
-        self.found.chunks.add(doc.id)
         self.found.report.checked["chunks"] += 1
 
 

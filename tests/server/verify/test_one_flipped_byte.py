@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from server.dossier.documents import chunk_doc, manifest_doc
+from server.dossier.documents import FILE_PREFIX, chunk_doc, manifest_doc
 from server.dossier.manifest import build_manifest
 from server.intake.source import Source
 from server.verify import verify_path
@@ -42,6 +43,26 @@ def test_a_sound_home_holds(stocked):
     assert report.checked["chunks"] == 3
     assert report.checked["whole files"] == 1
     assert report.checked["certificates"] >= 4
+
+
+def test_what_is_kept_of_a_file_does_not_grow_with_its_chunks(commune, helpers):
+    """A home of a hundred thousand dossiers has millions of chunks: one id for each file is all that is kept."""
+    from server.verify.documents import DocumentCheck, Found
+    from server.verify.proofs import Proofs
+
+    kept = []
+    for size in (40_000, 4_000_000):
+        manifest, chunks = build_manifest((JPEG * 60)[:size])
+        docs = [*map(chunk_doc, chunks), manifest_doc(manifest)]
+        assert all(r.error is None for r in commune.intake.admit("f-h41-12-03", docs, source=Source("peer", "x")))
+        database, found = commune.store.open("f-h41-12-03"), Found()
+        names = {FILE_PREFIX + manifest.id, *manifest.chunks}
+        rows = [row for row in database.changes().rows if row.id in names]
+        DocumentCheck(database, Proofs(commune.home.anchors()), found).run(rows)
+        assert (found.report.checked["chunks"], found.manifests) == (len(set(manifest.chunks)), [manifest.id])
+        kept.append(len(pickle.dumps(found)))
+
+    assert kept[1] < kept[0] + 50
 
 
 def test_another_root_proves_nothing(stocked, tmp_path):
