@@ -59,7 +59,8 @@ def _awaited(node: Node, name: str, limit: int) -> tuple[DocId, ...]:
 
 def hear(node: Node, ledger: Ledger, unit: str, said: Acknowledgement) -> int:
     """Take the proven word of the node of `unit`. Returns how many bundles are acknowledged newly."""
-    return ledger.hear(unit, said, bylink.read_far(node, said.store, bylink.sent_to(node, unit)).seqs)
+    far = bylink.read_far(node, said.store, bylink.sent_to(node, unit))
+    return ledger.hear(unit, said, far.seqs, format_time(node.clock.now()))
 
 
 def _have(node: Node, ledger: Ledger, unit: str) -> dict[str, dict[str, Have]]:

@@ -87,10 +87,11 @@ class Sent(Book):
 
     # What others said
 
-    def hear(self, unit: str, said: Acknowledgement, carried: Mapping[str, Seq]) -> int:
+    def hear(self, unit: str, said: Acknowledgement, carried: Mapping[str, Seq], now: str) -> int:
         """Take the word of the node of `unit` about what it has; an older word than the last is left. Returns how many
         bundles are acknowledged newly.
 
+        A word of a time to come counts as of `now`: a clock that had jumped and was put right must be heard again.
         `carried` is how far links have carried each database by now: its word counts more until they carry further.
         """
         with self._db.transaction() as connection:
@@ -99,7 +100,7 @@ class Sent(Book):
                 return 0
             connection.execute(
                 "INSERT OR REPLACE INTO bundle_said VALUES (?, ?, ?, ?)",
-                (unit, said.at, said.store, orjson.dumps(said.value())),
+                (unit, min(said.at, now), said.store, orjson.dumps(said.value())),
             )
             connection.execute("DELETE FROM bundle_marks WHERE unit = ?", (unit,))
             connection.executemany(

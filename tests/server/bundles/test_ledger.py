@@ -70,3 +70,18 @@ def test_a_hole_is_named_with_the_position_behind_it_until_a_whole_bundle_went_o
     take(ledger, 3, "0", "30-3")
 
     assert ledger.have(UNIT) == {THEIRS: {NAME: Have(Seq("30-3"))}}
+
+
+def test_a_node_whose_clock_had_jumped_is_heard_again_once_it_is_put_right(ledger: Ledger) -> None:
+    """Its word from the future does not silence those that come after; a word that is older than the last one does not
+    count."""
+
+    def hear(at: str, seq: str, now: str) -> str:
+        ledger.hear(UNIT, Acknowledgement(THEIRS, at, {OURS: {NAME: Have(Seq(seq))}}), {}, now)
+        said = ledger.said(UNIT)
+        assert said is not None
+        return said.have[OURS][NAME].seq
+
+    assert hear("2031-01-01T00:00:00Z", "10-1", "2026-11-22T08:00:00Z") == "10-1"
+    assert hear("2026-11-21T00:00:00Z", "5-1", "2026-11-22T09:00:00Z") == "10-1"
+    assert hear("2026-11-22T10:00:00Z", "20-1", "2026-11-22T10:00:05Z") == "20-1"
