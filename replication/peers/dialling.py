@@ -35,6 +35,9 @@ def dial(address: Address, timeout_s: float) -> socket.socket:
         if address.tls is not None:
             plain = address.tls.wrap_socket(plain, server_hostname=address.host, session=address.session)
         plain.setblocking(False)
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as exc:  # cut in the middle: nobody has shown who they are
+        plain.close()
+        raise LinkCut(f"{where} broke off while greeting: {in_words(exc)}") from exc
     except ssl.SSLError as exc:
         plain.close()
         why = (
@@ -67,4 +70,9 @@ def _tune(plain: socket.socket) -> None:
 
 
 def in_words(exc: OSError) -> str:
+    """Return what went wrong with a connection. OpenSSL calls a line that was cut a violation of its protocol."""
+    if isinstance(exc, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "the peer ended the connection"
+    if isinstance(exc, ssl.SSLError):
+        return f"gave up the connection: what came is no TLS ({exc.reason})"
     return exc.strerror or str(exc) or type(exc).__name__

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import cycle
@@ -41,6 +42,12 @@ Events = Callable[..., list[Doc]]
 
 def port_of(url: str) -> int:
     return int(url.rstrip("/").rpartition(":")[2])
+
+
+def pump_to_the_end(endpoint: Endpoint) -> None:
+    """Pump until the connection is lost, which raises."""
+    while True:
+        endpoint.pump(1.0)
 
 
 def test_a_name_that_does_not_resolve_is_a_dead_link_until_it_does(
@@ -270,6 +277,56 @@ def test_over_tls_too_a_box_that_accepts_and_ends_is_no_line(private_ca: tuple[P
         wait_ready([endpoint], [], 10)
         with pytest.raises(LinkCut, match="accepted the connection and ended it"):
             endpoint.check_fresh()
+        thread.join()
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x16\x03\x03\x00\x7a\x02"], ids=["nothing", "half a greeting"])
+def test_a_line_cut_while_tls_greets_is_a_cut_and_no_stranger(answer: bytes) -> None:
+    """Nobody has shown who they are yet; people who read "stranger" would mend a link that is right."""
+
+    def end(listener: socket.socket) -> None:
+        with listener.accept()[0] as line:
+            line.recv(4096)
+            line.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=end, args=(listener,))
+        thread.start()
+        endpoint = Endpoint(f"https://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(LinkCut, match="broke off while greeting: the peer ended the connection"):
+            endpoint.connect()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("last", "words"), [(b"", "the peer ended the connection"), (b"HTTP/1.1 502 Bad\r\n\r\n", "gave up the connection")]
+)
+def test_a_line_cut_while_a_body_goes_out_over_tls_is_told_as_a_cut(
+    private_ca: tuple[Path, Path, Path], last: bytes, words: str
+) -> None:
+    """Ended, or spoken into by a box on the way: in the words of any other line, not in OpenSSL's."""
+    ca, chain, key = private_ca
+    box = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    box.load_cert_chain(chain, key)
+
+    def read_a_little_and_end(listener: socket.socket) -> None:
+        greeted = box.wrap_socket(listener.accept()[0], server_side=True)
+        greeted.recv(100)
+        with socket.socket(fileno=greeted.detach()) as line, suppress(ConnectionError):
+            line.sendall(last)
+            while last and line.recv(65536):  # stays until it is left
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=read_a_little_and_end, args=(listener,))
+        thread.start()
+        endpoint = Endpoint(
+            f"https://127.0.0.1:{listener.getsockname()[1]}", tls=ssl.create_default_context(cafile=str(ca))
+        )
+        endpoint.connect()
+        endpoint.request("POST", "/far", os.urandom(8 * 1024 * 1024), packed_as="")
+        with pytest.raises(LinkCut, match=words):
+            pump_to_the_end(endpoint)
         thread.join()
 
 

@@ -49,6 +49,8 @@ def test_every_refusal_of_a_peer_has_a_sentence(kind: type[StoreError]) -> None:
         (str(SetBack(Endpoint("http://10.0.0.1:8080/db"))), "anew"),
         ("http://10.0.0.1 answers 500: Internal Server Error", "fault"),
         ("Connection reset by peer", "cut"),
+        ("10.0.0.1:443 broke off while greeting: the peer ended the connection", "cut"),
+        ("gave up the connection: what came is no TLS (WRONG_VERSION_NUMBER)", "cut"),
         ("the peer answered 507 insufficient_storage: no room", "full"),
     ],
 )
