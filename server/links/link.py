@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import random as random_module
+import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from replication.document import Seq
@@ -180,7 +182,8 @@ class NeighbourLink:
         retry = Retry(self._random)
         while not self._stop.is_set():
             if self.stands_back:
-                self.state.note(None, None)
+                with self._noting():
+                    self.state.note(None, None)
                 self._stop.wait(STAND_BACK_S)
                 continue
             try:
@@ -192,13 +195,15 @@ class NeighbourLink:
             except Exception as exc:
                 if not isinstance(exc, ReplicationError):
                     _LOG.exception("link %s failed", self.neighbour.name)
-                self.state.note(None, str(exc))
+                with self._noting():
+                    self.state.note(None, str(exc))
                 self._stop.wait(retry.next_s(asked_s=exc.retry_after_s if isinstance(exc, Busy) else 0.0))
 
     def _serve(self, there: Acquaintance, tokens: Tokens) -> None:
         """Replicate until the run is ended."""
         self._end = threading.Event()
-        self.state.set_facts(clock_offset_s=str(there.clock_offset_s), name=there.name)
+        with self._noting():
+            self.state.set_facts(clock_offset_s=str(there.clock_offset_s), name=there.name)
         if self._companion is not None:
             self._companion.greet(there.unit, Caller(self._meeting, tokens))
         self._link = self._build(there, tokens, None)
@@ -249,9 +254,19 @@ class NeighbourLink:
         error = next((p.last_error for p in rows if p.last_error), None)
         times = [p.last_success for p in rows if p.last_success]
         last = datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds") if times else None
-        self.state.note(last, error)
-        if self._far is not None and self._far[1].identity:
-            self.stores.note(self._far[0], self._far[1].identity)
+        with self._noting():
+            self.state.note(last, error)
+            if self._far is not None and self._far[1].identity:
+                self.stores.note(self._far[0], self._far[1].identity)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """For what is noted for people. Where `node.db` cannot be written, the disk being full or another process at
+        it, the link goes on all the same."""
+        try:
+            yield
+        except sqlite3.Error as exc:
+            _LOG.warning("link %s: how it stands cannot be noted: %s", self.neighbour.name, exc)
 
     def _settle(self) -> None:
         self.gate.settle(self._meeting.traffic)

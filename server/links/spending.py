@@ -1,11 +1,14 @@
 """Bytes a link has carried since midnight, by class, kept over restarts and written sparingly.
 
 A count is written to `node.db` when another 256 KiB have gone, when a minute has passed, and when the link ends: a
-power cut may forget that much, and a card that wears out by writing is not written for each batch.
+power cut may forget that much, and a card that wears out by writing is not written for each batch. What cannot be
+written, the disk being full, is counted here until it can.
 """
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +16,8 @@ from datetime import date, datetime
 
 from server.links.allowance import Kind
 from server.nodedb import NodeDb
+
+_LOG = logging.getLogger(__name__)
 
 WRITE_BYTES = 256 * 1024
 WRITE_S = 60.0
@@ -69,29 +74,31 @@ class Spending:
             return
         if self._day is not None:
             self._write()
-        self._day = day
-        self._written = read_day(self._db, self._link, day)
-        with self._db.transaction() as connection:
-            # By number, not by age: a clock that jumped ahead for a day must not cost the counts of the others.
-            connection.execute(
-                "DELETE FROM link_spending WHERE link = ?1 AND day NOT IN"
-                " (SELECT DISTINCT day FROM link_spending WHERE link = ?1 ORDER BY day DESC LIMIT ?2)",
-                (self._link, KEPT_DAYS),
-            )
+        self._written, self._day = read_day(self._db, self._link, day), day
 
     def _write(self) -> None:
+        """Write what is fresh; what cannot be written stays so, and counts for the day on which it can."""
         self._written_at = self._monotonic()
-        if not any(self._fresh.values()):
+        if self._day is None or not any(self._fresh.values()):
             return
-        assert self._day is not None
         rows = [(self._link, self._day.isoformat(), kind.value, size) for kind, size in self._fresh.items() if size]
-        with self._db.transaction() as connection:
-            # Added, not replaced: `tram sync` may count beside a server that has ended a moment ago.
-            connection.executemany(
-                "INSERT INTO link_spending VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
-                rows,
-            )
+        try:
+            with self._db.transaction() as connection:
+                # Added, not replaced: `tram sync` may count beside a server that has ended a moment ago.
+                connection.executemany(
+                    "INSERT INTO link_spending VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
+                    rows,
+                )
+                # By number, not by age: a clock that jumped ahead for a day must not cost the counts of the others.
+                connection.execute(
+                    "DELETE FROM link_spending WHERE link = ?1 AND day NOT IN"
+                    " (SELECT DISTINCT day FROM link_spending WHERE link = ?1 ORDER BY day DESC LIMIT ?2)",
+                    (self._link, KEPT_DAYS),
+                )
+        except sqlite3.Error as exc:
+            _LOG.warning("the bytes of link %s cannot be written down yet: %s", self._link, exc)
+            return
         for kind, size in self._fresh.items():
             self._written[kind] = self._written.get(kind, 0) + size
         self._fresh = {}

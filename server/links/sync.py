@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from cryptography import x509
 
-from replication.errors import LinkError, StoreError
 from replication.peers import Traffic
 from replication.replicator import Figures, Progress
 from replication.store import Store
@@ -68,6 +68,7 @@ class Sync:
         self.refusals = Refusals(db)
         self.on_met: Also = lambda _there, _ask: None
         self._running: dict[str, NeighbourLink] = {}
+        self._complaints: dict[str, str] = {}  # by link, "" for all of them: told once
         self._stop = threading.Event()
         self._news = False
         self._thread: threading.Thread | None = None
@@ -125,10 +126,8 @@ class Sync:
     def _supervise(self) -> None:
         seconds = 0.0
         while not self._stop.is_set():
-            try:
+            with self._trying(""):
                 self._look(seconds)
-            except (StoreError, LinkError):
-                _LOG.exception("sync could not look after its links; trying again")
             self._stop.wait(LOOK_EVERY_S)
             seconds += LOOK_EVERY_S
 
@@ -142,14 +141,34 @@ class Sync:
             if wanted.get(name) != link.neighbour:
                 link.stop()  # first: what is still ending may still carry, and is shown as running
                 self._running.pop(name)
-        for name, neighbour in wanted.items():
-            if name not in self._running:
-                self._running[name] = self._link(neighbour)
-                self._running[name].start()
-            self._running[name].set_rules(self._links.rules(name))
-            self._running[name].tend(seconds)
-            if news:
-                self._running[name].wake()
+        for neighbour in wanted.values():
+            with self._trying(neighbour.name):
+                self._mind(neighbour, seconds, news)
+
+    def _mind(self, neighbour: Neighbour, seconds: float, news: bool) -> None:
+        """See to it that one link runs, by its rules."""
+        name = neighbour.name
+        if name not in self._running:
+            self._running[name] = self._link(neighbour)
+            self._running[name].start()
+        link = self._running[name]
+        if news:
+            link.wake()
+        link.set_rules(self._links.rules(name))
+        link.tend(seconds)
+
+    @contextmanager
+    def _trying(self, name: str) -> Iterator[None]:
+        """For what comes again in `LOOK_EVERY_S`, whatever fails now: a disk that is full, rules or authorities of one
+        link that cannot be read. They must not end the others."""
+        try:
+            yield
+        except Exception as exc:
+            if self._complaints.get(name) != str(exc):
+                _LOG.exception("%s could not be looked after; trying again", f"link {name}" if name else "the links")
+            self._complaints[name] = str(exc)
+        else:
+            self._complaints.pop(name, None)
 
     def _link(self, neighbour: Neighbour) -> NeighbourLink:
         meeting = Meeting(
