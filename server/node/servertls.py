@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from crypto import keys
 from crypto.errors import CryptoError
 from crypto.keys import PrivateKey
+from server.errands import Errand
 from server.errors import Refused, ServerError
 from server.home import Home, parse_certificates, read_bounded, write_atomically
 from server.pki.authority import Authority
@@ -56,8 +56,8 @@ class ServerTls:
         self._home = home
         self._addresses = sorted(set(addresses), key=str)
         self._now = now
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._is_shown = True  # whether new connections are greeted with what `prepare` issued last
+        self._errand: Errand | None = None
 
     @property
     def certificate(self) -> Path:
@@ -88,27 +88,24 @@ class ServerTls:
 
     def follow(self, reload: Callable[[], None]) -> None:
         """Look every hour from now on, and call `reload` after a new certificate."""
-        self._thread = threading.Thread(target=self._run, args=(reload,), name="tls", daemon=True)
-        self._thread.start()
+        self._errand = Errand("tls", lambda _: self.renew(reload), every_s=LOOK_EVERY_S, at_once=False)
+        self._errand.start()
 
     def renew(self, reload: Callable[[], None]) -> None:
         """Look now. A CA key that is not at hand is told in the journal: the present certificate still serves."""
         try:
-            if self.prepare():
+            self._is_shown = not self.prepare() and self._is_shown
+            if not self._is_shown:
                 reload()
+                self._is_shown = True
         except (ServerError, OSError) as exc:
             _LOG.warning("the TLS certificate could not be renewed: %s", exc)
 
     def stop(self) -> None:
         """Look no more; returns when the thread has ended."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self, reload: Callable[[], None]) -> None:
-        while not self._stopped.wait(LOOK_EVERY_S):
-            self.renew(reload)
+        if self._errand is not None:
+            self._errand.stop()
+            self._errand = None
 
     def _read_key(self) -> PrivateKey:
         if not self.key.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -146,6 +147,31 @@ def test_while_the_ca_key_is_elsewhere_the_present_certificate_serves(make_homes
     tls.certificate.unlink()
     with pytest.raises(Refused, match="CA key"):
         tls.prepare()
+
+
+def test_a_look_that_fails_comes_again(make_homes, helpers, monkeypatch):
+    """A node.db that is locked, a process without a free descriptor: neither ends the looking, and what was issued is
+    shown as soon as it can be."""
+    monkeypatch.setattr("server.node.servertls.LOOK_EVERY_S", 0.02)
+    now, looks, shown = datetime.now(UTC), [], []
+
+    def clock():
+        looks.append(now)
+        if len(looks) == 2:
+            raise sqlite3.OperationalError("database is locked")
+        return now if len(looks) < 3 else now + timedelta(days=61)
+
+    def show():
+        shown.append(len(looks))
+        if len(shown) == 1:
+            raise OSError("too many open files")
+
+    tls = ServerTls(make_homes(*UNITS)["H41.12.03"], [], clock)
+    tls.prepare()
+    tls.follow(show)
+    helpers.wait_until(lambda: len(shown) == 2, 30)
+    tls.stop()
+    assert shown == [3, 4]
 
 
 def test_a_browser_that_trusts_the_root_reaches_the_node_by_its_address(make_homes, speak):
