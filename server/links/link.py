@@ -204,16 +204,19 @@ class NeighbourLink:
         self._end = threading.Event()
         with self._noting():
             self.state.set_facts(clock_offset_s=str(there.clock_offset_s), name=there.name)
+        caller = Caller(self._meeting, tokens)
         if self._companion is not None:
-            self._companion.greet(there.unit, Caller(self._meeting, tokens))
+            self._companion.greet(there.unit, caller)
         self._link = self._build(there, tokens, None)
         if self._companion is not None:
-            self._companion.met(there.unit, Caller(self._meeting, tokens))
+            self._companion.met(there.unit, caller)
         if self._stop.is_set():
             self._end.set()
         try:
             self._link.run(self._end, continuous=True)
         finally:
+            if self._companion is not None:
+                self._companion.parted(caller)
             self._note(self._link.progress())
             self._link = None
 

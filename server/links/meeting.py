@@ -101,6 +101,9 @@ class Companion(Protocol):
     def met(self, unit: str, caller: Caller) -> None:
         """Hear of a meeting; returns at once."""
 
+    def parted(self, caller: Caller) -> None:
+        """Hear that a link to whom `caller` asks has ended: it is not to be asked any more; returns at once."""
+
     def visit(self, unit: str, caller: Caller) -> None:
         """Say it now, in the caller's thread. Never raises for what the neighbour does."""
 

@@ -10,8 +10,8 @@
     POST /api/log/known                 {"heads": [one answer a generation]}
                                         to a unit below whose log waits, or lost leaves
 
-Said at every meeting and every hour after, and only when the tree has grown: nothing new costs nothing. On a stick the
-same offers travel (`sticks`); the cosignatures come back as documents, like everything else.
+Said at every meeting and every hour after while the link runs, and only when the tree has grown: nothing new costs
+nothing. On a stick the same offers travel (`sticks`); the cosignatures come back as documents, like everything else.
 """
 
 from __future__ import annotations
@@ -105,6 +105,11 @@ class Gossip:
         with self._lock:
             self._visits[unit] = _Visit(unit, caller, time.monotonic() + SETTLE_S)
         self.errand.notice(unit)
+
+    def parted(self, caller: Caller) -> None:
+        """Say that a node met before is asked no more: its link was paused or removed, stands back, or begins anew."""
+        with self._lock:
+            self._visits = {unit: each for unit, each in self._visits.items() if each.caller is not caller}
 
     def greet(self, unit: str, caller: Caller) -> None:
         """Before anything is replicated with the unit above: learn whether this is a restored copy that lost leaves.

@@ -151,6 +151,39 @@ def test_heads_are_cosigned_over_a_real_link(make_homes: Any, serve: Any, make_n
     assert verify_note(row["note"], [key]).signers
 
 
+def look(errand: Any, helpers: Any) -> None:
+    """Let an errand look, from beginning to end: one look may be under way."""
+    for _ in range(2):
+        runs = errand.status().runs
+        errand.hurry()
+        helpers.wait_until(lambda before=runs: errand.status().runs > before, 30)
+
+
+def test_over_a_paused_link_no_head_is_offered(
+    make_homes: Any, serve: Any, take: Any, helpers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who pays for the line by the byte paused it: nothing is asked of the neighbour any more."""
+    for name in ("SETTLE_S", "EXCHANGE_EVERY_S", "LOOK_EVERY_S"):
+        monkeypatch.setattr(f"server.log.gossip.{name}", 0.02)
+    homes = make_homes()
+    district, url = serve(homes["H41.12"])
+    commune, _ = serve(homes["H41.12.03"], sync=True)
+    commune.links.put(Neighbour("parent", url, "parent"))
+    take(commune, 2)
+    helpers.wait_until(lambda: district.witness.known_size(ORIGIN) >= 2, 30)
+
+    commune.links.set_paused("parent", True)
+    helpers.wait_until(lambda: "parent" not in commune.sync._running, 30)
+    look(commune.gossip.errand, helpers)  # what was on its way has arrived
+    known = district.witness.known_size(ORIGIN)
+    take(commune, 1)
+    look(commune.gossip.errand, helpers)
+    assert district.witness.known_size(ORIGIN) == known < commune.log.head().size
+
+    commune.links.set_paused("parent", False)
+    helpers.wait_until(lambda: district.witness.known_size(ORIGIN) > known, 30)
+
+
 def test_a_parent_that_calls_asks_for_the_head(make_homes: Any, serve: Any, take: Any) -> None:
     """A pull link: the child never calls anybody."""
     homes = make_homes()
