@@ -27,9 +27,11 @@ from typing import Any, Protocol
 
 from crypto.errors import CryptoError
 from crypto.note import parse_checkpoint
+from replication.document import Seq
 from replication.errors import NotFound, ReplicationError
 from replication.store import Store
 from server.dossier import units
+from server.dossier.documents import CERTIFICATE_PREFIX, LOG_PREFIX
 from server.errands import Errand
 from server.errors import NotAllowed, Refused, ServerError
 from server.intake.door import Intake
@@ -48,6 +50,7 @@ EXCHANGE_EVERY_S = 3600.0
 SETTLE_S = 2.0  # after meeting, so that certificates are there before what they signed
 LOOK_EVERY_S = 30.0  # whether there is anything to say; after a failure, to say it again
 _ASKED_AT_MOST = 3
+_OURS_AT_MOST = 100
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS log_offered (
@@ -204,7 +207,8 @@ class Gossip:
 
     def _ask(self, unit: str, caller: Caller) -> bool:
         """Fetch the head of a unit below and cosign it, if documents of it came since we asked last."""
-        seq = self._seq_of(units.database_name(unit))
+        database = units.database_name(unit)
+        seq = self._seq_of(database)
         if not seq or self._asked.get(unit) == seq:
             return False
         generation, size = self._witness.newest(unit)
@@ -218,8 +222,16 @@ class Gossip:
             heads = [answer_value(each) for each in self._witness.all_known(unit)]
             caller.ask("POST", "/api/log/known", {"heads": heads})
             return True  # its head is asked for at the next look
-        self._asked[unit] = self._seq_of(units.database_name(unit))  # with our cosignature, which we need not ask about
+        self._asked[unit] = self._without_ours(database, seq)
         return True
+
+    def _without_ours(self, database: str, since: str) -> str:
+        """Return where a database stands if nothing but our cosignature came `since` then, which we need not ask about;
+        else `since`: what came while we asked is under a head that we have not seen."""
+        now = self._seq_of(database)
+        page = self._store.open(database).changes(Seq(since), limit=_OURS_AT_MOST)
+        ours = all(row.id.startswith((LOG_PREFIX, CERTIFICATE_PREFIX)) for row in page.rows)
+        return now if ours and not page.pending else since
 
     def build_offer(self, old: int) -> Offer | None:
         """Return our head with the proof from `old` leaves, None if the log has not grown or nobody could check it."""

@@ -11,7 +11,7 @@ from replication.store import AllDocsQuery
 from server.errors import NotAllowed, Refused
 from server.home import Home
 from server.links.neighbours import Neighbour
-from server.log.offers import Offer, parse_answer, parse_offer
+from server.log.offers import Offer, offer_value, parse_answer, parse_offer
 from server.log.sticks import export_notes, import_notes
 
 ORIGIN = "03.12.h41.tram.internal/log"
@@ -199,3 +199,38 @@ def test_a_parent_that_calls_asks_for_the_head(make_homes: Any, serve: Any, take
     take(commune, 1)
     district.sync.run_once("commune")
     assert district.witness.known_size(ORIGIN) > first
+
+
+def test_what_came_while_the_head_was_asked_for_is_asked_about_again(pair: Any, take: Any) -> None:
+    """On a line of seconds a dossier arrives behind the question: its head is fetched too, though the commune is quiet
+    from then on. Our own cosignature alone is no reason to ask."""
+    commune, district = pair
+    more = [1, 0]
+
+    class Slow:
+        asked = 0
+
+        def ask(self, method: str, target: str, value: Any = None) -> Any:
+            assert (method, target.partition("?")[0]) == ("GET", "/api/log/checkpoint")
+            self.asked += 1
+            query = dict(part.split("=") for part in target.partition("?")[2].split("&"))
+            offer = commune.gossip.build_offer(int(query["old"]))
+            carry(commune, district, take(commune, more.pop(0)))
+            return offer_value(offer) if offer is not None else {}
+
+    carry(commune, district, take(commune, 2))
+    caller = Slow()
+    assert district.gossip.exchange("H41.12.03", caller)
+    assert district.witness.known_size(ORIGIN) == 2
+
+    assert district.gossip.exchange("H41.12.03", caller)
+    assert district.witness.known_size(ORIGIN) == 3
+    assert district.gossip.exchange("H41.12.03", caller) is False
+    assert caller.asked == 2
+
+
+def carry(giver: Any, taker: Any, docs: Any) -> None:
+    from server.intake.source import Source
+
+    bring_certificates(giver, taker)
+    assert not any(each.error for each in taker.intake.admit(giver.database, docs, source=Source("peer", "x")))
