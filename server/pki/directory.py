@@ -64,6 +64,7 @@ class Directory:
         self._paths: dict[tuple[str, bytes], list[bytes]] = {}
         self._crls: dict[str, CrlSet] = {}
         self._sums: dict[str, int] = {}
+        self._learned = 0  # certificates of CAs and lists: what was read before another was learned is not kept
         self._anchor_keys = frozenset(key_id(each) for each in anchors)
         self.anchors = TrustAnchors(anchors)
         self._cache = ChainCache()
@@ -81,6 +82,7 @@ class Directory:
                 (database, key_id(certificate), fingerprint, der),
             )
         with self._lock:
+            self._learned += 1
             self._authorities.pop(database, None)
             self._paths = {key: path for key, path in self._paths.items() if key[0] != database}
 
@@ -93,9 +95,10 @@ class Directory:
                 " ON CONFLICT DO UPDATE SET number = max(number, excluded.number)",
                 (database, crl_key_id(crl), crl.number),
             )
-        known = self.crls(database)
         with self._lock:
-            self._crls[database] = self._crls.get(database, known).adding(crl)
+            self._learned += 1
+            if (known := self._crls.get(database)) is not None:
+                self._crls[database] = known.adding(crl)
         self.on_crl(database)
 
     def look_again(self) -> None:
@@ -107,6 +110,7 @@ class Directory:
             changed = [name for name in self._crls if sums.get(name, 0) != self._sums.get(name, 0)]
             for name in changed:
                 del self._crls[name]
+            self._learned += sums != self._sums
             self._sums = sums
         for name in changed:
             self.on_crl(name)
@@ -114,6 +118,7 @@ class Directory:
     def reread_crls(self) -> None:
         """Look into the databases again for CRLs: before a number is given, whoever gave the last one."""
         with self._lock:
+            self._learned += 1
             self._crls.clear()
 
     def highest_number(self, database: str, key: str) -> int:
@@ -172,11 +177,12 @@ class Directory:
         """Return the CA certificates of `database`, DER by the hex of their key identifier; a renewed CA has two."""
         known = self._authorities.get(database)
         if known is None:
-            known = {}
+            learned, known = self._learned, {}
             for row in self._db.rows("SELECT key_id, der FROM authorities WHERE database = ?", (database,)):
                 known.setdefault(row["key_id"], []).append(row["der"])
             with self._lock:
-                self._authorities[database] = known
+                if learned == self._learned:
+                    self._authorities[database] = known
         return known
 
     def certificates_of_authorities(self) -> list[x509.Certificate]:
@@ -201,9 +207,11 @@ class Directory:
         """Return the CRLs of `database`."""
         known = self._crls.get(database)
         if known is None:
+            learned = self._learned
             known = CrlSet(parse_crl(parse_der_body(doc.body, "crl")) for doc in self._documents(database, CRL_PREFIX))
             with self._lock:
-                self._crls[database] = known
+                if learned == self._learned:
+                    self._crls[database] = known
         return known
 
     def path(self, database: str, der: bytes) -> list[bytes]:
@@ -214,11 +222,13 @@ class Directory:
         """
         known = self._paths.get((database, der))
         if known is None:
+            learned = self._learned
             known = self._find_path(database, parse_certificate(der))
             with self._lock:
                 if len(self._paths) >= _LEAVES_KEPT:
                     del self._paths[next(iter(self._paths))]
-                self._paths[database, der] = known
+                if learned == self._learned:
+                    self._paths[database, der] = known
         return known
 
     def _find_path(self, database: str, certificate: x509.Certificate) -> list[bytes]:
