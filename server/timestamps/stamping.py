@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from crypto import strictjson
 from crypto.event import parse_signed_event
 from replication.document import DocId, Seq
+from replication.errors import NotFound
 from replication.store import ZERO, Database, Store
 from server.dossier.event import is_dossier_stream
 from server.errors import NotReady
@@ -94,20 +95,27 @@ class Stamper:
         sql = "SELECT * FROM stamp_queue WHERE database = ? AND number > ? ORDER BY number LIMIT 1"
         while not is_ended() and (row := self._db.row(sql, (database, number))) is not None:
             number = row["number"]
-            self._stamp(database, str(row["doc_id"]), authority)
-            stamped, left = stamped + 1, max(0, left - 1)
+            stamped += self._stamp(database, str(row["doc_id"]), authority)
+            left = max(0, left - 1)
             tell(Progress(stamped, left))
         self._proofs.catch_up(database)
         return Progress(stamped, self._left(database))
 
-    def _stamp(self, database: str, doc_id: str, authority: TokenSource) -> None:
-        fields = strictjson.parse(self._store.open(database).get(DocId(doc_id)).body, max_bytes=_MAX_EVENT_BYTES)
+    def _stamp(self, database: str, doc_id: str, authority: TokenSource) -> bool:
+        """Return whether a token was stored; not so for an event that was erased while it waited."""
+        try:
+            body = self._store.open(database).get(DocId(doc_id)).body
+        except NotFound:
+            self._forget(database, [doc_id])
+            return False
+        fields = strictjson.parse(body, max_bytes=_MAX_EVENT_BYTES)
         signed = parse_signed_event({name: fields[name] for name in ("event", "signatures")})
         doc = build_timestamp(doc_id, authority.fetch(signed.signature).der)
         [result] = self._intake.admit(database, [doc], source=Source("local", self._urn))
         if result.error is not None:
             raise NotReady(f"the time-stamp of {doc_id} could not be stored: {result.error.reason}")
         self._forget(database, [doc_id])
+        return True
 
     def _follow(self, database: Database) -> None:
         """Queue the events that came since the last look."""

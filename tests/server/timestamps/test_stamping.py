@@ -16,6 +16,7 @@ from server.api import create_app
 from server.cli import main
 from server.dossier.checks import Wrong
 from server.dossier.trustpolicy import check, parse_policy
+from server.erasure.filesweep import purge_documents
 from server.errors import NotReady, Refused
 from server.home import Home
 from server.intake.source import Source
@@ -56,6 +57,20 @@ def test_a_token_is_an_earlier_proof_than_a_clock_that_runs_ahead(tiers, tsa, ta
     assert (before.by, found.by, found.origin) == ("log", "timestamp", "TSA mẫu")
     assert abs(found.at - datetime.now(UTC)) < timedelta(minutes=1) < before.at - found.at
     assert commune.model.proofs(doc.id.partition(":")[0], commune.database).proven_at(event_id(doc)) == found.at
+
+
+def test_an_event_that_was_erased_while_it_waited_holds_up_no_other(tiers, tsa, take, name_authorities) -> None:
+    """The authority was out of reach for months, and a dossier's time was over: what is left is stamped."""
+    province, commune = tiers
+    name_authorities(province, commune, entries=[tsa.entry()])
+    gone, doc = take(commune, 2)
+    assert commune.stamper.waiting(commune.database) == 2
+    purge_documents(commune.store.open(commune.database), [gone.id])
+
+    done = stamp(commune, tsa)
+
+    assert (done.stamped, done.left, tsa.asked) == (1, 0, 1)
+    assert commune.proofs.earliest(commune.database, event_id(doc)).by == "timestamp"
 
 
 @pytest.mark.parametrize("order", ["events first", "tokens first", "policy last"])
