@@ -68,6 +68,7 @@ class TokenVerifier:
         self._is_ordered = is_ordered
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, tuple[Principal, int]] = OrderedDict()
+        self._forgotten = 0  # times: what was being judged meanwhile is not kept
 
     def verify(self, token: str) -> Principal:
         """Return who made a token. Raises `NotSignedIn` with what is wrong, and our time if it is the clock."""
@@ -76,9 +77,11 @@ class TokenVerifier:
         known = self._known.get(digest)
         if known is not None and now.timestamp() <= known[1]:
             return known[0]
+        forgotten = self._forgotten
         principal, expires = self._verify(token, now)
         with self._lock:
-            self._known[digest] = (principal, expires)
+            if forgotten == self._forgotten:
+                self._known[digest] = (principal, expires)
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return principal
@@ -86,6 +89,7 @@ class TokenVerifier:
     def forget(self) -> None:
         """Verify every token anew: a CRL or a revocation came."""
         with self._lock:
+            self._forgotten += 1
             self._known.clear()
 
     def _verify(self, token: str, now: datetime) -> tuple[Principal, int]:

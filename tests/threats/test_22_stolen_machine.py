@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 
 from server.cli.ca import revoke_by_name
+from server.errors import NotSignedIn
 from server.home import Home
 from server.pki.documents import to_base64
 from server.signing import NodeSigner
@@ -56,10 +58,24 @@ def test_a_lost_phone_opens_nothing_once_it_is_revoked(office):
     assert office.official.get(f"/api/dossiers/{stream}").status_code == 200
 
 
+def test_a_token_that_was_being_judged_while_its_key_was_revoked_is_not_remembered(office, monkeypatch):
+    """One request was let in a moment before; the next with the same token is asked anew, not in ten minutes."""
+    judge, token = office.node.tokens._verify, office.citizen.person.token(office.citizen.audience)
+
+    def and_then_revoked(*arguments):
+        found = judge(*arguments)
+        assert revoke_by_name(office.node, office.citizen.person.urn, lost=True) == 1
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(office.node.tokens, "_verify", and_then_revoked)
+        assert office.node.tokens.verify(token).urn == office.citizen.person.urn
+    with pytest.raises(NotSignedIn):
+        office.node.tokens.verify(token)
+
+
 def test_a_ca_key_on_a_stolen_disk_is_not_readable_without_its_passphrase(tmp_path, monkeypatch):
     """With TRAM_CA_PASSPHRASE set at `init` the disk holds the CA's key encrypted, the retired one too."""
-    import pytest
-
     from server.cli import main
     from server.errors import Refused
     from server.pki.authority import Authority
