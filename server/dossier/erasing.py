@@ -105,10 +105,13 @@ def settle_erasures(events: Iterable[StoredEvent], grants: Grants, proofs: Proof
     `grants` are of the same database. Rights are judged at the proven time, at the author's claim where nothing proves
     one. Events of other types are passed over; proposals by somebody without the right are left out.
     """
-    by_type: dict[str, list[StoredEvent]] = {name: [] for name in TYPES}
+    proposals: list[StoredEvent] = []
+    about: dict[tuple[str, str], list[StoredEvent]] = {}  # (type, proposal) → what was said of it
     for stored in events:
-        if stored.event.type in by_type:
-            by_type[stored.event.type].append(stored)
+        if stored.event.type == "erasure.proposed":
+            proposals.append(stored)
+        elif stored.event.type in TYPES:
+            about.setdefault((stored.event.type, stored.event.body["of"]), []).append(stored)
 
     def time_of(stored: StoredEvent) -> str:
         proven = proofs.proven_at(stored.id)
@@ -120,28 +123,27 @@ def settle_erasures(events: Iterable[StoredEvent], grants: Grants, proofs: Proof
             return "leader" if grants.holds(event.actor, "leader", event.unit, time_of(stored)) else ""
         return "node" if is_issued_by_node(event) else ""
 
-    def by_time(*types: str) -> list[StoredEvent]:
-        found = [each for type in types for each in by_type[type]]
+    def said_of(proposal: StoredEvent, *types: str) -> list[StoredEvent]:
+        found = [each for type in types for each in about.get((type, proposal.id), ())]
         return sorted(found, key=lambda each: (time_of(each), each.id))
 
-    seconds, stops = by_time("erasure.confirmed"), by_time(*STOPS)
-    done = sorted(by_type["erasure.done"], key=lambda each: (each.event.at, each.id))
     found = []
-    for stored in by_type["erasure.proposed"]:
+    for stored in proposals:
         first = voice(stored)
         if first:
+            seconds, stops = said_of(stored, "erasure.confirmed"), said_of(stored, *STOPS)
             second = next((each for each in seconds if _seconds(stored, first, each, voice(each))), None)
             stop = next((each for each in stops if _stops(stored, each, voice(each))), None)
             ended = _stop(stop, time_of(stop)) if stop else None
+            done = _acknowledged(stored, about.get(("erasure.done", stored.id), ()))
             found.append(_erasure(stored, time_of(stored), second, time_of(second) if second else "", done, ended))
     return tuple(sorted(found, key=lambda each: (each.proposed_at, each.id)))
 
 
 def _seconds(proposal: StoredEvent, first: str, second: StoredEvent, voice: str) -> bool:
-    """Say whether an event confirms a proposal: it names it, another makes it, and one of the two is a leader."""
+    """Say whether an event that names a proposal confirms it: another makes it, and one of the two is a leader."""
     return (
-        second.event.body["of"] == proposal.id
-        and second.event.unit == proposal.event.unit
+        second.event.unit == proposal.event.unit
         and second.event.actor != proposal.event.actor
         and voice != ""
         and "leader" in (first, voice)
@@ -149,15 +151,11 @@ def _seconds(proposal: StoredEvent, first: str, second: StoredEvent, voice: str)
 
 
 def _stops(proposal: StoredEvent, stop: StoredEvent, voice: str) -> bool:
-    """Say whether an event ends a proposal: it names it, and either its own author takes it back or another voice
-    refuses. To keep a dossier one voice is enough, so a leader is not needed among the two."""
+    """Say whether an event that names a proposal ends it: either its own author takes it back or another voice refuses.
+    To keep a dossier one voice is enough, so a leader is not needed among the two."""
     event = stop.event
     own = event.actor == proposal.event.actor
-    return (
-        event.body["of"] == proposal.id
-        and event.unit == proposal.event.unit
-        and (own if event.type == "erasure.withdrawn" else not own and voice != "")
-    )
+    return event.unit == proposal.event.unit and (own if event.type == "erasure.withdrawn" else not own and voice != "")
 
 
 def _stop(stored: StoredEvent, at: str) -> Stop:
@@ -171,7 +169,7 @@ def _erasure(
     at: str,
     second: StoredEvent | None,
     second_at: str,
-    done: Iterable[StoredEvent],
+    done: tuple[Done, ...],
     stop: Stop | None,
 ) -> Erasure:
     event, body = stored.event, stored.event.body
@@ -189,18 +187,17 @@ def _erasure(
         second.id if second else "",
         second.event.actor if second else "",
         second_at,
-        _acknowledged(stored, done),
+        done,
         stop,
     )
 
 
 def _acknowledged(proposal: StoredEvent, done: Iterable[StoredEvent]) -> tuple[Done, ...]:
-    """Return the first word of each node on the unit's path, by time."""
+    """Return the first word of each node on the unit's path, by time, of those that name a proposal."""
     found: dict[str, Done] = {}
-    for stored in done:
+    for stored in sorted(done, key=lambda each: (each.event.at, each.id)):
         event, author = stored.event, unit_of_node(stored.event.actor)
-        on_path = author is not None and is_within(event.unit, author) and event.unit == proposal.event.unit
-        if on_path and event.body["of"] == proposal.id:
+        if author is not None and is_within(event.unit, author) and event.unit == proposal.event.unit:
             counts = (int(event.body[name]) for name in ("events", "files", "chunks"))
             found.setdefault(event.actor, Done(event.actor, event.at, *counts))
     return tuple(found.values())

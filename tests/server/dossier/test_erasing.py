@@ -9,6 +9,7 @@ import pytest
 from server.dossier.erasing import settle_erasures
 from server.dossier.event import EventId, StoredEvent, build_event, event_id, parse_event
 from server.dossier.granting import FOREVER, Grant
+from server.dossier.proofs import Evidence
 from server.dossier.retention import find_rule, parse_rules
 from server.dossier.roles import Grants
 from server.errors import Refused
@@ -73,6 +74,29 @@ def test_only_nodes_of_the_path_acknowledge_and_each_counts_once():
     again = stored("erasure.done", COMMUNE, body | {"events": 0}, at="2046-01-03T00:00:00Z")
     [found] = settle_erasures([again, *done, proposal, confirmed(BE, proposal)], grants(ADA, BE))
     assert {(each.node, each.events) for each in found.done} == {(COMMUNE, 1), (DISTRICT, 1)}
+
+
+def test_twice_as_many_erasures_are_twice_the_work():
+    """An office erases hundreds of dossiers a year, and what came of them is asked by every page and every phone."""
+
+    class Counted(Evidence):
+        asked = 0
+
+        def proven_at(self, event):
+            Counted.asked += 1
+            return super().proven_at(event)
+
+    def questions(count):
+        events, Counted.asked = [], 0
+        for number in range(count):
+            proposal = proposed(ADA, dossier=f"{DOSSIER[:-6]}{number:06d}")
+            done = stored("erasure.done", COMMUNE, {"of": proposal.id, "events": 1, "files": 1, "chunks": 2})
+            events += [proposal, confirmed(BE, proposal), done]
+        found = settle_erasures(events, grants(ADA, BE), Counted())
+        assert sum(each.is_executed for each in found) == count
+        return Counted.asked
+
+    assert questions(80) < 2.1 * questions(40)
 
 
 def test_a_period_counts_from_the_end_of_the_year_and_the_newest_own_rule_wins():
