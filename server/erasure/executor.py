@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from replication.errors import NotFound
 from replication.store import AllDocsQuery, Database, Store
@@ -45,6 +45,7 @@ from server.readmodel.model import ReadModel
 from server.signing import NodeSigner
 
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 GRACE: Final = timedelta(days=30)  # what a node may be offline for
 LOOK_EVERY_S: Final = 600.0  # also what waits for fresh revocation lists is tried again
@@ -100,20 +101,18 @@ class Erasing:
         self.errand.notice("events")
 
     def settle(self) -> int:
-        """Carry out every confirmed erasure that is not done here yet. Returns how many were."""
+        """Carry out every confirmed erasure that is not done here yet. Returns how many were.
+
+        Raises what kept one from being carried out, after the others have been.
+        """
         with self._one:
-            count = 0
-            for erasure in self._orders.all():
-                if self._is_due(erasure) and self._begin(erasure):
-                    self._erase(erasure)
-                    count += 1
-            return count
+            return _sum_of(self._orders.all(), self._carry_out)
 
     def sweep(self) -> int:
         """Take out files of erased dossiers that came back and that no event has named for `GRACE`, and events that
-        slipped through the door while it closed. Returns how many documents went."""
+        slipped through the door while it closed. Returns how many documents went. Raises as `settle`."""
         with self._one:
-            return sum(self._sweep_database(name) for name in self._store.names())
+            return _sum_of(self._store.names(), self._sweep_database)
 
     def is_done(self, of: str) -> bool:
         """Say whether this node has carried out the erasure `of`."""
@@ -130,10 +129,12 @@ class Erasing:
         count = self._orders.count()
         if told and count == self._seen:
             return
-        self.settle()
-        self._seen = count
-        if not told:
-            self.sweep()
+        try:
+            self.settle()
+            self._seen = count
+        finally:
+            if not told:
+                self.sweep()
 
     def _phase(self, of: str) -> int | None:
         row = self._db.row("SELECT done FROM erasures WHERE of = ?", (of,))
@@ -149,6 +150,12 @@ class Erasing:
         """Done means done and said. A node whose `node.db` was restored may have said it and has to do it again."""
         said = any(each.node == self._signer.urn for each in erasure.done)
         return said and self.is_done(erasure.id)
+
+    def _carry_out(self, erasure: Erasure) -> int:
+        if not self._is_due(erasure) or not self._begin(erasure):
+            return 0
+        self._erase(erasure)
+        return 1
 
     def _erase(self, erasure: Erasure) -> None:
         name = units.database_name(erasure.unit)
@@ -278,6 +285,20 @@ class Erasing:
                 " ON CONFLICT DO UPDATE SET back = coalesce(back, excluded.back)",
                 [(database, each, now.isoformat()) for each in idle],
             )
+
+
+def _sum_of(items: Iterable[T], do: Callable[[T], int]) -> int:
+    """Do each, whatever becomes of the others: a unit whose store is damaged must not keep others' dossiers here.
+    Returns the sum; raises the first failure when all have been tried."""
+    total, first = 0, None
+    for each in items:
+        try:
+            total += do(each)
+        except Exception as exc:
+            first = first or exc
+    if first is not None:
+        raise first
+    return total
 
 
 def _here(database: Database, ids: Sequence[str]) -> list[str]:
