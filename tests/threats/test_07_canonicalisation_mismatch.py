@@ -32,7 +32,9 @@ def offer(commune, citizen, helpers):
         from crypto import jcs
 
         envelope = citizen.envelope(helpers.submission(commune.home.unit, citizen))
-        text = write(jcs.canonical(envelope["event"]).decode())
+        canonical = jcs.canonical(envelope["event"]).decode()
+        text = write(canonical)
+        assert write is as_it_is or text != canonical
         body, doc_id, rev = _signed_as_written(citizen, envelope, text)
         good = citizen.sign(envelope["event"])
         return commune.put(replace(good, id=doc_id, rev=rev, body=body, path=()))
@@ -40,36 +42,45 @@ def offer(commune, citizen, helpers):
     return run
 
 
+def as_it_is(text):
+    return text
+
+
+# What a program that is less strict would take for the same event, or for another; each with the word it is refused by.
 MISREADINGS = {
-    "a member twice": lambda t: t.replace('"delivery":"counter"', '"delivery":"counter","delivery":"post"'),
-    "1.0 for 1": lambda t: t.replace('"v":1', '"v":1.0'),
-    "1e0 for 1": lambda t: t.replace('"v":1', '"v":1e0'),
-    "a number JavaScript rounds": lambda t: t.replace('"v":1', '"v":9007199254740993'),
-    "NaN": lambda t: t.replace('"v":1', '"v":NaN'),
-    "names in another order": lambda t: "{" + ",".join(reversed(t[1:-1].split(',"', 1))) + "}",
-    "white space": lambda t: t.replace(":", ": ", 1),
-    "an escape for a letter": lambda t: t.replace("counter", "co\\u0075nter", 1),
-    "decomposed letters": lambda t: unicodedata.normalize("NFD", t),
-    "a byte order mark": lambda t: "\ufeff" + t,
-    "a letter that turns the line": lambda t: t.replace("Nguyễn", "Nguyễn\u202e", 1),
-    "a letter of no width": lambda t: t.replace("Nguyễn", "Nguyễn\u200b", 1),
-    "a lone surrogate": lambda t: t.replace("Nguyễn", "\\ud800", 1),
-    "a prototype": lambda t: t.replace('"form":{', '"form":{"__proto__":"x",', 1),
+    "a member twice": (
+        "malformed",
+        lambda t: t.replace('"delivery":"counter"', '"delivery":"counter","delivery":"post"'),
+    ),
+    "1.0 for 1": ("malformed", lambda t: t.replace('"v":1', '"v":1.0')),
+    "1e0 for 1": ("malformed", lambda t: t.replace('"v":1', '"v":1e0')),
+    "a number JavaScript rounds": ("malformed", lambda t: t.replace('"v":1', '"v":9007199254740993')),
+    "NaN": ("malformed", lambda t: t.replace('"v":1', '"v":NaN')),
+    "names in another order": ("bad_id", lambda t: orjson.dumps(dict(reversed(orjson.loads(t).items()))).decode()),
+    "white space": ("bad_id", lambda t: t.replace(":", ": ", 1)),
+    "an escape for a letter": ("bad_id", lambda t: t.replace("counter", "co\\u0075nter", 1)),
+    "decomposed letters": ("not_nfc", lambda t: unicodedata.normalize("NFD", t)),
+    "a byte order mark": ("malformed", lambda t: "\ufeff" + t),
+    "a letter that turns the line": ("bad_text", lambda t: t.replace("Nguyễn", "Nguyễn\u202e", 1)),
+    "a letter of no width": ("bad_text", lambda t: t.replace("Nguyễn", "Nguyễn\u200b", 1)),
+    "a lone surrogate": ("malformed", lambda t: t.replace("Nguyễn", "\\ud800", 1)),
+    "a prototype": ("schema", lambda t: t.replace('"form":{', '"form":{"__proto__":"x",', 1)),
 }
 
 
 def test_the_canonical_text_itself_is_taken(offer):
     """The road the others take is open: what they are refused for is their text alone."""
-    assert offer(lambda text: text) == ""
+    assert offer(as_it_is) == ""
 
 
 @pytest.mark.parametrize("how", MISREADINGS)
 def test_another_spelling_is_refused_though_its_signature_is_good(offer, how):
     """Signed over the very bytes, named by their hash, and still refused: two programs could read it differently."""
-    refusal = offer(MISREADINGS[how])
+    word, write = MISREADINGS[how]
 
-    words = {"malformed", "schema", "not_nfc", "bad_text", "bad_id", "bad_signature"}
-    assert refusal.partition(":")[0] in words, refusal
+    refusal = offer(write)
+
+    assert refusal.partition(":")[0] == word, refusal
 
 
 def test_amount_twice_is_not_the_last_amount(offer):
