@@ -40,16 +40,36 @@ def test_an_event_of_one_commune_has_no_place_in_anothers_database(make_homes, m
 
 
 def test_a_decision_repeated_in_the_same_dossier_changes_nothing(office):
-    """`prev` ties it to what its author saw: the same acceptance again is the same event, and a copy under a new nonce
-    comes too late to count."""
+    """The same acceptance again is the same event. Signed once more by the official's own program, with another due
+    date, it is kept and does not count; one that hides having seen the first is shown as what it is, a second decision
+    beside it. The desk drafts neither."""
     stream = office.file()
-    office.act(office.official, stream, "dossier.accepted", due="2036-12-31T10:00:00Z")
+    draft = {"type": "dossier.accepted", "fields": {"due": "2036-12-31T10:00:00Z"}}
+    event = office.official.post(f"/api/dossiers/{stream}/drafts", draft).json()["event"]
+    sign = office.official.person.envelope
+    answers = [office.official.post("/api/events", sign(event)) for _ in range(2)]
+    assert [each.status_code for each in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    first = answers[0].json()["id"].rpartition(":")[2]
+    assert states(office, stream) == {first: "applied"}
+
+    other = event | {"nonce": "A" * 22, "body": event["body"] | {"due": "2040-12-31T10:00:00Z"}}
+    later = post(office, sign(other | {"prev": [first]}))
+    assert states(office, stream) == {first: "applied", later: "not_applied"}
+    assert office.node.model.story(stream).dossier.due == "2036-12-31T10:00:00Z"
+    assert office.official.post(f"/api/dossiers/{stream}/drafts", draft).status_code == 409
+
+    beside = post(office, sign(other))
+    assert states(office, stream)[beside] == states(office, stream)[first] == "disputed"
+
+
+def post(office, envelope):
+    answer = office.official.post("/api/events", envelope)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"].rpartition(":")[2]
+
+
+def states(office, stream):
+    """What became of each acceptance of a dossier."""
     timeline = office.node.model.story(stream).dossier.timeline
-    accepted = next(each for each in timeline if each.stored.event.type == "dossier.accepted")
-
-    draft = office.official.post(
-        f"/api/dossiers/{stream}/drafts", {"type": "dossier.accepted", "fields": {"due": "2036-12-31T10:00:00Z"}}
-    )
-
-    assert accepted.state == "applied"
-    assert draft.status_code == 409
+    return {each.id: each.state for each in timeline if each.stored.event.type == "dossier.accepted"}
