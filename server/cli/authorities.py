@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ssl
 import sys
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +37,6 @@ if TYPE_CHECKING:  # see `server.cli.common`: what opens no node starts without 
 
 _MAX_ANSWER_BYTES = MAX_CHAIN * 4096
 _PROBE = ec.ECDSA(hashes.SHA256())
-_TIMEOUT_S = 60  # a line of 32 kbit/s carries the 600 bytes at once; its round trips are what takes time
 
 
 def register(sub: Commands) -> None:
@@ -43,10 +45,12 @@ def register(sub: Commands) -> None:
     add_home(parser)
     parser.add_argument("file", type=Path, nargs="?", help="carry it to the unit above")
     parser.add_argument("--send", metavar="URL", nargs="?", const="", help="send it there; without URL to the parent")
+    _add_pin(parser)
     parser.set_defaults(run=_request, build=build_request)
     parser = sub.add_parser("fetch", help="fetch the certificate that was asked for over the link, and install it")
     add_home(parser)
     parser.add_argument("--from", dest="url", default="", metavar="URL", help="the parent's address, if not at hand")
+    _add_pin(parser)
     parser.set_defaults(run=_fetch)
     parser = sub.add_parser("pending", help="requests of units below that wait for somebody's word")
     add_home(parser)
@@ -76,6 +80,7 @@ def register(sub: Commands) -> None:
     add_home(parser)
     parser.add_argument("file", type=Path, nargs="?", help="the request for the unit above; a root needs none")
     parser.add_argument("--send", metavar="URL", nargs="?", const="", help="send it there; without URL to the parent")
+    _add_pin(parser)
     parser.add_argument("--ca-token", default="", metavar="URI", help="make the next key in this PKCS#11 token")
     parser.add_argument("--finish", action="store_true", help="a root: trust the new key alone, once all below do")
     parser.set_defaults(run=_rollover, build=build_rollover_request)
@@ -86,6 +91,12 @@ def register(sub: Commands) -> None:
     add_home(parser)
     parser.add_argument("file", type=Path, help="the new root as PEM")
     parser.set_defaults(run=_trust)
+
+
+def _add_pin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pin", metavar="SHA256", help="over https believe this one certificate; there: tram link thumbprint PEM"
+    )
 
 
 def _request(arguments: argparse.Namespace) -> int:
@@ -103,7 +114,8 @@ def _request(arguments: argparse.Namespace) -> int:
         print(f"{arguments.file}: take it to the unit above, and read these digits out to them")
     else:
         url = _parent(home, arguments.send)
-        _call("POST", f"{url}/api/ca-requests", json={"request": data.decode("ascii").strip()})
+        asked = {"request": data.decode("ascii").strip()}
+        _call(home, arguments.pin, url, "POST", "/api/ca-requests", asked)
         print(f"sent to {url}; read these digits out to them, then: tram ca fetch {arguments.home}")
     print(f"code: {parse_request(data).code}")
     return 0
@@ -113,7 +125,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
     home = Home.open(arguments.home)
     key = home.next_ca_key() if home.has_next_ca_key() else home.ca_key()
     thumbprint = keys.thumbprint(key.public_key())
-    said = _call("GET", f"{_parent(home, arguments.url)}/api/ca-requests/{thumbprint}")
+    said = _call(home, arguments.pin, _parent(home, arguments.url), "GET", f"/api/ca-requests/{thumbprint}")
     if said.get("state") == "refused":
         raise Refused("bad_request", f"the unit above refused: {str(said.get('reason'))[:500]}")
     if said.get("state") != "issued":
@@ -263,18 +275,49 @@ def _parent(home: Home, given: str) -> str:
     return url.rstrip("/")
 
 
-def _call(method: str, url: str, **options: Any) -> dict[str, Any]:
-    """Return the JSON object of an answer. Raises `NotReady` without a link, `Refused` with what the node said."""
-    import requests  # here, for what travels as a file needs no network
+def _call(home: Home, pin: str | None, url: str, method: str, target: str, value: Any = None) -> dict[str, Any]:
+    """Return the JSON object of an answer. Raises `NotReady` without a link or for whoever is not believed, `Refused`
+    with what the node said."""
+    from replication.errors import LinkError, ReplicationError  # here, for what travels as a file needs no network
+    from server.links.meeting import fetch_answer
 
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # no proxies: the neighbour is on our own line
-            answer = session.request(method, url, timeout=_TIMEOUT_S, allow_redirects=False, **options)
-            value = answer.json()
-    except (requests.RequestException, ValueError) as exc:
-        raise NotReady(f"{url} does not answer as a node does: {exc}") from exc
-    if not isinstance(value, dict) or answer.status_code >= requests.codes.bad_request:
-        reason = value.get("reason", "") if isinstance(value, dict) else ""
-        raise Refused("bad_request", f"{url} answers {answer.status_code}: {str(reason)[:500]}")
-    return value
+        answer = fetch_answer(url, method, target, value, tls=_tls(home, pin, url))
+    except ValueError as exc:
+        raise Refused("bad_link", str(exc)) from exc
+    except LinkError as exc:
+        raise NotReady(f"{exc}{_advice(home, str(exc))}") from exc
+    except ReplicationError as exc:
+        raise Refused("bad_request", str(exc)) from exc
+    if not isinstance(answer, dict):
+        raise NotReady(f"{url} does not answer as a node does")
+    return answer
+
+
+def _tls(home: Home, pin: str | None, url: str) -> ssl.SSLContext | None:
+    """Return whom to believe over https: the pin; else whom the home's link to that address believes; else the tree,
+    where the home knows it already; else, None, whom the system does."""
+    from server.links.neighbours import Links, Neighbour, default_trust
+    from server.links.tls import build_context, parse_pin
+    from server.nodedb import NodeDb
+
+    believed = Neighbour("parent", url, "parent", trust=default_trust(url) if home.anchors() else "system")
+    path = home.path / "node.db"
+    if pin:
+        believed = replace(believed, pin=parse_pin(pin), trust="pin")
+    elif path.exists():
+        with closing(NodeDb(path)) as db:
+            believed = next((each for each in Links(db).all() if each.url == url), believed)
+    return build_context(believed, home.unit, home.anchors())
+
+
+def _advice(home: Home, trouble: str) -> str:
+    """Return what to do where a new home, which knows no root yet, has met the tree's own TLS."""
+    from server.links.troubles import explain_trouble
+
+    if home.anchors() or explain_trouble(trouble).word != "stranger":
+        return ""
+    return (
+        "\nThis home knows nobody of the tree yet. If the unit above runs tram serve --tls, have the thumbprint read"
+        " out (there: tram link thumbprint DIR/certs/tls.pem) and give it with --pin; or carry the request as a file"
+    )

@@ -160,13 +160,8 @@ class Meeting:
 
         Raises as `fetch_acquaintance` does.
         """
-        options = EndpointOptions(CONNECT_S, _STALL_S, _MAX_ANSWER_BYTES, gzip=False)
-        endpoint = Endpoint(self.url, tls=self.tls, options=options, traffic=self.traffic)
-        try:
-            endpoint.connect()
-            return _call(endpoint, method, target, value, headers=tokens.headers())
-        finally:
-            endpoint.close()
+        headers = tokens.headers()
+        return fetch_answer(self.url, method, target, value, tls=self.tls, traffic=self.traffic, headers=headers)
 
     def _meet(self, endpoint: Endpoint) -> tuple[Acquaintance, Tokens]:
         if self._known is not None:
@@ -199,6 +194,27 @@ class Meeting:
             _call(endpoint, "PUT", f"/db/{each}", headers=tokens.headers())
         offset_s = int(offset.total_seconds())
         return Acquaintance(unit, urn, name, (*names, *missing), offset_s), tokens
+
+
+def fetch_answer(
+    url: str,
+    method: str,
+    target: str,
+    value: Any = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    traffic: Traffic | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    """Return the JSON with which a node at `url` answers one request, over a connection of its own. `tls` None is the
+    system's own trust. Raises as `Meeting.fetch_acquaintance` does."""
+    options = EndpointOptions(CONNECT_S, _STALL_S, _MAX_ANSWER_BYTES, gzip=False)
+    endpoint = Endpoint(url, tls=tls, options=options, traffic=traffic)
+    try:
+        endpoint.connect()
+        return _call(endpoint, method, target, value, headers=headers)
+    finally:
+        endpoint.close()
 
 
 def _read_node(url: str, said: Any, clock: NodeClock) -> tuple[str, str, timedelta]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from replication.replicator import Figures, Progress
 from replication.store import Store
 from server.clocks.clock import NodeClock
 from server.clocks.localtime import OfficeClock
-from server.dossier import units
 from server.links.firsts import First, Firsts
 from server.links.link import NeighbourLink
 from server.links.meeting import Also, Companion, Meeting
@@ -24,7 +22,7 @@ from server.links.pairing import Pairing
 from server.links.presence import Presence
 from server.links.refusals import Refusals
 from server.links.status import LinkStatus, build_status
-from server.links.tls import build_ca_context, build_pinned_context, build_tree_context
+from server.links.tls import build_context
 from server.links.wanted import WantedFirst
 from server.nodedb import NodeDb
 from server.signing import NodeSigner
@@ -178,7 +176,7 @@ class Sync:
             clock=self._clock,
             ours=self._pairing.shared,
             traffic=Traffic(),
-            tls=self._tls(neighbour),
+            tls=build_context(neighbour, self._pairing.unit, self._roots),
             also=lambda there, ask: self.on_met(there, ask),
         )
         return NeighbourLink(
@@ -190,27 +188,4 @@ class Sync:
             now=self._office.now,
             companion=self._companion,
             comes_by_itself=self._presence.is_at_work,
-        )
-
-    def _tls(self, neighbour: Neighbour) -> ssl.SSLContext | None:
-        """Return the TLS a neighbour must speak, None for the system's own trust."""
-        if neighbour.pin:
-            return build_pinned_context(neighbour.pin)
-        if neighbour.trust == "ca":
-            return build_ca_context(neighbour.ca)
-        if neighbour.trust != "tree":
-            return None
-        ours, unit = self._pairing.unit, neighbour.unit
-        if unit:
-            return build_tree_context(self._roots, is_expected=lambda shown: shown == unit, expected=unit)
-        if neighbour.role == "parent":
-            return build_tree_context(
-                self._roots,
-                is_expected=lambda shown: shown != ours and units.is_within(ours, shown),
-                expected=f"a unit above {ours}",
-            )
-        return build_tree_context(
-            self._roots,
-            is_expected=lambda shown: shown != ours and units.is_within(shown, ours),
-            expected=f"a unit below {ours}",
         )

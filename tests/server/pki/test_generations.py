@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from crypto import keys
+from server.api import create_app
 from server.dossier.documents import certificate_doc
 from server.errors import Clash, Refused, TooMany
 from server.home import Home
 from server.intake.source import Source
 from server.node.assembly import Node
+from server.node.servertls import ServerTls
 from server.pki import requests as unit_requests
 from server.pki.authority import CRL_LIFE, Authority
 from server.pki.generations import finish_root, generation_of, is_root, roll_root, trust_root
@@ -60,6 +62,36 @@ def test_a_unit_asks_over_the_link_and_a_person_there_approves(tram, serve, home
     assert stream
     assert [(event.body["unit"], event.body["generation"]) for event in approvals] == [("H41.12.09", 1)]
     assert "nothing waits" in tram("ca", "pending", homes[DISTRICT].path)[1]
+
+
+def test_a_unit_asks_over_the_trees_own_tls(tram, make_node, homes, tmp_path):
+    """A new home, which knows no root, is told to name the certificate it means; one that knows the tree needs nothing.
+    Whoever else answers there is refused."""
+
+    def serve_tls(unit):
+        node = make_node(homes[unit])
+        url = node.start(create_app(node), sync=False, tls=ServerTls(homes[unit], (), lambda: datetime.now(UTC)))
+        return url.rstrip("/"), tram("link", "thumbprint", homes[unit].path / "certs" / "tls.pem")[1].strip()
+
+    (url, pin), (beside, wrong) = serve_tls(DISTRICT), serve_tls(COMMUNE)
+    commune = tmp_path / "new"
+    tram("init", commune, "--unit", "H41.12.09", "--parent", url)
+
+    status, _, complaint = tram("ca", "request", commune, "--send")
+    assert (status, "--pin" in complaint) == (1, True)
+    assert tram("ca", "request", commune, "--send", "--pin", wrong)[0] == 1
+    status, said, _ = tram("ca", "request", commune, "--send", "--pin", pin)
+    assert status == 0
+    code = said.splitlines()[-1].removeprefix("code: ")
+    assert tram("ca", "approve", homes[DISTRICT].path, "H41.12.09", "--code", code)[0] == 0
+    assert tram("ca", "fetch", commune, "--pin", pin)[0] == 0
+
+    assert tram("ca", "rollover", commune, "--send")[0] == 0
+    assert tram("ca", "approve", homes[DISTRICT].path, "H41.12.09")[0] == 0
+    status, _, complaint = tram("ca", "fetch", commune, "--from", beside)
+    assert (status, "a unit above H41.12.09" in complaint) == (1, True)
+    assert tram("ca", "fetch", commune)[0] == 0
+    assert generation_of(Home.open(commune)) == 2
 
 
 def test_a_refused_request_says_why(tram, serve, homes, tmp_path):
