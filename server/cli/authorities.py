@@ -298,7 +298,8 @@ def _tls(home: Home, pin: str | None, url: str) -> ssl.SSLContext | None:
     """Return whom to believe over https: the pin; else whom the home's link to that address believes; else the tree,
     where the home knows it already; else, None, whom the system does."""
     from server.links.neighbours import Links, Neighbour, default_trust
-    from server.links.tls import build_context, parse_pin
+    from server.links.tls import parse_pin
+    from server.links.trust import build_context
     from server.nodedb import NodeDb
 
     believed = Neighbour("parent", url, "parent", trust=default_trust(url) if home.anchors() else "system")

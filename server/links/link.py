@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from replication.document import Seq
-from replication.errors import ReplicationError
+from replication.errors import ReplicationError, StoreError
 from replication.peers import Busy, Endpoint, EndpointOptions, Refusal
 from replication.replicator import Figures, JobState, Link, Pair, Progress
 from server.links.allowance import Kind, LinkRules
@@ -268,7 +268,7 @@ class NeighbourLink:
         it, the link goes on all the same."""
         try:
             yield
-        except sqlite3.Error as exc:
+        except (StoreError, sqlite3.Error) as exc:
             _LOG.warning("link %s: how it stands cannot be noted: %s", self.neighbour.name, exc)
 
     def _settle(self) -> None:

@@ -8,12 +8,12 @@ written, the disk being full, is counted here until it can.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
+from replication.errors import StoreError
 from server.links.allowance import Kind
 from server.nodedb import NodeDb
 
@@ -96,7 +96,7 @@ class Spending:
                     " (SELECT DISTINCT day FROM link_spending WHERE link = ?1 ORDER BY day DESC LIMIT ?2)",
                     (self._link, KEPT_DAYS),
                 )
-        except sqlite3.Error as exc:
+        except StoreError as exc:
             _LOG.warning("the bytes of link %s cannot be written down yet: %s", self._link, exc)
             return
         for kind, size in self._fresh.items():

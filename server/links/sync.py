@@ -22,7 +22,7 @@ from server.links.pairing import Pairing
 from server.links.presence import Presence
 from server.links.refusals import Refusals
 from server.links.status import LinkStatus, build_status
-from server.links.tls import build_context
+from server.links.trust import build_context
 from server.links.wanted import WantedFirst
 from server.nodedb import NodeDb
 from server.signing import NodeSigner

@@ -23,9 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from crypto import base64url
 from crypto.errors import CryptoError
 from crypto.names import parse_unit_dns
-from server.dossier.units import is_within
 from server.errors import Refused
-from server.links.neighbours import Neighbour
 
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -92,25 +90,6 @@ def build_tree_context(
         context.load_verify_locations(cadata=root.public_bytes(Encoding.DER))
     context.sslsocket_class = TreeSocket
     return context
-
-
-def build_context(link: Neighbour, ours: str, roots: Sequence[x509.Certificate]) -> ssl.SSLContext | None:
-    """Return the TLS a neighbour of the unit `ours` must speak, None for the system's own trust. Raises `Refused`."""
-    if link.pin:
-        return build_pinned_context(link.pin)
-    if link.trust == "ca":
-        return build_ca_context(link.ca)
-    if link.trust != "tree":
-        return None
-    if link.unit:
-        return build_tree_context(roots, is_expected=lambda shown: shown == link.unit, expected=link.unit)
-    if link.role == "parent":
-        return build_tree_context(
-            roots, is_expected=lambda shown: shown != ours and is_within(ours, shown), expected=f"a unit above {ours}"
-        )
-    return build_tree_context(
-        roots, is_expected=lambda shown: shown != ours and is_within(shown, ours), expected=f"a unit below {ours}"
-    )
 
 
 def build_ca_context(pem: str) -> ssl.SSLContext:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replication.errors import StoreError
-from server.erasure import executor
+from server.erasure.filesweep import purge_documents
 from tests.server.erasure.conftest import COMMUNE, here
 
 EVENTS = "u-h41-12-03"
@@ -19,15 +19,14 @@ def test_an_erasure_that_fails_holds_up_no_other_and_is_done_when_it_can_be(offi
     offices.order()
     offices.order(other)
     first, second = node.erasures.all()
-    purge = executor.purge_documents
 
     def purge_but(database, ids):
         if set(ids) & set(first.documents):
             raise StoreError("disk I/O error")
-        return purge(database, ids)
+        return purge_documents(database, ids)
 
     with monkeypatch.context() as damaged:
-        damaged.setattr(executor, "purge_documents", purge_but)
+        damaged.setattr("server.erasure.executor.purge_documents", purge_but)
         with pytest.raises(StoreError, match="disk I/O error"):
             node.erasing.settle()
     assert [node.erasing.is_done(each.id) for each in (first, second)] == [False, True]

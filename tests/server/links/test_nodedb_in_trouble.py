@@ -40,7 +40,7 @@ def test_a_link_goes_on_when_node_db_can_be_written_again(linked, helpers, caplo
     with closing(sqlite3.connect(commune.home.path / "node.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         district.stop()
-        helpers.wait_until(lambda: "database is locked" in caplog.text, 30)
+        helpers.wait_until(lambda: "cannot be noted" in caplog.text, 30)
         other.execute("ROLLBACK")
     commune.db._connection.execute("PRAGMA busy_timeout=10000")
 
