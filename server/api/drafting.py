@@ -140,14 +140,18 @@ def _draft_submission(node: Node, speaker: Speaker, stream: str, fields: Mapping
     if not is_dossier_stream(stream):
         raise Refused("schema", "a new dossier's stream is a lower-case UUIDv7", member="stream")
     if node.model.queries.dossier(stream) is not None:
-        raise Clash("this dossier was filed already")
+        raise Clash("Hồ sơ này đã được nộp / this dossier was filed already")
     body = {"channel": "counter", "delivery": "counter", "form": {}} | _body("dossier.submitted", nested(fields))
-    on_behalf = body.get("on_behalf")
-    if isinstance(on_behalf, dict) and not on_behalf.get("scan") and fields.get("files"):
-        on_behalf["scan"] = fields["files"][0].get("sha256")  # a desk's form brings one file: the scan
+    on_behalf, files = body.get("on_behalf"), _files("dossier.submitted", fields)
+    if isinstance(on_behalf, dict) and not on_behalf.get("scan") and files:
+        on_behalf["scan"] = files[0].get("sha256")  # a desk's form brings one file: the scan
+    if isinstance(on_behalf, dict) and on_behalf.get("how") == "fingerprint" and not on_behalf.get("witness"):
+        reason = "Điểm chỉ phải có người làm chứng; hãy ghi họ tên người đó / a fingerprint needs a witness; name them"
+        raise Refused("schema", reason, member="on_behalf.witness")
     procedure = node.model.catalogue().procedure(str(body.get("procedure", "")))
     if procedure is None:
-        raise Refused("schema", "this procedure is not in the catalogue", member="procedure")
+        reason = "Danh mục ở đây không có thủ tục này / this procedure is not in the catalogue"
+        raise Refused("schema", reason, member="procedure")
     event = _event(node, speaker, node.unit, stream, "dossier.submitted", (), body, fields)
     about = Subject(_short(stream), body["applicant"]["name"], procedure.name)
     return Draft(event, build_statement("dossier.submitted", body, about, _papers(event)))
@@ -159,12 +163,17 @@ def _papers(event: Mapping[str, Any]) -> int:
 
 
 def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields with "applicant.name" as {"applicant": {"name": …}}: a page's form has flat names."""
+    """Return the fields with "applicant.name" as {"applicant": {"name": …}}: a page's form has flat names.
+
+    Raises `Refused` where "applicant" is there as well and is no object.
+    """
     found: dict[str, Any] = {name: value for name, value in fields.items() if "." not in name}
     for name, value in fields.items():
         group, _, member = name.partition(".")
         if member and value not in (None, ""):
-            found.setdefault(group, {})[member] = value
+            if not isinstance(found.setdefault(group, {}), dict):
+                raise Refused("schema", f'"{group[:60]}" is an object', member=group[:60])
+            found[group][member] = value
     return found
 
 
@@ -179,7 +188,8 @@ def _body(type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 def _acceptance(node: Node, dossier: Dossier, fields: Mapping[str, Any]) -> dict[str, str]:
     """Return code and due time. The code is given out durably here, and stays the dossier's if asked again."""
     if dossier.code:
-        raise Clash(f"this dossier was accepted as {dossier.code}")
+        code = dossier.code
+        raise Clash(f"Hồ sơ này đã được tiếp nhận, mã {code} / this dossier was accepted as {code}")
     now = node.clock.now()
     signed = node.model.queries.highest_code(code_prefix(node.unit, now))
     return {
@@ -198,8 +208,12 @@ def _due(node: Node, dossier: Dossier, fields: Mapping[str, Any]) -> str:
             return format_time(due.at)
     chosen = fields.get("due")
     if not isinstance(chosen, str) or not chosen:
-        reason = "no rule here sets a time for this procedure; choose when the result is due"
-        raise Refused("schema", reason, member="due")
+        raise Refused(
+            "schema",
+            "Chưa có quy định thời hạn cho thủ tục này; hãy chọn giờ hẹn trả / no rule here sets a time for this"
+            " procedure; choose when the result is due",
+            member="due",
+        )
     return chosen
 
 
@@ -213,9 +227,6 @@ def _event(
     body: Mapping[str, Any],
     fields: Mapping[str, Any],
 ) -> dict[str, Any]:
-    files = fields.get("files", []) if type in WITH_FILES else []
-    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
-        raise Refused("schema", '"files" is a list of file references', member="files")
     now = node.clock.now()
     return build_event(
         stream=stream,
@@ -226,9 +237,17 @@ def _event(
         nonce=secrets.token_bytes(16),
         prev=heads,
         body=body,
-        files=files,
+        files=_files(type, fields),
         after=node.proofs.heads.newest(unit, now),
     )
+
+
+def _files(type: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the references to files that an event of `type` brings. Raises `Refused`."""
+    files = fields.get("files", []) if type in WITH_FILES else []
+    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
+        raise Refused("schema", '"files" is a list of file references', member="files")
+    return files
 
 
 def _check_counts(node: Node, speaker: Speaker, story: Story, event: dict[str, Any]) -> None:

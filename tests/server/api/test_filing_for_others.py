@@ -77,3 +77,27 @@ def test_a_filing_for_another_without_its_evidence_is_refused(stocked, changes, 
     _, _, answer = draft(stocked, **changes)
     assert answer.status_code == 400
     assert says in answer.json()["reason"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"files": {"a": 1}},
+        {"files": ["a"]},
+        {"files": "a"},
+        {"applicant": "a"},
+        {"on_behalf": ["a"]},
+    ],
+)
+def test_a_form_of_another_shape_is_refused_and_no_fault_of_the_node(stocked, changes):
+    """Each is told which member is wrong."""
+    _, _, answer = draft(stocked, **changes)
+    assert (answer.status_code, answer.json()["error"]) == (400, "schema")
+    assert next(iter(changes)) in answer.json()["reason"]
+
+
+def test_a_fingerprint_without_a_witness_is_refused_in_the_words_of_the_office(stocked):
+    """An ordinary slip at the counter."""
+    _, _, answer = draft(stocked, **{"on_behalf.witness": ""})
+    assert answer.status_code == 400
+    assert answer.json()["reason"].startswith("Điểm chỉ phải có người làm chứng")
