@@ -93,7 +93,10 @@ def draft_erasure_event(node: Node, speaker: Speaker, type: str, fields: dict[st
         return draft_stop(node, speaker, type, member(fields, "of", str), str(fields.get("reason") or ""))
     now = format_time(node.clock.now())
     if not node.model.grants(node.database).holds(speaker.urn, "leader", node.unit, now):
-        raise NotAllowed("erasures are proposed and confirmed by leaders of the unit or above")
+        raise NotAllowed(
+            "Chỉ lãnh đạo đơn vị hoặc cấp trên được đề nghị và xác nhận tiêu hủy / erasures are proposed and confirmed"
+            " by leaders of the unit or above"
+        )
     if type not in ("erasure.proposed", "erasure.confirmed"):
         raise Refused("schema", f"no drafts are made of {type[:60]!a}", member="type")
     node.model.follower.catch_up(node.database)
@@ -143,7 +146,10 @@ def waiting(node: Node, of: str) -> Erasure:
     """Return an erasure of this unit that waits for a second voice. Raises `Missing`, `Clash`."""
     found = node.erasures.get(of)
     if found.unit != node.unit:
-        raise Clash(f"this dossier belongs to {found.unit}; its erasure is confirmed there")
+        raise Clash(
+            f"Hồ sơ thuộc {found.unit}; việc xác nhận thực hiện ở đó / this dossier belongs to {found.unit}; its"
+            " erasure is confirmed there"
+        )
     if found.is_stopped:
         raise Clash(
             "Đề nghị này đã được rút hoặc bị từ chối; cần thì lập đề nghị mới / this proposal was withdrawn or refused;"

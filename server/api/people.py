@@ -82,7 +82,9 @@ def draft_revocation(node: Node, speaker: Speaker, fields: dict[str, Any]) -> Dr
             " another official to record it"
         )
     if speaker.unit != node.unit or not speaker.in_office:
-        raise NotAllowed(f"keys are taken away by officials of {node.unit}")
+        raise NotAllowed(
+            f"Chỉ cán bộ của {node.unit} thu hồi được khóa / keys are taken away by officials of {node.unit}"
+        )
     if how not in HOW or told not in TOLD:
         raise Refused("schema", "say how the key was lost and how the office learned of it", member="how")
     name = node.model.queries.name_of(subject) or subject

@@ -49,7 +49,10 @@ def draft_role_event(node: Node, speaker: Speaker, type: str, fields: dict[str, 
     could not count, `Missing` for a grant that does not wait, `Refused` naming a field that is wrong."""
     grants, now = node.model.grants(node.database), format_time(node.clock.now())
     if not grants.may_confirm(speaker.urn, node.unit, now):
-        raise NotAllowed("roles are proposed, confirmed and taken back by leaders and admins of the unit or above")
+        raise NotAllowed(
+            "Chỉ lãnh đạo hoặc quản trị của đơn vị hay cấp trên được phân quyền / roles are proposed, confirmed and"
+            " taken back by leaders and admins of the unit or above"
+        )
     if type == "role.granted":
         return _proposal(node, speaker, fields, now)
     if type == "role.confirmed":

@@ -68,7 +68,8 @@ class Speakers:
         """Return the present speaker if they work here. Raises `NotSignedIn`, `NotAllowed`."""
         speaker = self.current()
         if not speaker.in_office:
-            raise NotAllowed(f"this is for officials of {self._node.unit}")
+            unit = self._node.unit
+            raise NotAllowed(f"Chỉ dành cho cán bộ của {unit} / this is for officials of {unit}")
         return speaker
 
     def roles(self, who: Principal) -> tuple[str, ...]:
@@ -93,4 +94,7 @@ class Speakers:
             return
         origin = request.headers.get("Origin", "")
         if origin != request.host_url.rstrip("/"):
-            raise NotAllowed(f"this request comes from {origin[:100] or 'nowhere'!r}, the session belongs to this site")
+            raise NotAllowed(
+                "Yêu cầu này được gửi từ một trang khác; hãy mở lại trang này và làm lại / this request comes from"
+                f" {origin[:100] or 'nowhere'!r}, the session belongs to this site"
+            )

@@ -82,7 +82,10 @@ class Jobs:
     def _begin(self, state: JobState, work: Callable[[OnProgress], JobState]) -> None:
         with self._lock:
             if self._state is not None and self._state.running:
-                raise Clash("another stick is being written or read; wait until it is done")
+                raise Clash(
+                    "Đang ghi hoặc đọc một USB khác; hãy chờ xong / another stick is being written or read; wait until"
+                    " it is done"
+                )
             self._state = state
             self._thread = threading.Thread(target=self._run, args=(work,), name="bundle", daemon=True)
             self._thread.start()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import segno
 from flask import Blueprint, redirect, request, url_for
 from markupsafe import Markup
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from crypto import base64url
@@ -86,7 +87,10 @@ def build_answer(certificate: bytes, host_url: str) -> dict[str, Any]:
 
 def _asked_text() -> str:
     """Return the request in a posted form: out of its picture, else as pasted, typed or read by a hand scanner."""
-    picture = request.files.get("picture")
+    try:
+        picture = request.files.get("picture")
+    except RequestEntityTooLarge as exc:
+        raise Refused("too_large", f"a picture has at most {MAX_IMAGE_BYTES >> 20} MB") from exc
     if picture is not None and picture.filename:
         return read_qr(picture.stream.read(MAX_IMAGE_BYTES + 1)).strip()
     return "".join(request.form.get("request", "")[:_MOST_TEXT_CHARS].split())

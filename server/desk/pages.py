@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask_htmx import HTMX
+from werkzeug.exceptions import LengthRequired
 from werkzeug.wrappers import Response as AnyResponse
 
 from server.api.drafting import why_waiting
@@ -22,7 +23,7 @@ from server.desk.answers import build_answers
 from server.desk.bundles import add_usb_pages
 from server.desk.counter import add_counter_pages
 from server.desk.erasures import Names, add_erasure_pages
-from server.desk.faults import add_fault_pages
+from server.desk.faults import add_fault_pages, own_page
 from server.desk.health import add_health_pages, build_banner
 from server.desk.linkpages import add_link_pages, build_first
 from server.desk.people import add_people_pages, build_choices
@@ -38,6 +39,7 @@ from server.readmodel.model import Story
 
 LANGUAGE_COOKIE = "tram_lang"
 A_YEAR_S = 365 * 24 * 3600
+MOST_FORM_BYTES = 64 * 1024
 
 
 def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
@@ -72,6 +74,17 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         banner = build_banner(node, visit.speaker.roles, visit.t)
         common = _common(node, visit.t) | {"menu": menu, "person": person, "banner": banner, "place": page}
         return render_template(template, **common, **values)
+
+    @desk.before_request
+    def bound() -> None:
+        """No form here is long; Flask by itself would keep a file of any size on disk, from whoever sends one."""
+        request.max_content_length = MOST_FORM_BYTES
+        if "Transfer-Encoding" in request.headers:
+            raise LengthRequired  # browsers tell how long a form is, so nothing of it has to be read to see that
+
+    @desk.get("/")
+    def front() -> AnyResponse:
+        return redirect(url_for("desk.queue"))
 
     @desk.get("")
     def queue() -> str:
@@ -185,9 +198,7 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     @desk.get("/login")
     def login() -> str:
         t = _translator()
-        here = request.args.get("next", "/desk")
-        # Only our own pages: an address with a host would send a signed-in official to somebody else's.
-        place = here if here.startswith("/desk") and "//" not in here else "/desk"
+        place = own_page(request.args.get("next", ""))
         return render_template("desk/login.html", **_common(node, t), person=None, next=place)
 
     @desk.post("/language")
@@ -199,8 +210,8 @@ def desk_blueprint(node: Node, speakers: Speakers) -> Blueprint:
         )
         return answer
 
-    def fault(t: Translator, title: str, reason: str) -> str:
-        return render_template("desk/fault.html", **_common(node, t), person=None, title=title, reason=reason)
+    def fault(t: Translator, **values: str) -> str:
+        return render_template("desk/fault.html", **_common(node, t), person=None, **values)
 
     add_fault_pages(desk, _translator, fault)
 

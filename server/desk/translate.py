@@ -37,6 +37,11 @@ class Translator:
         """Return a two-language text in this language."""
         return text.en if self.language == "en" else text.vi
 
+    def half(self, reason: str) -> str:
+        """Return the reader's half of what the node says in both languages, "vi / en"; all of it if it is in one."""
+        vi, _, en = reason.partition(" / ")
+        return self.pick(vi, en)
+
     def pick(self, vi: str, en: str) -> str:
         """Return `en` for English readers if there is one, `vi` otherwise."""
         return en or vi if self.language == "en" else vi

@@ -81,7 +81,10 @@ class Enrolments:
         """Return a request by its key's thumbprint. Raises `Missing`."""
         row = self._row(thumbprint)
         if row is None:
-            raise Missing("this node knows no enrolment request of that key; send it again")
+            raise Missing(
+                "Ở đây không có yêu cầu đăng ký nào của khóa này; hãy gửi lại / this node knows no enrolment request of"
+                " that key; send it again"
+            )
         return _enrolment(row)
 
     def knows(self, thumbprint: str) -> bool:

@@ -40,7 +40,11 @@ class Firsts:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM pushed_first WHERE at < ?", ((at - LASTS).isoformat(),))
             if len(self.all()) >= MOST and not self.place(stream):
-                raise Refused("too_many_first", f"{MOST} dossiers go first already; take one back first")
+                raise Refused(
+                    "too_many_first",
+                    f"Đã có {MOST} hồ sơ được gửi trước; bỏ ưu tiên một hồ sơ đã / {MOST} dossiers go first already;"
+                    " take one back first",
+                )
             connection.execute("INSERT OR IGNORE INTO pushed_first VALUES (?, ?, ?)", (stream, at.isoformat(), by))
         return self.place(stream)
 

@@ -217,7 +217,10 @@ class People:
         here = [g for g in held if is_within(self._home.unit, g.unit)]
         left = [g for g in here if (g.subject, g.role, g.unit) != (subject, role, self._home.unit)]
         if here and not left and role in CONFIRMING and units.parent_of(self._home.unit) is None:
-            raise Clash("nobody else here could confirm a role any more; give somebody this role first")
+            raise Clash(
+                "Sẽ không còn ai xác nhận được việc giao nhiệm vụ; hãy giao nhiệm vụ này cho người khác trước / nobody"
+                " else here could confirm a role any more; give somebody this role first"
+            )
 
     def order_revocation(self, subject: str, *, how: str, reason: str, since: str = "") -> int:
         """Order by the node's word that every key of a person counts no more. Returns how many keys that are; carrying

@@ -117,6 +117,7 @@ class Revoking:
             if not first <= parse_time(since) <= self._clock.now():
                 raise Refused(
                     "bad_time",
+                    "Giờ này phải nằm giữa lúc khóa được cấp và bây giờ / "
                     f"since {since}: the key can have been misused from {format_time(first)}, when it was certified,"
                     " until now",
                     member="since",
