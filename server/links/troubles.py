@@ -37,21 +37,21 @@ TROUBLES: Final[dict[str, Trouble]] = {
     for trouble in (
         Trouble(
             "dns",
-            Text("Không tìm được địa chỉ mạng của nút bên kia.", "The other node's network address cannot be found."),
+            Text("Không tìm được địa chỉ mạng của trạm bên kia.", "The other node's network address cannot be found."),
             Text(
                 "Trạm tự thử lại. Nếu kéo dài, nhờ người quản trị kiểm tra tên máy và máy chủ DNS.",
                 "Trạm keeps trying. If it lasts, have an administrator check the host name and the DNS server.",
             ),
         ),
         Trouble(
-            "unreachable", Text("Không kết nối được với nút bên kia.", "The other node cannot be reached."), _RETRY
+            "unreachable", Text("Không kết nối được với trạm bên kia.", "The other node cannot be reached."), _RETRY
         ),
         Trouble("cut", Text("Đường truyền bị ngắt giữa chừng.", "The line broke off."), _RESUME),
         Trouble("stalled", Text("Đường truyền đứng yên.", "The line stands still: no byte moved."), _RESUME),
         Trouble(
             "anew",
             Text(
-                "Nút bên kia vừa khởi động lại, có thể từ một bản sao lưu.",
+                "Trạm bên kia vừa khởi động lại, có thể từ một bản sao lưu.",
                 "The other node has begun anew, perhaps from a backup.",
             ),
             Text(
@@ -73,22 +73,22 @@ TROUBLES: Final[dict[str, Trouble]] = {
         Trouble(
             "certificate_time",
             Text(
-                "Chứng thư của nút bên kia hết hạn hoặc chưa có hiệu lực; có thể đồng hồ của một bên sai.",
+                "Chứng thư của trạm bên kia hết hạn hoặc chưa có hiệu lực; có thể đồng hồ của một bên sai.",
                 "The other node's certificate has expired or is not valid yet; one of the clocks may be wrong.",
             ),
             Text(
-                "Kiểm tra ngày giờ của máy này trước, rồi báo nút bên kia gia hạn chứng thư.",
+                "Kiểm tra ngày giờ của máy này trước, rồi báo trạm bên kia gia hạn chứng thư.",
                 "Check this machine's date and time first, then ask the other node to renew its certificate.",
             ),
         ),
         Trouble(
             "stranger",
             Text(
-                "Máy trả lời không chứng minh được là nút bên kia.",
+                "Máy trả lời không chứng minh được là trạm bên kia.",
                 "Whoever answers does not prove to be the other node.",
             ),
             Text(
-                "Không có gì được gửi đi. Người quản trị so dấu chứng thư với nút bên kia rồi sửa liên kết.",
+                "Không có gì được gửi đi. Người quản trị so dấu chứng thư với trạm bên kia rồi sửa liên kết.",
                 "Nothing is sent. An administrator compares the certificate's thumbprint with the other node and mends"
                 " the link.",
             ),
@@ -103,15 +103,15 @@ TROUBLES: Final[dict[str, Trouble]] = {
         ),
         Trouble(
             "not_believed",
-            Text("Nút bên kia chưa công nhận nút này.", "The other node does not believe this one."),
+            Text("Trạm bên kia chưa công nhận trạm này.", "The other node does not believe this one."),
             Text(
-                "Trạm tự giới thiệu lại. Nếu kéo dài, người quản trị kiểm tra chứng thư của nút.",
+                "Trạm tự giới thiệu lại. Nếu kéo dài, người quản trị kiểm tra chứng thư của trạm.",
                 "Trạm introduces itself again. If it lasts, an administrator checks the node's certificate.",
             ),
         ),
         Trouble(
             "forbidden",
-            Text("Nút bên kia không cho phép việc này.", "The other node does not allow this."),
+            Text("Trạm bên kia không cho phép việc này.", "The other node does not allow this."),
             Text(
                 "Phần còn lại vẫn chuyển bình thường. Người quản trị hai bên kiểm tra phân cấp của đơn vị.",
                 "Everything else goes on. Administrators of both check the unit's place in the tree.",
@@ -119,12 +119,12 @@ TROUBLES: Final[dict[str, Trouble]] = {
         ),
         Trouble(
             "busy",
-            Text("Nút bên kia đang bận và hẹn lại.", "The other node is busy and asks for patience."),
+            Text("Trạm bên kia đang bận và hẹn lại.", "The other node is busy and asks for patience."),
             Text("Trạm chờ đúng thời gian được hẹn rồi gửi tiếp.", "Trạm waits as long as it was asked to."),
         ),
         Trouble(
             "full",
-            Text("Ổ đĩa của nút nhận đã đầy.", "The receiving node's disk is full."),
+            Text("Ổ đĩa của trạm nhận đã đầy.", "The receiving node's disk is full."),
             Text(
                 "Cần giải phóng ổ đĩa ở bên nhận. Trạm giữ mọi hồ sơ ở đây và tự gửi tiếp.",
                 "Room is needed on the receiving side. Trạm keeps everything here and goes on by itself.",
@@ -132,20 +132,20 @@ TROUBLES: Final[dict[str, Trouble]] = {
         ),
         Trouble(
             "no_database",
-            Text("Nút bên kia chưa mở sổ dữ liệu của đơn vị này.", "The other node has no database for this unit yet."),
+            Text("Trạm bên kia chưa mở sổ của đơn vị này.", "The other node has no database for this unit yet."),
             Text("Trạm tự đề nghị mở và thử lại.", "Trạm asks for it to be made and tries again."),
         ),
         Trouble(
             "fault",
-            Text("Nút bên kia gặp lỗi bên trong.", "The other node has a fault of its own."),
+            Text("Trạm bên kia gặp lỗi bên trong.", "The other node has a fault of its own."),
             Text(
-                "Trạm tự thử lại. Nếu kéo dài, báo người quản trị nút bên kia.",
+                "Trạm tự thử lại. Nếu kéo dài, báo người quản trị trạm bên kia.",
                 "Trạm keeps trying. If it lasts, tell the other node's administrator.",
             ),
         ),
         Trouble(
             "refused",
-            Text("Nút bên kia không nhận một yêu cầu.", "The other node would not take a request."),
+            Text("Trạm bên kia không nhận một yêu cầu.", "The other node would not take a request."),
             Text(
                 "Phần còn lại vẫn chuyển. Người quản trị xem chi tiết bên dưới.",
                 "Everything else goes on. An administrator looks at the details below.",
@@ -153,7 +153,7 @@ TROUBLES: Final[dict[str, Trouble]] = {
         ),
         Trouble(
             "not_a_node",
-            Text("Địa chỉ này trả lời, nhưng không phải nút Trạm.", "This address answers, but not as a node does."),
+            Text("Địa chỉ này trả lời, nhưng không phải trạm Trạm.", "This address answers, but not as a node does."),
             Text(
                 "Trạm tự thử lại. Người quản trị kiểm tra địa chỉ bằng «tram link list».",
                 "Trạm keeps trying. An administrator checks the address with “tram link list”.",

@@ -225,7 +225,7 @@ def _watch_the_nodes(desk: Reader, office: Any, serve: Any, erasure: Any) -> Non
     """The commune has done it; then the district, once it is linked; the province stays off."""
     node = office.node
     desk.open("/desk/erasures", "erasures-one-of-three")
-    expect(desk.page.get_by_text("Đã xóa ở 1/3 nút")).to_be_visible()
+    expect(desk.page.get_by_text("Đã xóa ở 1/3 trạm")).to_be_visible()
     expect(desk.page.get_by_text("có thể đang tắt hoặc mất mạng")).to_be_visible()
     district, url = serve(Home.open(node.home.path.parent / "h41-12"))
     node.links.put(Neighbour("parent", url, "parent"))
@@ -233,7 +233,7 @@ def _watch_the_nodes(desk: Reader, office: Any, serve: Any, erasure: Any) -> Non
     urns = {node.signer.urn, district.signer.urn}
     wait_until(lambda: {done.node for done in node.erasures.get(erasure.id).done} == urns)
     desk.open("/desk/erasures", "erasures-two-of-three")
-    expect(desk.page.get_by_text("Đã xóa ở 2/3 nút")).to_be_visible()
+    expect(desk.page.get_by_text("Đã xóa ở 2/3 trạm")).to_be_visible()
     desk.open(f"/desk/erasures/{erasure.id}", "erasure-record")
     for said in (FIRST, SECOND, "Quyết định số 12/QĐ-UBND"):
         expect(desk.page.get_by_text(said).first).to_be_visible()

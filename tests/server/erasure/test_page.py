@@ -203,7 +203,7 @@ def test_the_nodes_that_have_not_confirmed_are_named(commune, helpers, key_pool)
     helpers.wait_until(lambda: node.erasing.is_done(erasure.id))
 
     page = look(commune, leader)
-    assert "Đã xóa ở 1/3 nút" in page
+    assert "Đã xóa ở 1/3 trạm" in page
     assert "có thể đang tắt hoặc mất mạng" in page
     record = look(commune, leader, f"/desk/erasures/{erasure.id}")
     assert record.count("chưa xác nhận</td>") == 2

@@ -53,7 +53,7 @@ def test_the_page_says_in_plain_words_what_is_wrong_and_what_happens_next(linked
     page = official.get("/desk/links")
 
     assert page.status_code == 200
-    assert "Không kết nối được với nút bên kia." in page.html
+    assert "Không kết nối được với trạm bên kia." in page.html
     assert "Trạm tự nối lại" in page.html
     assert "Connection refused" in page.html.partition("Chi tiết cho người quản trị")[2]
 
