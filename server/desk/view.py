@@ -181,6 +181,7 @@ def _file(file: DossierFile, known: Known, t: Translator) -> dict[str, Any]:
         "sha256": file.ref.sha256,
         "label": known.parts.get(file.ref.part, file.ref.name),
         "is_image": file.ref.type.startswith("image/"),
+        "result": file.kind == "result",
         "size": file.ref.size,
         "present": present,
         "complete": complete,
