@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from crypto import base64url
+from server.api.origin import own_host
 from server.api.speaker import Speaker, Speakers
 from server.errors import Missing
 from server.log.receipt import qr_svg
@@ -23,7 +24,7 @@ def receipts_blueprint(node: Node, speakers: Speakers) -> Blueprint:
 
     @blueprint.get("/receipts/<event>")
     def receipt(event: str) -> Response:
-        issued = node.receipt_desk.issue(event, code_of(event, speakers.current()), host=request.host)
+        issued = node.receipt_desk.issue(event, code_of(event, speakers.current()), host=own_host())
         return jsonify(
             receipt=base64url.encode(issued.data),
             url=issued.url,
@@ -34,7 +35,7 @@ def receipts_blueprint(node: Node, speakers: Speakers) -> Blueprint:
 
     @blueprint.get("/receipts/<event>/qr")
     def qr(event: str) -> Response:
-        issued = node.receipt_desk.issue(event, code_of(event, speakers.current()), host=request.host)
+        issued = node.receipt_desk.issue(event, code_of(event, speakers.current()), host=own_host())
         return Response(qr_svg(issued.url), mimetype="image/svg+xml")
 
     @blueprint.get("/receipts/<event>/proof")

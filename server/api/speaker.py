@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import request
 
 from replication.errors import Unauthorized
+from server.api.origin import own_origin
 from server.api.sessions import COOKIE, Sessions
 from server.dossier import units
 from server.dossier.times import format_time
@@ -93,7 +94,7 @@ class Speakers:
         if request.method in _SAFE:
             return
         origin = request.headers.get("Origin", "")
-        if origin != request.host_url.rstrip("/"):
+        if origin != own_origin():
             raise NotAllowed(
                 "Yêu cầu này được gửi từ một trang khác; hãy mở lại trang này và làm lại / this request comes from"
                 f" {origin[:100] or 'nowhere'!r}, the session belongs to this site"

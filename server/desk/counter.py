@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from crypto import base64url
 from crypto.certificates import parse_certificate
+from server.api.origin import own_origin
 from server.desk.translate import Translator, time_text
 from server.desk.visit import Visit
 from server.dossier import units
@@ -27,7 +28,7 @@ from server.errors import NotReady, Refused, TooMany
 from server.node.assembly import Node
 from server.scan import MAX_IMAGE_BYTES, read_qr
 
-ANSWER_PAGE: Final = "#/register/"
+ANSWER_PAGE: Final = "/#/register/"
 _MOST_FORM_BYTES: Final = MAX_IMAGE_BYTES + 64 * 1024
 _MOST_TEXT_CHARS: Final = 10_000
 _FAULTS: Final = frozenset({"too_large", "bad_image", "no_code", "malformed", "schema", "bad_text", "not_nfc"})
@@ -56,7 +57,7 @@ def add_counter_pages(
         found = node.people.state(thumbprint)
         shown = build_enrolment(found, who.t)
         if found.state == "issued" and found.certificate is not None:
-            shown |= build_answer(found.certificate, request.host_url)
+            shown |= build_answer(found.certificate, own_origin())
         return show("desk/enrolment.html", "enrolments", who, e=shown, stream=units.unit_stream(node.unit))
 
 
@@ -74,10 +75,10 @@ def build_enrolment(found: Enrolment, t: Translator) -> dict[str, Any]:
     }
 
 
-def build_answer(certificate: bytes, host_url: str) -> dict[str, Any]:
+def build_answer(certificate: bytes, origin: str) -> dict[str, Any]:
     """Return the QR code (SVG) and text by which a certificate (DER) goes to its phone: an address of the application
     with the certificate, base64url, in the fragment, which browsers send nowhere."""
-    text = f"{host_url}{ANSWER_PAGE}{base64url.encode(certificate)}"
+    text = f"{origin}{ANSWER_PAGE}{base64url.encode(certificate)}"
     out = BytesIO()
     # Level L: a screen is clean and near, and coarser modules are read by cheaper cameras.
     code = segno.make(text, error="l", micro=False)

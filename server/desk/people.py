@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from flask import Blueprint, request
 
+from server.api.origin import own_origin
 from server.api.people import HOW, TOLD, kind_of
 from server.api.roles import ROLE_NAMES
 from server.desk.translate import Translator, time_text
@@ -78,7 +79,7 @@ def add_people_pages(desk: Blueprint, node: Node, visit: Callable[[], Visit], sh
         kind = kind_of(node, urn)
         _, activation = node.people.invite(node.model.queries.name_of(urn), kind, urn, maker=who.speaker.urn)
         shown = build_person(node, urn, who)
-        return show("desk/code.html", "enrolments", who, p=shown, code=activation, address=request.host_url, kind=kind)
+        return show("desk/code.html", "enrolments", who, p=shown, code=activation, address=own_origin(), kind=kind)
 
 
 def awaiting_key(node: Node) -> tuple[str, ...]:

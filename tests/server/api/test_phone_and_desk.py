@@ -318,6 +318,19 @@ def test_the_desk_session_opens_pages_and_resists_other_sites(office):
     assert office.nobody.get("/api/dossiers", headers={"Cookie": f"tram_session={cookie}"}).status_code == 401
 
 
+@pytest.mark.parametrize("host", ["ubnd_xa:8801", "xn--x-4fa.vn", "[fd00::5]:8801", "may-chu.local"])
+def test_the_desk_works_under_every_name_a_browser_can_reach_it_by(office, host):
+    """Windows names with an underscore, internationalised ones, IPv6: a form is taken, and codes lead back there."""
+    token = office.official.person.token(office.official.audience)
+    cookie = office.official.post("/api/session", {"token": token}).cookies["tram_session"]
+    sent = {"Host": host, "Origin": f"http://{host}", "Cookie": f"tram_session={cookie}"}
+    form = office.nobody("POST", "/desk/usb/dismiss", headers=sent, allow_redirects=False)
+    assert (form.status_code, form.headers.get("Location")) == (302, "/desk/usb")
+    filing = office.node.model.story(office.file()).dossier.submission
+    receipt = office.citizen.get(f"/api/receipts/{filing}", headers={"Host": host}).json()
+    assert receipt["url"].startswith(f"https://{host}/")
+
+
 def test_every_page_and_answer_carries_the_policies(office):
     """The strict content policy is on everything, refusals included, and errors have one shape."""
     for path in ("/", "/precache.js", "/api/node", "/api/nothing", "/nothing"):
