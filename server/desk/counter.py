@@ -24,7 +24,7 @@ from server.desk.visit import Visit
 from server.dossier import units
 from server.dossier.times import format_time
 from server.enrolment import Enrolment
-from server.errors import NotReady, Refused, TooMany
+from server.errors import NotReady, Refused
 from server.node.assembly import Node
 from server.scan import MAX_IMAGE_BYTES, read_qr
 
@@ -37,7 +37,8 @@ _FAULTS: Final = frozenset({"too_large", "bad_image", "no_code", "malformed", "s
 def add_counter_pages(
     desk: Blueprint, node: Node, visit: Callable[[], Visit], show: Callable[..., str], listing: Callable[..., str]
 ) -> None:
-    """Add what reads a request and shows a certificate. `listing` is the page of those who wait, with a fault."""
+    """Add what reads a request, refuses one, and shows a certificate. `listing` is the page of those who wait,
+    with a fault."""
 
     @desk.post("/enrolments/read")
     def read_request() -> AnyResponse | tuple[str, int]:
@@ -45,11 +46,20 @@ def add_counter_pages(
         who = visit()
         try:
             found = node.people.take_at_counter(_asked_text())
-        except (Refused, NotReady, TooMany) as exc:
+        except (Refused, NotReady) as exc:
             return listing(fault=_fault(exc, who.t)), exc.status
         if found.state != "pending":
             return redirect(url_for("desk.enrolment", thumbprint=found.thumbprint), 303)
         return redirect(url_for("desk.enrolments", read=found.thumbprint), 303)
+
+    @desk.post("/enrolments/<thumbprint>/refuse")
+    def refuse(thumbprint: str) -> AnyResponse:
+        visit()
+        reason = request.form.get("reason", "").strip()
+        if not reason:
+            raise Refused("schema", "Hãy ghi lý do / say why", member="reason")
+        node.people.enrolments.refuse(thumbprint, reason, node.clock.now())
+        return redirect(url_for("desk.enrolment", thumbprint=thumbprint), 303)
 
     @desk.get("/enrolments/<thumbprint>")
     def enrolment(thumbprint: str) -> str:
@@ -97,7 +107,7 @@ def _asked_text() -> str:
     return "".join(request.form.get("request", "")[:_MOST_TEXT_CHARS].split())
 
 
-def _fault(error: Refused | NotReady | TooMany, t: Translator) -> str:
+def _fault(error: Refused | NotReady, t: Translator) -> str:
     word = error.error if isinstance(error, Refused) and error.error in _FAULTS else ""
     kind = "text" if word in ("malformed", "schema", "bad_text", "not_nfc") else word
     return f"{t(f'counter.fault.{kind}')} ({error.reason})" if kind else error.reason

@@ -56,12 +56,15 @@ class Enrolments:
         self._issue = issue
         db.ensure(SCHEMA)
 
-    def ask(self, request: Request, now: datetime) -> Enrolment:
-        """Keep a request. The same key asking again gets the answer it has. Raises `TooMany`."""
+    def ask(self, request: Request, now: datetime, *, at_counter: bool = False) -> Enrolment:
+        """Keep a request. The same key asking again gets the answer it has.
+
+        Raises `TooMany` while the list is full, except for somebody who stands at the counter.
+        """
         with self._db.transaction() as connection:
             if self._row(request.thumbprint) is None:
                 pending = connection.execute("SELECT count(*) FROM enrolments WHERE state = 'pending'").fetchone()[0]
-                if pending >= MAX_PENDING:
+                if pending >= MAX_PENDING and not at_counter:
                     raise TooMany("too many requests wait at this office; ask at the counter", retry_after_s=3600)
                 connection.execute(
                     "INSERT INTO enrolments (thumbprint, state, name, kind, private, jwk, asked)"
@@ -124,7 +127,10 @@ class Enrolments:
     def refuse(self, thumbprint: str, reason: str, now: datetime) -> Enrolment:
         """Refuse a pending request. Raises `Missing`, `Clash`."""
         if self.get(thumbprint).state == "issued":
-            raise Clash("this certificate was issued already; revoke it instead")
+            raise Clash(
+                "Yêu cầu này đã được cấp chứng thư; muốn chặn thì thu hồi khóa / this certificate was issued already;"
+                " revoke it instead"
+            )
         with self._db.transaction() as connection:
             connection.execute(
                 "UPDATE enrolments SET state = 'refused', reason = ?, decided = ? WHERE thumbprint = ?",

@@ -83,10 +83,10 @@ class People:
     def take_at_counter(self, token: str) -> Enrolment:
         """Take a request that an official read off a phone without a network; it waits for approval like any other.
 
-        An activation code in it is left alone: the official is there to look. Raises `Refused`, `TooMany`.
+        An activation code in it is left alone: the official is there to look. Raises `Refused`.
         """
         request = parse_request(token, None)
-        return self.state(self.enrolments.ask(request, self._clock.now()).thumbprint)
+        return self.state(self.enrolments.ask(request, self._clock.now(), at_counter=True).thumbprint)
 
     def state(self, thumbprint: str) -> Enrolment:
         """Return how a request stands. An approval that an official signed takes effect here at the latest."""
