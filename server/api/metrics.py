@@ -58,6 +58,8 @@ def is_from_here(address: str | None, header_names: Iterable[str]) -> bool:
     if not FORWARDED.isdisjoint(name.lower() for name in header_names):
         return False
     try:
-        return ipaddress.ip_address(address or "").is_loopback
+        ip = ipaddress.ip_address(address or "")
     except ValueError:
         return False
+    mapped = getattr(ip, "ipv4_mapped", None)  # so an IPv4 peer is named where `--host ::` listens for both
+    return (mapped or ip).is_loopback

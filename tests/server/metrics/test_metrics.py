@@ -96,6 +96,8 @@ def test_only_this_machine_counts_as_here():
     """Loopback of either family, nothing else."""
     assert is_from_here("127.0.0.1", [])
     assert is_from_here("::1", [])
+    assert is_from_here("::ffff:127.0.0.1", [])
     assert not is_from_here("192.168.1.20", [])
+    assert not is_from_here("::ffff:192.168.1.20", [])
     assert not is_from_here(None, [])
     assert not is_from_here("127.0.0.1", ["x-forwarded-for"])
