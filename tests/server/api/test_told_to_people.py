@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.desk.translate import time_text
+
 BODY = {
     "procedure": "1.001193",
     "channel": "online",
@@ -38,6 +40,15 @@ def test_the_desk_says_what_the_log_keeps_of_a_filing(office: Any) -> None:
         connection.execute("DELETE FROM log_leaves")
     page = office.nobody.get(f"/desk/dossiers/{stream}", cookies=cookies).text
     assert "KHÔNG có trong sổ" in page
+
+
+def test_the_queue_says_since_when_a_dossier_waits(office: Any) -> None:
+    """A new one has neither code nor due time; when it came is what an official goes by."""
+    stream = office.file()
+    token = office.official.person.token(office.official.audience)
+    cookies = office.official.post("/api/session", {"token": token}).cookies
+    page = office.nobody.get("/desk", cookies=cookies).text
+    assert f"chưa hẹn, nộp {time_text(office.node.model.queries.dossier(stream).submitted_at)}" in page
 
 
 def test_the_slip_lists_the_papers_that_were_handed_in_and_no_result(office: Any) -> None:
