@@ -10,6 +10,7 @@ export class Busy extends Error {
   constructor(status, reason, retryAfterS) {
     super(`${status}: ${reason}`);
     this.status = status;
+    this.reason = reason;
     this.retryAfterS = retryAfterS;
   }
 }

@@ -11,6 +11,7 @@ import { knownOfficial, login, registerOfficial } from "/desk-login.js";
 import "/desk/static/markup.js";
 import "/desk/static/polling.js";
 import { doubtsAbout, sendResultFile } from "/desk/static/result-file.js";
+import { pick, sayFault } from "/desk/static/words.js";
 
 /** @param {string} id @returns {HTMLElement} Throws for an id that the page's template does not have. */
 function part(id) {
@@ -19,12 +20,9 @@ function part(id) {
   return found;
 }
 
-/** @param {unknown} cause @returns {string} the node's reason where it gave one */
-const words = (cause) => (cause instanceof Error ? cause.message : String(cause));
-
 /** @param {HTMLElement} place @param {unknown} cause */
 function tell(place, cause) {
-  place.textContent = words(cause);
+  place.textContent = sayFault(cause);
   place.hidden = false;
 }
 
@@ -50,7 +48,7 @@ async function fieldsOf(form) {
 /** @param {{vi: string, en: string}} statement @param {string} doubts about a file that goes with it @returns {Promise<boolean>} whether the official said yes */
 function confirmed(statement, doubts) {
   const dialog = /** @type {HTMLDialogElement} */ (part("sign-dialog"));
-  part("sign-statement").textContent = document.documentElement.lang === "en" ? statement.en : statement.vi;
+  part("sign-statement").textContent = pick(statement);
   part("sign-error").textContent = doubts;
   part("sign-error").hidden = !doubts;
   dialog.returnValue = "";
@@ -70,29 +68,37 @@ function draftOf({ dataset: { sign: type = "", stream = "", thumbprint = "", rol
   return role === undefined ? fetchDraft(stream, type, fields) : fetchRoleDraft(type, fields);
 }
 
+/** What was pressed, one after the other. There is one dialog: two at once would both be signed by the "Ký" under either. */
+let pressed = Promise.resolve();
+
 /** @param {HTMLFormElement} form */
-async function sign(form) {
-  const { sign: type = "", stream = "" } = form.dataset;
+function sign(form) {
   const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
   button.disabled = true;
+  pressed = pressed.then(() => signNow(form)).finally(() => { button.disabled = false; });
+}
+
+/** @param {HTMLFormElement} form */
+async function signNow(form) {
+  const { sign: type = "", stream = "" } = form.dataset;
+  let sent = false;
   try {
     const fields = await fieldsOf(form);
     const draft = await draftOf(form, fields);
     const doubts = await Promise.all((fields.files ?? []).map(doubtsAbout));
-    for (const each of draft.warnings ?? []) doubts.push(document.documentElement.lang === "en" ? each.en : each.vi);
+    doubts.push(...(draft.warnings ?? []).map(pick));
     if (!(await confirmed(draft.statement, doubts.join(" ")))) return;
+    sent = true;
     await signAndPost(stream, type, fields, { draft });
-    part("notice").textContent = document.documentElement.lang === "en" ? draft.statement.en : draft.statement.vi;
+    part("notice").textContent = pick(draft.statement);
     part("notice").className = "notice notice--good";
     if (form.dataset.then) location.assign(form.dataset.then);
     document.body.dispatchEvent(new CustomEvent("dossiers-changed"));
   } catch (cause) {
     if (cause instanceof NotRegistered) location.assign("/desk/login");
-    part("notice").textContent = words(cause);
+    part("notice").textContent = sayFault(cause, { sent });
     part("notice").className = "notice notice--bad";
     part("notice").scrollIntoView({ block: "nearest" });
-  } finally {
-    button.disabled = false;
   }
 }
 
@@ -100,7 +106,7 @@ document.addEventListener("submit", (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (!form.dataset.sign) return;
   event.preventDefault();
-  void sign(form);
+  sign(form);
 });
 
 document.addEventListener("click", (event) => {
@@ -140,8 +146,12 @@ async function setUpLogin() {
   const place = part("login");
   const next = place.dataset.next || "/desk";
   const error = part("login-error");
-  const known = await knownOfficial();
-  part("login-known").hidden = known === null;
+  try {
+    part("login-known").hidden = (await knownOfficial()) === null;
+  } catch (cause) {
+    tell(error, cause);
+  }
+  if (!globalThis.isSecureContext) tell(error, null);
   const attempt = async (/** @type {() => Promise<unknown>} */ action) => {
     error.hidden = true;
     try {

@@ -5,6 +5,7 @@ import { official } from "/desk-sign.js";
 import { cutFile } from "/lib/chunks.js";
 import { cleanFileName } from "/lib/normalise.js";
 import { drawPreview } from "/ui/photo.js";
+import { pick } from "/desk/static/words.js";
 
 const TYPES = new Set(["image/jpeg", "image/png", "application/pdf"]);
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -15,8 +16,7 @@ export async function doubtsAbout(file) {
   const { api } = await official();
   const { status, text, signatures } = await api.fetchSignatures(file.manifest);
   if (status === "valid") return "";
-  const said = document.documentElement.lang === "en" ? text.en : text.vi;
-  return [said, ...signatures.map(({ signer, at }) => [signer, at && new Date(at).toLocaleString("vi-VN")].filter(Boolean).join(" · "))].filter(Boolean).join(" ");
+  return [pick(text), ...signatures.map(({ signer, at }) => [signer, at && new Date(at).toLocaleString("vi-VN")].filter(Boolean).join(" · "))].filter(Boolean).join(" ");
 }
 
 /**
