@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,3 +94,17 @@ def test_the_browser_makes_no_script_out_of_text(enrolments: Any, office: Any) -
     page.locator("main h1").wait_for()
     assert refused() == {"address", "code", "markup", "policy"}
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_list_seen_again_is_renewed_at_once(enrolments: Any) -> None:
+    """A page behind another asks for nothing; in front again it does not show for seconds what was. The page's clock
+    stands still meanwhile, so that no poll comes by itself."""
+    page, _ = enrolments
+    page.unroute("**/desk/enrolments")
+    page.clock.pause_at(datetime.now(UTC) + timedelta(days=1))
+    for path in ("/desk", "/desk/enrolments", "/desk/roles", "/desk/usb"):
+        page.goto(path)
+        with page.expect_request(lambda request: "hx-request" in request.headers):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
