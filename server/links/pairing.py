@@ -12,13 +12,13 @@ While the rules keep files back and let previews go, the pair's feed shows nothi
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from replication.document import DocId, Seq
+from replication.errors import StoreError
 from replication.peers import Endpoint, FeedAnswer, HttpPeer, LocalPeer
 from replication.peers.pending import Done, Pending
 from replication.replicator import DatabaseState, Pair, Resume
@@ -166,7 +166,7 @@ def _readable(ask: Callable[[], Sequence[DocId]]) -> Sequence[DocId]:
     """Return what is wanted first; nothing where the read model cannot be read, for then the feed's order does."""
     try:
         return ask()
-    except sqlite3.Error:
+    except StoreError:
         _LOG.exception("the order on a link cannot be read; documents go in the order of the feed")
         return []
 

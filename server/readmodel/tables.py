@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from replication.errors import StoreError
 from replication.sqliteerrors import translated
 from server.nodedb import whole
 
@@ -128,22 +129,23 @@ class Tables:
             if self._writer.in_transaction:
                 yield self._writer
                 return
-            with translated(self._path), whole(self._writer):
+            with _translated(self._path), whole(self._writer):
                 yield self._writer
 
     def rows(self, sql: str, arguments: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query, as of the last commit."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._connect()
-        try:
-            return connection.execute(sql, arguments).fetchall()
-        finally:
-            if self._closed:
-                connection.close()
-            else:
-                self._idle.append(connection)
+        with _translated(self._path):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            try:
+                return connection.execute(sql, arguments).fetchall()
+            finally:
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle.append(connection)
 
     def row(self, sql: str, arguments: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, None if there is none."""
@@ -182,6 +184,19 @@ class Tables:
             known = -1
         if known not in (0, VERSION):
             drop(self._path)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """As the store's own, but for damage: what is computed needs no backup."""
+    with translated(path):
+        try:
+            yield
+        except sqlite3.DatabaseError as exc:
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                reason = f"{path.name} is damaged ({exc}); stop the node and have it computed anew: tram rebuild DIR"
+                raise StoreError(reason) from exc
+            raise
 
 
 def drop(path: Path) -> None:
