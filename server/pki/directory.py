@@ -65,6 +65,7 @@ class Directory:
         self._crls: dict[str, CrlSet] = {}
         self._sums: dict[str, int] = {}
         self._learned = 0  # certificates of CAs and lists: what was read before another was learned is not kept
+        self._last_authority = 0  # row of the newest one when `look_again` last looked
         self._anchor_keys = frozenset(key_id(each) for each in anchors)
         self.anchors = TrustAnchors(anchors)
         self._cache = ChainCache()
@@ -81,10 +82,7 @@ class Directory:
                 "INSERT OR IGNORE INTO authorities (database, key_id, fingerprint, der) VALUES (?, ?, ?, ?)",
                 (database, key_id(certificate), fingerprint, der),
             )
-        with self._lock:
-            self._learned += 1
-            self._authorities.pop(database, None)
-            self._paths = {key: path for key, path in self._paths.items() if key[0] != database}
+        self._forget_authorities(database)
 
     def learn_crl(self, database: str, crl: Crl) -> None:
         """Count a CRL that has been stored in `database`. Its number is remembered where a restored store cannot
@@ -102,8 +100,8 @@ class Directory:
         self.on_crl(database)
 
     def look_again(self) -> None:
-        """Drop what is kept of databases into which another process has put a list: a command beside a running node.
-        Their numbers stand in `node.db`, which both write; they only rise."""
+        """Drop what is kept of databases into which another process has put a list or a CA: a command beside a running
+        node. The lists' numbers stand in `node.db`, which both write; they only rise, and no CA is taken out there."""
         rows = self._db.rows("SELECT database, sum(number) FROM crl_numbers GROUP BY database")
         sums = {str(row[0]): int(row[1]) for row in rows}
         with self._lock:
@@ -114,6 +112,10 @@ class Directory:
             self._sums = sums
         for name in changed:
             self.on_crl(name)
+        added = self._db.rows("SELECT rowid, database FROM authorities WHERE rowid > ?", (self._last_authority,))
+        for name in {str(row["database"]) for row in added}:
+            self._forget_authorities(name)
+        self._last_authority = max((row["rowid"] for row in added), default=self._last_authority)
 
     def reread_crls(self) -> None:
         """Look into the databases again for CRLs: before a number is given, whoever gave the last one."""
@@ -176,14 +178,7 @@ class Directory:
     def authorities(self, database: str) -> dict[str, list[bytes]]:
         """Return the CA certificates of `database`, DER by the hex of their key identifier; a renewed CA has two."""
         known = self._authorities.get(database)
-        if known is None:
-            learned, known = self._learned, {}
-            for row in self._db.rows("SELECT key_id, der FROM authorities WHERE database = ?", (database,)):
-                known.setdefault(row["key_id"], []).append(row["der"])
-            with self._lock:
-                if learned == self._learned:
-                    self._authorities[database] = known
-        return known
+        return self._read_authorities(database) if known is None else known
 
     def certificates_of_authorities(self) -> list[x509.Certificate]:
         """Return every CA certificate any database here holds, each once."""
@@ -234,12 +229,11 @@ class Directory:
     def _find_path(self, database: str, certificate: x509.Certificate) -> list[bytes]:
         """Climb by key identifiers. A key may have several certificates (a renewed CA, a root's link to its successor):
         all of them are taken along, and every way up is followed until one reaches an anchor."""
-        authorities = self.authorities(database)
         path: list[bytes] = []
         seen: set[str] = set()
         wanted, level = [authority_key_id(certificate)], 0
         while not self._anchor_keys.intersection(wanted):
-            here = [der for key in wanted for der in authorities.get(key, ())]
+            here = self._issuers(database, wanted)
             if not here:
                 reason = f"no certificate of a CA with key {wanted[0]} is in {database}; send it, then what it issued"
                 raise UnknownCertificate(reason, f"key:{wanted[0]}")
@@ -251,6 +245,29 @@ class Directory:
                 raise Refused("untrusted_chain", f"{level} certificates up and no anchor")
             wanted = sorted(above)
         return path
+
+    def _issuers(self, database: str, keys: Sequence[str]) -> list[bytes]:
+        """Return the CA certificates of `database` with these key identifiers. If none is known they are read again: a
+        command beside the running node may have stored one."""
+        known = self.authorities(database)
+        if not any(key in known for key in keys):
+            known = self._read_authorities(database)
+        return [der for key in keys for der in known.get(key, ())]
+
+    def _read_authorities(self, database: str) -> dict[str, list[bytes]]:
+        learned, found = self._learned, dict[str, list[bytes]]()
+        for row in self._db.rows("SELECT key_id, der FROM authorities WHERE database = ?", (database,)):
+            found.setdefault(row["key_id"], []).append(row["der"])
+        with self._lock:
+            if learned == self._learned:
+                self._authorities[database] = found
+        return found
+
+    def _forget_authorities(self, database: str) -> None:
+        with self._lock:
+            self._learned += 1
+            self._authorities.pop(database, None)
+            self._paths = {key: path for key, path in self._paths.items() if key[0] != database}
 
     # Verifying
 

@@ -169,3 +169,43 @@ def test_evidence_that_still_does_not_pass_is_not_lost(make_homes, make_station,
     assert commune.put(helpers.certificate_doc(stranger.certificate.public_bytes(Encoding.DER))) == ""
 
     assert [(held.code, held.doc_id) for held in commune.quarantine.all()] == [("bad_signature", doc.id)]
+
+
+def test_a_ca_that_a_command_beside_the_node_took_in_is_known_to_the_node(make_homes, make_station, key_pool, helpers):
+    """A stick is imported by a command while the node serves: what comes over the link below that CA is welcome, though
+    the CA is not sent a second time, being here."""
+    homes = make_homes()
+    serving, command = make_station(homes["H41"]), make_station(homes["H41"])
+    commune = make_station(homes["H41.12.03"])
+    person, database = commune.enrol(key_pool), commune.database
+    serving.copier.ensure_database(database)
+    assert serving.directory.authorities(database) == {}  # what it will remember
+    for each in reversed(homes["H41.12.03"].chain()):
+        assert command.put(helpers.certificate_doc(each.public_bytes(Encoding.DER)), database) == ""
+
+    leaf = helpers.certificate_doc(person.certificate.public_bytes(Encoding.DER))
+    event = person.sign(helpers.submission("H41.12.03", person))
+
+    assert [serving.put(each, database) for each in (leaf, event)] == ["", ""]
+
+
+def test_a_renewed_ca_that_a_command_beside_the_node_took_in_counts_at_the_next_look(
+    make_homes, make_station, key_pool, helpers
+):
+    """The new certificate is of the same key, so the old one is found under it and nothing seems to be wanting."""
+    homes = make_homes()
+    serving, command = make_station(homes["H41.12.03"]), make_station(homes["H41.12.03"])
+    district = make_station(homes["H41.12"])
+    person = serving.enrol(key_pool)
+    der = person.certificate.public_bytes(Encoding.DER)
+    before = serving.directory.path(serving.database, der)
+    renewed = district.authority.issue_unit(
+        serving.authority.certificate.public_key(), unit="H41.12.03", now=serving.now[0] + timedelta(days=1)
+    )
+    assert command.put(helpers.certificate_doc(renewed.public_bytes(Encoding.DER))) == ""
+
+    serving.directory.look_again()
+
+    after = serving.directory.path(serving.database, der)
+    assert renewed.public_bytes(Encoding.DER) in after
+    assert len(after) == len(before) + 1
