@@ -11,11 +11,12 @@ from crypto.crl import Crl
 from crypto.event import parse_signed_event
 from crypto.hashing import rev_of, sha256_id
 from replication.document import Doc, DocId, Rev
-from replication.errors import StoreError, Unavailable
+from replication.errors import Forbidden, StoreError, Unavailable
 from replication.store import Database, Store, WriteResult
 from server.clocks.clock import NodeClock
 from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX
 from server.dossier.event import Event, document_id
+from server.errands import for_each
 from server.errors import Refused
 from server.intake.certificates import CheckedCertificate, check_certificate_document, check_crl_document
 from server.intake.documents import Kind, check_immutable, check_name, kind_of
@@ -111,6 +112,19 @@ class Intake:
     def erased(self, database_name: str, doc_ids: Sequence[str]) -> set[str]:
         """Return those of some documents that were erased here for good (`server.erasure`)."""
         return self._erased.among(database_name, doc_ids) if self._erased is not None and doc_ids else set()
+
+    def offer_waiting(self) -> None:
+        """Offer again whatever in quarantine waits for a certificate that is here by now.
+
+        `admit` does so when it takes the certificate; a crash or a full disk may come between, and another process may
+        have taken it. Raises `server.errands.Unfinished` for databases where that failed; the others are done.
+        """
+        found: dict[str, list[str]] = {}
+        databases = set(self._store.names())
+        for database, key in self._quarantine.wanted():
+            if database in databases and self._directory.holds(database, key):
+                found.setdefault(database, []).append(key)
+        for_each(found, lambda database: self._offer_again(database, found[database]))
 
     # Stages, in the order of `admit`
 
@@ -237,8 +251,8 @@ class Intake:
         for held in self._quarantine.waiting(database, list(keys)):
             kind, _, name = held.source.partition(":")
             source = Source(kind, name)  # type: ignore[arg-type]  # `str(source)` wrote it
-            result = self.admit(database, [parse_evidence(held)], source=source)[0]
-            if result.error is None or not result.error.reason.startswith(held.code):
+            error = self.admit(database, [parse_evidence(held)], source=source)[0].error
+            if error is None or (isinstance(error, Forbidden) and not error.reason.startswith(held.code)):
                 self._quarantine.release(held.id)  # admitted, or held now for another reason
 
     # Refusing

@@ -100,8 +100,13 @@ class Quarantine:
             ),
         )
 
+    def wanted(self) -> list[tuple[str, str]]:
+        """Return (database, key) of every certificate that something waits for (`UnknownCertificate.waiting_for`)."""
+        sql = "SELECT DISTINCT database, waiting_for FROM quarantine WHERE waiting_for IS NOT NULL"
+        return [(row[0], row[1]) for row in self._db.rows(sql)]
+
     def waiting(self, database: str, keys: Sequence[str]) -> list[Held]:
-        """Return what waits in `database` for one of `keys` (certificate thumbprints), oldest first."""
+        """Return what waits in `database` for one of `keys` (`UnknownCertificate.waiting_for`), oldest first."""
         marks = ",".join("?" * len(keys))
         sql = f"SELECT * FROM quarantine WHERE database = ? AND waiting_for IN ({marks}) ORDER BY id"  # noqa: S608 - marks
         return [_held(row) for row in self._db.rows(sql, (database, *keys))]

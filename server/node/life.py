@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # brings cheroot and Flask; see `Life.start`
 
 _LOG = logging.getLogger(__name__)
 
+OFFER_EVERY_S = 600.0  # `Intake.admit` offers again by itself; this is for what came between
+
 
 class Life:
     """The life of one node's parts. Commands that only read and write leave out `start`."""
@@ -99,6 +101,7 @@ def _errands_of(parts: Parts) -> list[Errand]:
     """Return what runs beside the requests, in the order in which it starts."""
     return [
         parts.model.follower.errand,
+        Errand("quarantine", lambda _: parts.intake.offer_waiting(), every_s=OFFER_EVERY_S),
         parts.receipts.errand,
         parts.papers.errand,
         parts.erasing.errand,

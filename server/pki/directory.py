@@ -168,6 +168,11 @@ class Directory:
             self._leaves[database, fingerprint] = der
         return der
 
+    def holds(self, database: str, waiting_for: str) -> bool:
+        """Say whether the certificate that an `UnknownCertificate` named is in `database` now."""
+        kind, _, name = waiting_for.partition(":")
+        return bool(self._issuers(database, [name])) if kind == "key" else self.leaf(database, name) is not None
+
     def certificate(self, database: str, fingerprint: str) -> bytes:
         """Return the DER of a leaf or a CA in `database` by its thumbprint. Raises `UnknownCertificate`."""
         der = self.leaf(database, fingerprint)

@@ -123,6 +123,49 @@ def test_an_event_waits_for_its_certificate_and_is_taken_when_it_comes(commune, 
     assert commune.quarantine.count() == 0
 
 
+def _waiting_event(commune, key_pool, helpers):
+    """An event in quarantine, and the document of the certificate it waits for."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    stranger = helpers.issue_person(commune.authority, key_pool())
+    doc = stranger.sign(helpers.submission(commune.home.unit, stranger))
+    assert commune.put(doc).startswith("unknown_certificate")
+    return doc, helpers.certificate_doc(stranger.certificate.public_bytes(Encoding.DER))
+
+
+def test_what_waited_for_a_certificate_is_taken_although_the_node_died_when_that_was_stored(commune, key_pool, helpers):
+    """The certificate is here and never comes as something new again: whoever looks later finds what waits for it."""
+    doc, certificate = _waiting_event(commune, key_pool, helpers)
+    other, _ = _waiting_event(commune, key_pool, helpers)
+    commune.store.open(commune.database).bulk_docs([certificate], new_edits=False)  # and the power went
+    assert commune.put(certificate) == ""
+
+    commune.intake.offer_waiting()
+
+    assert commune.store.open(commune.database).get(doc.id).rev == doc.rev
+    assert [held.doc_id for held in commune.quarantine.all()] == [other.id]
+
+
+def test_what_a_defect_keeps_out_when_it_is_offered_again_stays_in_quarantine(commune, key_pool, helpers, monkeypatch):
+    """It was neither taken nor refused: its sender counts it as refused and sends it no more, so it is all there is."""
+    from server.intake import door
+
+    doc, certificate = _waiting_event(commune, key_pool, helpers)
+
+    def fail(*_, **__):
+        raise ValueError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(door, "check_event_document", fail)
+        assert commune.put(certificate) == ""
+    assert [held.doc_id for held in commune.quarantine.all()] == [doc.id]
+
+    commune.intake.offer_waiting()
+
+    assert commune.quarantine.count() == 0
+    assert commune.store.open(commune.database).get(doc.id).rev == doc.rev
+
+
 def test_a_chain_may_come_in_any_order_within_a_batch(make_homes, make_station, key_pool, helpers):
     """Leaf, commune CA, district CA, event: a batch in the worst order is stored whole by the province."""
     from cryptography.hazmat.primitives.serialization import Encoding

@@ -8,12 +8,15 @@ from contextlib import closing
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from server.errands import Errand
 from server.errors import NotReady
+from server.intake.source import Source
 from server.links.sync import Sync
 from server.lock import take_lock
 from server.node.front import Front
+from server.pki.authority import Authority
 
 
 def answer(environ, start_response):
@@ -52,6 +55,22 @@ def test_a_start_that_finds_its_port_taken_can_be_stopped(home, make_node):
 
     assert not any(errand.status().alive for errand in node.errands)
     os.close(take_lock(home.path))
+
+
+def test_a_node_that_starts_takes_what_waits_for_a_certificate_that_is_here(home, make_node, key_pool, helpers):
+    """A crash may have come between the two."""
+    node = make_node(home)
+    stranger = helpers.issue_person(Authority.open(home), key_pool())
+    doc = stranger.sign(helpers.submission(home.unit, stranger))
+    refused = node.intake.admit(node.database, [doc], source=Source("peer", "urn:tram:node:h41-12"))[0].error
+    assert refused.reason.startswith("unknown_certificate")
+    certificate = helpers.certificate_doc(stranger.certificate.public_bytes(Encoding.DER))
+    node.store.open(node.database).bulk_docs([certificate], new_edits=False)
+
+    node.start(answer, sync=False)
+
+    helpers.wait_until(lambda: node.quarantine.count() == 0)
+    assert node.store.open(node.database).get(doc.id).rev == doc.rev
 
 
 def test_the_network_ends_first_and_errands_in_the_order_they_did_not_begin(home, make_node, monkeypatch):
