@@ -58,12 +58,14 @@ class Admissions:
         with self._db.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO admissions VALUES (?, ?, ?, ?, ?)", rows)
 
-    def revise(self, database: str, doc_id: str, verdict: Verdict) -> None:
-        """Change what is thought of an event, because a CRL came."""
+    def revise(self, database: str, verdicts: Iterable[tuple[str, Verdict]]) -> None:
+        """Change what is thought of events, because a CRL came."""
+        rows = [(verdict.status, verdict.reason, database, doc_id) for doc_id, verdict in verdicts]
+        if not rows:
+            return
         with self._db.transaction() as connection:
-            connection.execute(
-                "UPDATE admissions SET status = ?, reason = ? WHERE database = ? AND doc_id = ?",
-                (verdict.status, verdict.reason, database, doc_id),
+            connection.executemany(
+                "UPDATE admissions SET status = ?, reason = ? WHERE database = ? AND doc_id = ?", rows
             )
 
     def with_reason(self, database: str, reason: str, after: str, limit: int) -> list[tuple[str, datetime]]:

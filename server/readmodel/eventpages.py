@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from crypto.certificates import parse_certificate
-from crypto.crl import Crl, Revocation, parse_crl, revocation_of
+from crypto.crl import parse_crl
 from crypto.errors import CryptoError
 from replication.document import Doc
 from replication.store import Database
@@ -16,15 +16,14 @@ from server.dossier.documents import CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX,
 from server.dossier.dossier import Dossier
 from server.dossier.event import is_dossier_stream
 from server.dossier.fold import fold
-from server.dossier.times import parse_time
 from server.errors import Refused
-from server.intake.verdict import Admissions, Verdict
-from server.pki.documents import certificate_id, parse_der_body
+from server.intake.verdict import Admissions
+from server.pki.documents import parse_der_body
 from server.readmodel.documents import HeldEvent, parse_events, read_events, read_page
+from server.readmodel.endings import Endings
 from server.readmodel.evidence import EvidenceReader
 from server.readmodel.grants import GRANT_TYPES, GrantsCache
 from server.readmodel.rows import dossier_row, file_rows, index_text, insert_certificate
-from server.readmodel.tables import Tables
 
 _LOG = logging.getLogger(__name__)
 _NOT_EVENTS = (CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX)
@@ -34,25 +33,24 @@ _MARKS_AT_ONCE = 500  # SQLite takes 32766 arguments; a statement stays readable
 class EventPages:
     """Turns pages of document ids into rows. `read` runs inside the follower's transaction."""
 
-    def __init__(self, tables: Tables, grants: GrantsCache, admissions: Admissions, evidence: EvidenceReader) -> None:
-        self._tables = tables
+    def __init__(self, grants: GrantsCache, admissions: Admissions, evidence: EvidenceReader) -> None:
         self._evidence = evidence
         self._grants = grants
-        self._admissions = admissions
+        self._endings = Endings(admissions)
 
     def read(self, connection: sqlite3.Connection, database: Database, ids: Sequence[str]) -> set[str]:
         """Take in the documents with these ids. Returns the dossier streams whose state may have changed."""
         proofs = [each for each in ids if each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
         events = [each for each in ids if not each.startswith(_NOT_EVENTS)]
-        crls = [found for doc in read_page(database, proofs) if (found := self._proof(connection, database, doc))]
+        streams: set[str] = set()
+        for doc in read_page(database, proofs):
+            streams |= self._proof(connection, database.name, doc)
         held = list(parse_events(database.name, read_page(database, events)))
         for each in held:
             self._index(connection, database.name, each)
-        streams: set[str] = {e.stored.event.stream for e in held if is_dossier_stream(e.stored.event.stream)}
+        streams |= {e.stored.event.stream for e in held if is_dossier_stream(e.stored.event.stream)}
         if any(each.stored.event.type in GRANT_TYPES for each in held):
             streams |= self._acted(connection, database.name, held)
-        for crl in crls:
-            streams |= self._judge_again(connection, database, crl)
         self._fold(connection, database, streams, held)
         self._learn_names(connection, database.name, held)
         return streams
@@ -84,21 +82,19 @@ class EventPages:
             connection.executemany(
                 "INSERT OR IGNORE INTO edges VALUES (?, ?, ?)", [(database, event.stream, prev) for prev in event.prev]
             )
-        admission = self._admissions.of(database, held.doc_id)
-        verdict = admission.verdict if admission else Verdict("valid")
-        if verdict.status != "valid":
-            self._note_verdict(connection, database, held.doc_id, event.stream, verdict)
+        self._endings.take_event(connection, database, held)
 
-    def _proof(self, connection: sqlite3.Connection, database: Database, doc: Doc) -> Crl | None:
-        """Take in a certificate, or return the CRL in `doc`."""
+    def _proof(self, connection: sqlite3.Connection, database: str, doc: Doc) -> set[str]:
+        """Take in a certificate or a CRL. Returns the dossiers about whose signers it says something."""
         try:
             if doc.id.startswith(CRL_PREFIX):
-                return parse_crl(parse_der_body(doc.body, "crl"))
+                return self._endings.take_crl(connection, database, parse_crl(parse_der_body(doc.body, "crl")))
             certificate = parse_certificate(parse_der_body(doc.body, "certificate"))
-            insert_certificate(connection, database.name, certificate)
+            insert_certificate(connection, database, certificate)
+            return self._endings.take_certificate(connection, database, certificate)
         except (CryptoError, Refused) as exc:
-            _LOG.error("%s in %s cannot be read, run tram verify: %s", doc.id, database.name, exc)
-        return None
+            _LOG.error("%s in %s cannot be read, run tram verify: %s", doc.id, database, exc)
+            return set()
 
     def _learn_names(self, connection: sqlite3.Connection, database: str, held: Iterable[HeldEvent]) -> None:
         """Names and approved keys of people, from enrolments by the node or an official and from grants."""
@@ -118,77 +114,6 @@ class EventPages:
                         "INSERT OR IGNORE INTO approvals VALUES (?, ?, ?, ?)",
                         (event.body["thumbprint"], event.body["subject"], event.unit, each.stored.id),
                     )
-
-    # Verdicts
-
-    def _judge_again(self, connection: sqlite3.Connection, database: Database, crl: Crl) -> set[str]:
-        """Revise the verdict on every event of a certificate the CRL revokes, and of all that such a CA's branch
-        issued. Returns the streams concerned."""
-        streams: set[str] = set()
-        for entry in crl.entries:
-            revocation = revocation_of(crl, entry.serial_number)
-            assert revocation is not None  # the list was asked about its own entry
-            connection.execute(
-                "INSERT INTO revocations VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
-                (database.name, crl.issuer, str(entry.serial_number), revocation.effective_at.isoformat()),
-            )
-            revoked = connection.execute(
-                "SELECT fingerprint, kind FROM certificates WHERE database = ? AND serial = ? AND issuer = ?",
-                (database.name, str(entry.serial_number), crl.issuer),
-            ).fetchall()
-            for fingerprint, kind in revoked:
-                below = self._issued_below(connection, database, fingerprint) if kind == "ca" else [fingerprint]
-                for each in below:
-                    streams |= self._judge_signer(connection, database.name, each, revocation)
-        return streams
-
-    def _issued_below(self, connection: sqlite3.Connection, database: Database, ca: str) -> list[str]:
-        """Return the thumbprints of the signers whose path leads through a CA certificate."""
-        found: list[str] = []
-        seen: set[str] = set()
-        wanted = [ca]
-        while wanted:
-            fingerprint = wanted.pop()
-            if fingerprint in seen:
-                continue
-            seen.add(fingerprint)
-            doc = database.get(certificate_id(fingerprint))
-            subject = parse_certificate(parse_der_body(doc.body, "certificate")).subject.public_bytes()
-            sql = "SELECT fingerprint, kind FROM certificates WHERE database = ? AND issuer = ?"
-            for each, kind in connection.execute(sql, (database.name, subject)).fetchall():
-                (wanted if kind == "ca" else found).append(each)
-        return found
-
-    def _judge_signer(
-        self, connection: sqlite3.Connection, database: str, fingerprint: str, revocation: Revocation
-    ) -> set[str]:
-        """What was here before the revocation took effect stays valid; of the rest nobody can prove when it was made.
-        Its own word is against an event only if it claims a time at which the CA had revoked already."""
-        revoked = revocation.effective_at
-        connection.execute(
-            "INSERT INTO endings VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
-            (database, fingerprint, revoked.isoformat()),
-        )
-        streams: set[str] = set()
-        sql = "SELECT doc_id, stream, at FROM events WHERE database = ? AND fingerprint = ?"
-        for doc_id, stream, claimed in connection.execute(sql, (database, fingerprint)).fetchall():
-            admission = self._admissions.of(database, doc_id)
-            if admission is not None and admission.admitted < revoked:
-                streams.add(stream)  # its end is known now, whatever was thought of it
-                continue
-            verdict = Verdict("indeterminate" if parse_time(claimed) < revocation.revoked_at else "invalid", "revoked")
-            self._admissions.revise(database, doc_id, verdict)
-            self._note_verdict(connection, database, doc_id, stream, verdict)
-            streams.add(stream)
-        return {stream for stream in streams if is_dossier_stream(stream)}
-
-    def _note_verdict(
-        self, connection: sqlite3.Connection, database: str, doc_id: str, stream: str, verdict: Verdict
-    ) -> None:
-        connection.execute(
-            "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)",
-            (database, doc_id, stream, verdict.status, verdict.reason),
-        )
 
     # Dossiers
 

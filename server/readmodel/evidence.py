@@ -18,10 +18,9 @@ from server.readmodel.tables import Tables
 
 _MARKS_AT_ONCE = 500
 _SELECT = (
-    "SELECT e.id, e.doc_id, e.type, e.after, c.ends, n.at AS ended, r.at AS revoked, v.reason AS doubt FROM events e"
+    "SELECT e.id, e.doc_id, e.type, e.after, c.ends, n.at AS ended, v.reason AS doubt FROM events e"
     " LEFT JOIN certificates c ON c.database = e.database AND c.fingerprint = e.fingerprint"
     " LEFT JOIN endings n ON n.database = e.database AND n.fingerprint = e.fingerprint"
-    " LEFT JOIN revocations r ON r.database = c.database AND r.issuer = c.issuer AND r.serial = c.serial"
     " LEFT JOIN verdicts v ON v.database = e.database AND v.doc_id = e.doc_id"
 )
 
@@ -79,7 +78,7 @@ class EvidenceReader:
                 found = self.log.seen_at(database, row["after"])
                 if found is not None:
                     seen[row["after"]] = found
-            known = [datetime.fromisoformat(each) for each in (row["ends"], row["ended"], row["revoked"]) if each]
+            known = [datetime.fromisoformat(each) for each in (row["ends"], row["ended"]) if each]
             if known:
                 ends[event] = min(known)
             if row["doubt"] is not None:

@@ -59,7 +59,7 @@ class ReadModel:
         self.waiting = Waiting(self._tables)
         self.closings = Closings(self._tables)
         self._evidence = EvidenceReader(self._tables, admissions)
-        self._pages = events = EventPages(self._tables, self._grants, admissions, self._evidence)
+        self._pages = events = EventPages(self._grants, admissions, self._evidence)
         self.follower = Follower(store, self._tables, events, FilePages(files))
 
     def grants(self, database: str) -> Grants:

@@ -14,6 +14,7 @@ from crypto.path import verify_leaf_profile
 from server.dossier import units
 from server.dossier.dossier import Dossier
 from server.dossier.folding import fold_text
+from server.pki.directory import authority_key_id, key_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def insert_certificate(connection: sqlite3.Connection, database: str, certificat
     except CryptoError:
         _LOG.debug("%s signs certificates, not events", certificate.subject)
     connection.execute(
-        "INSERT OR IGNORE INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             database,
             fingerprint_of(certificate),
@@ -107,5 +108,7 @@ def insert_certificate(connection: sqlite3.Connection, database: str, certificat
             str(certificate.serial_number),
             certificate.not_valid_before_utc.isoformat(),
             certificate.not_valid_after_utc.isoformat(),
+            key_id(certificate),
+            authority_key_id(certificate),
         ),
     )

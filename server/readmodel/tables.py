@@ -18,7 +18,7 @@ from replication.errors import StoreError
 from replication.sqliteerrors import translated
 from server.nodedb import whole
 
-VERSION = 4  # another number in the file: it is dropped and computed anew
+VERSION = 5  # another number in the file: it is dropped and computed anew
 
 SCHEMA = """
 -- Whoever remembers a number of `updates` remembers the birth too: in a file computed anew the numbers start again.
@@ -75,17 +75,21 @@ CREATE TABLE awaited (
 CREATE TABLE certificates (
     database TEXT NOT NULL, fingerprint TEXT NOT NULL, kind TEXT NOT NULL, urn TEXT NOT NULL, unit TEXT NOT NULL,
     subject TEXT NOT NULL, issuer BLOB NOT NULL, serial TEXT NOT NULL, begins TEXT NOT NULL, ends TEXT NOT NULL,
+    key TEXT NOT NULL, issuer_key TEXT NOT NULL,
     PRIMARY KEY (database, fingerprint)) WITHOUT ROWID;
 CREATE INDEX certificates_fingerprint ON certificates (fingerprint);
 CREATE INDEX certificates_urn ON certificates (urn);
 CREATE INDEX certificates_serial ON certificates (database, serial);
+CREATE INDEX certificates_key ON certificates (database, key) WHERE kind = 'ca';
+CREATE INDEX certificates_issuer ON certificates (database, issuer_key);
 
--- When certificates stop before their own end: what a list revokes, and the signers below a CA that it revokes.
+-- What the lists revoke, and the certificates that stop before their own end by it: those named, and all below a CA
+-- that is. From `at` on their signatures do not count; `revoked_at` is when the CA said so.
 CREATE TABLE revocations (
-    database TEXT NOT NULL, issuer BLOB NOT NULL, serial TEXT NOT NULL, at TEXT NOT NULL,
+    database TEXT NOT NULL, issuer BLOB NOT NULL, serial TEXT NOT NULL, at TEXT NOT NULL, revoked_at TEXT NOT NULL,
     PRIMARY KEY (database, issuer, serial)) WITHOUT ROWID;
 CREATE TABLE endings (
-    database TEXT NOT NULL, fingerprint TEXT NOT NULL, at TEXT NOT NULL,
+    database TEXT NOT NULL, fingerprint TEXT NOT NULL, at TEXT NOT NULL, revoked_at TEXT NOT NULL,
     PRIMARY KEY (database, fingerprint)) WITHOUT ROWID;
 
 CREATE TABLE names (

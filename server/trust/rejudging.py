@@ -36,6 +36,6 @@ class Rejudging:
                 except (CryptoError, Refused):
                     continue  # revoked: the read model has judged it by the same list
                 if signer.freshness(admitted[held.doc_id]) != "stale":
-                    self._admissions.revise(database, held.doc_id, Verdict("valid"))
+                    self._admissions.revise(database, [(held.doc_id, Verdict("valid"))])
                     changed += 1
         return changed

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from crypto.crl import Revocation
 from server.cli.ca import revoke_by_name
-from server.dossier.documents import event_doc
+from server.dossier.documents import crl_doc, event_doc
 from server.dossier.times import format_time
+from server.home import Home
 from server.intake.source import Source
+from server.pki.authority import Authority
 
 
 @pytest.fixture
@@ -78,3 +82,24 @@ def test_what_was_here_before_the_revocation_stays_valid(office, monkeypatch):
     story = office.citizen.get(f"/api/dossiers/{stream}").json()
     assert story["verdicts"] == []
     assert story["code"]
+
+
+def test_whom_a_revoked_ca_certifies_afterwards_is_held_for_a_leader(office, key_pool, helpers):
+    """The thief of a CA's key makes certificates that no list can name yet, and dates both them and what they sign to
+    before the revocation. When that comes the node's log proves only that it exists now: too late."""
+    at = office.node.clock.now().replace(microsecond=0)
+    district = Authority.open(Home.open(office.node.home.path.parent / "h41-12"))
+    stolen = Authority.open(office.node.home)
+    crl = district.issue_crl([Revocation(stolen.certificate.serial_number, at)], number=1, now=at)
+    thief = helpers.issue_person(stolen, key_pool(), at - timedelta(hours=20))
+    event = helpers.submission(office.node.unit, thief, at=format_time(at - timedelta(hours=10)))
+    certificate = helpers.certificate_doc(thief.certificate.public_bytes(Encoding.DER))
+
+    for doc in (crl_doc(crl.public_bytes(Encoding.DER)), certificate, event_doc(thief.envelope(event, at))):
+        result = office.node.intake.admit(office.node.database, [doc], source=Source("bundle", "b9"))[0]
+        assert result.error is None
+        office.node.model.follower.catch_up(office.node.database)
+
+    dossier = office.node.model.story(event["stream"]).dossier
+    assert [entry.stored.event.type for entry in dossier.held] == ["dossier.submitted"]
+    assert not dossier.is_received

@@ -209,3 +209,34 @@ def test_an_unreadable_document_stops_nobody_else(commune, citizen, model, helpe
 
     assert {row.stream for row in model.queries.dossiers(DossierFilter()).rows} == {stream, later}
     assert doc.id in caplog.text
+
+
+def test_signers_below_a_revoked_ca_end_with_it_whichever_came_first(commune, model, key_pool, helpers):
+    """Certificate, then list, or list, then certificate: tiers meet them in different orders and must judge alike."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from crypto.crl import Revocation
+    from server.home import Home
+    from server.pki.authority import Authority
+
+    revoked_at = commune.now[0].replace(microsecond=0) + timedelta(hours=1)
+    early, late = (helpers.issue_person(commune.authority, key_pool(), commune.now[0]) for _ in range(2))
+    claimed = (revoked_at - timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    commune.now[0] += timedelta(hours=2)
+    district = Authority.open(Home.open(commune.home.path.parent / "h41-12"))
+    crl = district.issue_crl(
+        [Revocation(commune.authority.certificate.serial_number, revoked_at)], number=1, now=commune.now[0]
+    )
+
+    assert commune.put(helpers.certificate_doc(early.certificate.public_bytes(Encoding.DER))) == ""
+    model.follower.catch_up()
+    assert commune.put(crl_doc(crl.public_bytes(Encoding.DER))) == ""
+    model.follower.catch_up()
+    assert commune.put(helpers.certificate_doc(late.certificate.public_bytes(Encoding.DER))) == ""
+    events = [person.sign(helpers.submission(commune.home.unit, person, at=claimed)) for person in (early, late)]
+    assert [commune.put(each) for each in events] == ["", ""]
+    model.follower.catch_up()
+
+    for each in events:
+        stream, _, event = each.id.partition(":")
+        assert model.proofs(stream, commune.database).ends_at(event) == revoked_at
