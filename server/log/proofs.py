@@ -139,6 +139,10 @@ class Proofs:
         """Return the time of a head (its name) of the log that counts for a database, None while it is not known."""
         return self.heads.seen_at(database, checkpoint)
 
+    def reach(self, database: str) -> tuple[tuple[int, int], ...]:
+        """Return (generation, size) of our own log's generations if it counts for a database, () if another does."""
+        return self._sizes() if units.unit_of_database(database) == self._log.unit else ()
+
     def is_cosigned(self, origin: str) -> bool:
         """Say whether any head of a log is known to be cosigned."""
         return self._cosignatures.is_any(origin)
@@ -201,12 +205,15 @@ class Proofs:
             if not page.pending:
                 break
         # A feed may be read before the events in it have their leaves, which is what a waiting page looks for.
-        sizes = tuple((head.generation, head.size) for head in self._log.heads())
+        sizes = self._sizes()
         if moved or sizes != self._tried.get(name):
             self._try_again(opened)
             self._tried[name] = sizes
         if moved or judge_again:
             self._prove_stamps(opened, judge_again=judge_again)
+
+    def _sizes(self) -> tuple[tuple[int, int], ...]:
+        return tuple((head.generation, head.size) for head in self._log.heads())
 
     def _place(self, database: Database) -> Seq:
         """Return where to go on; from the start in a database made anew, since a page read twice is a page."""

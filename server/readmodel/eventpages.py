@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ from server.pki.documents import parse_der_body
 from server.readmodel.documents import HeldEvent, parse_events, read_events, read_page
 from server.readmodel.endings import Endings
 from server.readmodel.evidence import EvidenceReader
-from server.readmodel.grants import GRANT_TYPES, GrantsCache
+from server.readmodel.grants import GrantsCache, subjects_between
 from server.readmodel.rows import dossier_row, file_rows, index_text, insert_certificate
 
 _LOG = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class EventPages:
         """Take in the documents with these ids. Returns the dossier streams whose state may have changed."""
         proofs = [each for each in ids if each.startswith((CERTIFICATE_PREFIX, CRL_PREFIX))]
         events = [each for each in ids if not each.startswith(_NOT_EVENTS)]
+        before = self._grants.of(database.name, connection)
         streams: set[str] = set()
         for doc in read_page(database, proofs):
             streams |= self._proof(connection, database.name, doc)
@@ -49,15 +51,18 @@ class EventPages:
         for each in held:
             self._index(connection, database.name, each)
         streams |= {e.stored.event.stream for e in held if is_dossier_stream(e.stored.event.stream)}
-        if any(each.stored.event.type in GRANT_TYPES for each in held):
-            streams |= self._acted(connection, database.name, held)
+        changed = subjects_between(before, self._grants.of(database.name, connection))
+        streams |= self._acted(connection, database.name, changed)
         self._fold(connection, database, streams, held)
         self._learn_names(connection, database.name, held)
         return streams
 
-    def refold(self, connection: sqlite3.Connection, database: Database, streams: set[str]) -> None:
-        """Fold dossiers anew because what is known beside their events changed."""
-        self._fold(connection, database, streams, ())
+    def refold(
+        self, connection: sqlite3.Connection, database: Database, streams: set[str], subjects: Iterable[str] = ()
+    ) -> None:
+        """Fold dossiers anew because what is known beside their events changed, and those in which people acted whose
+        roles did."""
+        self._fold(connection, database, streams | self._acted(connection, database.name, subjects), ())
 
     # Rows
 
@@ -117,19 +122,16 @@ class EventPages:
 
     # Dossiers
 
-    def _acted(self, connection: sqlite3.Connection, database: str, held: Iterable[HeldEvent]) -> set[str]:
-        """Return the dossiers in which people acted whose roles changed."""
-        streams: set[str] = set()
-        for each in held:
-            subject = each.stored.event.body.get("subject")
-            if each.stored.event.type in GRANT_TYPES and subject:
-                rows = connection.execute(
-                    "SELECT DISTINCT e.stream FROM events e JOIN dossiers d USING (stream)"
-                    " WHERE e.database = ? AND e.actor = ?",
-                    (database, subject),
-                )
-                streams |= {row[0] for row in rows}
-        return streams
+    def _acted(self, connection: sqlite3.Connection, database: str, subjects: Iterable[str]) -> set[str]:
+        """Return the dossiers in which people acted. Reads all events of a database, so all are asked about at once."""
+        wanted = sorted(subjects)
+        if not wanted:
+            return set()
+        sql = (
+            "SELECT DISTINCT e.stream FROM events e JOIN dossiers d USING (stream)"
+            " WHERE e.database = ? AND e.actor IN (SELECT value FROM json_each(?))"
+        )
+        return {row[0] for row in connection.execute(sql, (database, json.dumps(wanted)))}
 
     def _fold(
         self, connection: sqlite3.Connection, database: Database, streams: set[str], held: Sequence[HeldEvent]
@@ -152,12 +154,13 @@ class EventPages:
             except Exception:  # a defect that one dossier brings to light must not hold up all that come after it
                 _LOG.exception("dossier %s cannot be folded; its line in the lists stays as it was", stream)
                 continue
-            self._store_dossier(connection, database.name, dossier)
+            unlogged = sum(not evidence.is_logged(stored.id) for stored in events)
+            self._store_dossier(connection, database.name, dossier, unlogged)
 
-    def _store_dossier(self, connection: sqlite3.Connection, database: str, dossier: Dossier) -> None:
+    def _store_dossier(self, connection: sqlite3.Connection, database: str, dossier: Dossier, unlogged: int) -> None:
         updates = connection.execute("SELECT coalesce(max(updates), 0) + 1 FROM dossiers").fetchone()[0]
         doubtful = connection.execute("SELECT count(*) FROM verdicts WHERE stream = ?", (dossier.stream,)).fetchone()[0]
-        values = dossier_row(database, dossier) | {"updates": updates, "doubtful": doubtful}
+        values = dossier_row(database, dossier) | {"updates": updates, "doubtful": doubtful, "unlogged": unlogged}
         names = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         changes = ", ".join(f"{name} = excluded.{name}" for name in values if name != "stream")

@@ -16,6 +16,8 @@ from server.dossier.rules import IRREVERSIBLE
 from server.intake.verdict import Admissions
 from server.readmodel.tables import Tables
 
+Reach = tuple[tuple[int, int], ...]  # (generation, size) of each
+
 _MARKS_AT_ONCE = 500
 _SELECT = (
     "SELECT e.id, e.doc_id, e.type, e.after, c.ends, n.at AS ended, v.reason AS doubt FROM events e"
@@ -48,6 +50,11 @@ class LogTimes(Protocol):
 
     def seen_at(self, database: str, checkpoint: str) -> datetime | None:
         """Return the time of a checkpoint of the log of a database's unit, by its name; None if it is not known."""
+        ...
+
+    def reach(self, database: str) -> Reach:
+        """Return how far this node's own log goes, if it is the one that counts for a database; () if it is not. What
+        other logs prove a listener is told; our own has an event's leaf a moment after the event is stored."""
         ...
 
 
@@ -86,6 +93,10 @@ class EvidenceReader:
             elif row["type"] in IRREVERSIBLE and self._is_stale(database, row["doc_id"]):
                 doubts[event] = STALE
         return Evidence(times, ends, doubts, seen, logged)
+
+    def reach(self, database: str) -> Reach:
+        """As `LogTimes.reach`; () while no log is set."""
+        return self.log.reach(database) if self.log else ()
 
     def _rows(self, database: str, streams: Sequence[str], connection: sqlite3.Connection | None) -> list[sqlite3.Row]:
         found: list[sqlite3.Row] = []

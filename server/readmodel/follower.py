@@ -17,6 +17,7 @@ from server.dossier import units
 from server.errands import Errand, for_each
 from server.intake.places import REGISTRY
 from server.readmodel.eventpages import EventPages
+from server.readmodel.evidence import EvidenceReader, Reach
 from server.readmodel.filepages import FilePages
 from server.readmodel.rows import count_files
 from server.readmodel.tables import Tables
@@ -34,11 +35,15 @@ class Listener(Protocol):
 class Follower:
     """`start` runs it in a thread; `catch_up` does the same work in the caller's."""
 
-    def __init__(self, store: Store, tables: Tables, events: EventPages, files: FilePages) -> None:
+    def __init__(
+        self, store: Store, tables: Tables, events: EventPages, files: FilePages, evidence: EvidenceReader
+    ) -> None:
         self._store = store
         self._tables = tables
         self._events = events
         self._files = files
+        self._evidence = evidence
+        self._reach: dict[str, Reach] = {}  # by database, how far our log went at the last look for leaves
         self._listeners: list[Listener] = []
         self._turn = threading.Lock()
         self.errand = Errand("readmodel", self._look, every_s=LOOK_EVERY_S)
@@ -83,12 +88,26 @@ class Follower:
         while not self.errand.is_ending:
             page = database.changes(since, limit=PAGE)
             if not page.rows:
-                return
+                break
             ids = [row.id for row in page.rows if not row.id.startswith("_design/")]
             self._take(database, ids, page.last_seq)
             since = page.last_seq
             if not page.pending:
-                return
+                break
+        self._look_for_leaves(database)
+
+    def _look_for_leaves(self, database: Database) -> None:
+        """Fold again what was read between its being stored and its leaf in our log. Our log reaches further then."""
+        reach = self._evidence.reach(database.name)
+        if reach == self._reach.get(database.name, ()):
+            return
+        sql = "SELECT stream FROM dossiers WHERE database = ? AND unlogged > 0"
+        streams = {str(row["stream"]) for row in self._tables.rows(sql, (database.name,))}
+        if streams:
+            with self._tables.writing() as connection:
+                self._events.refold(connection, database, streams)
+            self._tell(streams)
+        self._reach[database.name] = reach
 
     def _take(self, database: Database, ids: Sequence[str], last_seq: Seq) -> None:
         read: Callable[..., set[str]] = self._files.read if database.name.startswith("f-") else self._events.read

@@ -60,7 +60,7 @@ class ReadModel:
         self.closings = Closings(self._tables)
         self._evidence = EvidenceReader(self._tables, admissions)
         self._pages = events = EventPages(self._grants, admissions, self._evidence)
-        self.follower = Follower(store, self._tables, events, FilePages(files))
+        self.follower = Follower(store, self._tables, events, FilePages(files), self._evidence)
 
     def grants(self, database: str) -> Grants:
         """Return the roles that the grants in a database give."""
@@ -98,15 +98,17 @@ class ReadModel:
         return events, self.grants(database), self.proofs(units.unit_stream(owner), database)
 
     def learn_proofs(self, database: str, events: Iterable[str], checkpoint: str = "") -> None:
-        """Fold anew what events (by id) of a database belong to, since proofs of them arrived, and what events belong
-        to whose authors had seen `checkpoint` (its name), since its time is known now."""
-        self._grants.forget(database)
+        """Fold anew what events (by id) of a database belong to, since proofs of them arrived, what people acted in
+        whose roles begin or end at another time by that, and what events belong to whose authors had seen `checkpoint`
+        (its name), since its time is known now."""
+        proven = frozenset(events)
         with self._tables.writing() as connection:  # first: an event that is being indexed must not be overlooked
-            streams = {*self.queries.dossiers_of(database, list(events))}
+            subjects = self._grants.changed_by_proofs(database, proven)
+            streams = {*self.queries.dossiers_of(database, list(proven))}
             if checkpoint:
                 streams.update(self.queries.dossiers_after(database, checkpoint))
-            if streams:
-                self._pages.refold(connection, self._store.open(database), streams)
+            if streams or subjects:
+                self._pages.refold(connection, self._store.open(database), streams, subjects)
 
     def forget(self, database: str, stream: str, doc_ids: Sequence[str]) -> tuple[str, ...]:
         """Forget events of a dossier that were erased. Returns the hashes of files that no dossier here names now."""

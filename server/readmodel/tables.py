@@ -42,7 +42,7 @@ CREATE TABLE dossiers (
     applicant TEXT NOT NULL, folded_name TEXT NOT NULL, status INTEGER NOT NULL, handover TEXT NOT NULL,
     due TEXT NOT NULL, submitted_at TEXT NOT NULL, accepted_at TEXT NOT NULL, updated_at TEXT NOT NULL,
     updates INTEGER NOT NULL, received INTEGER NOT NULL, unreceipted INTEGER NOT NULL, conflicts INTEGER NOT NULL,
-    doubtful INTEGER NOT NULL, held INTEGER NOT NULL, forwarded_to TEXT NOT NULL,
+    doubtful INTEGER NOT NULL, held INTEGER NOT NULL, unlogged INTEGER NOT NULL, forwarded_to TEXT NOT NULL,
     files_total INTEGER NOT NULL DEFAULT 0, files_here INTEGER NOT NULL DEFAULT 0,
     bytes_total INTEGER NOT NULL DEFAULT 0, bytes_here INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX dossiers_queue ON dossiers (unit, status, due, stream);
@@ -51,6 +51,7 @@ CREATE INDEX dossiers_code ON dossiers (code) WHERE code <> '';
 CREATE INDEX dossiers_owner ON dossiers (owner);
 CREATE INDEX dossiers_updated ON dossiers (updates);
 CREATE INDEX dossiers_held ON dossiers (unit) WHERE held > 0;
+CREATE INDEX dossiers_unlogged ON dossiers (database) WHERE unlogged > 0;
 CREATE INDEX dossiers_unreceipted ON dossiers (unit) WHERE unreceipted > 0;
 
 -- rowid is dossiers.number: full-text tables find rows by rowid and by words, by nothing else.

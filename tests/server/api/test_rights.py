@@ -62,6 +62,9 @@ class Log:
     def seen_at(self, database, checkpoint):
         return None
 
+    def reach(self, database):
+        return ()
+
 
 def test_a_role_given_at_the_console_waits_until_a_leader_confirms_it(led, key_pool):
     """It is listed, opens nothing, and holds once the leader has signed."""
