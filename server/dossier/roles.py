@@ -14,7 +14,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from server.dossier.event import Event, StoredEvent
-from server.dossier.granting import CONFIRMING, FOREVER, Grant, Granting, PendingGrant, is_issued_by_node, settle_grants
+from server.dossier.granting import (
+    CONFIRMING,
+    FOREVER,
+    ROLE_TYPES,
+    Grant,
+    Granting,
+    PendingGrant,
+    is_issued_by_node,
+    settle_grants,
+)
 from server.dossier.proofs import NOTHING, Proofs
 from server.dossier.times import format_time
 from server.dossier.units import is_subject_urn, is_within
@@ -104,10 +113,15 @@ class Grants:
 
 
 def fold_grants(events: Iterable[StoredEvent], proofs: Proofs = NOTHING) -> Grants:
-    """Return the grants that `events` give, whatever their order; events of other types are passed over."""
+    """Return the grants that `events` give, whatever their order; events of other types are passed over.
+
+    A role event that is proven to exist only since its signer's certificate had ended (`Proofs.ends_at`) says nothing:
+    whoever found the key may have dated it back, and who has the right can say it again (decision 0222).
+    """
     by_type: dict[str, dict[str, StoredEvent]] = {}
     for stored in events:
-        by_type.setdefault(stored.event.type, {})[stored.id] = stored
+        if not (stored.event.type in ROLE_TYPES and _came_too_late(stored, proofs)):
+            by_type.setdefault(stored.event.type, {})[stored.id] = stored
 
     def time_of(stored: StoredEvent) -> str:
         proven = proofs.proven_at(stored.id)
@@ -119,6 +133,11 @@ def fold_grants(events: Iterable[StoredEvent], proofs: Proofs = NOTHING) -> Gran
     held = Grants(_grouped(settled.grants), _descriptions(by_type.get("unit.described", {})))
     names = _names(by_type.get("enrol.approved", {}), held, settled)
     return Grants(held.by_subject, held.units, names, tuple(settled.pending))
+
+
+def _came_too_late(stored: StoredEvent, proofs: Proofs) -> bool:
+    proven, ends = proofs.proven_at(stored.id), proofs.ends_at(stored.id)
+    return proven is not None and ends is not None and proven >= ends
 
 
 def _grouped(grants: list[Grant]) -> dict[str, tuple[Grant, ...]]:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from crypto.crl import Revocation
 from server.cli.ca import revoke_by_name
 from server.dossier.documents import crl_doc, event_doc
+from server.dossier.event import build_event
 from server.dossier.times import format_time
 from server.home import Home
 from server.intake.source import Source
@@ -103,3 +104,35 @@ def test_whom_a_revoked_ca_certifies_afterwards_is_held_for_a_leader(office, key
     dossier = office.node.model.story(event["stream"]).dossier
     assert [entry.stored.event.type for entry in dossier.held] == ["dossier.submitted"]
     assert not dossier.is_received
+
+
+def test_roles_that_a_revoked_key_gives_or_takes_dated_back_say_nothing(office, key_pool):
+    """A leader's phone is stolen and its key revoked; the leader is still in office. Whoever has the phone dates back
+    the end of a colleague's role and a helper's beginning, for which one voice is enough."""
+    node, at = office.node, office.node.clock.now()
+    leader = office.enrol(key_pool(), "leader").person
+    colleague, friend = office.official.person, office.citizen.person
+    assert revoke_by_name(node, leader.urn, lost=True) == 1
+    claimed = format_time(at - timedelta(hours=1))
+    said = [
+        ("role.revoked", {"subject": colleague.urn, "role": "official", "reason": "Chuyển công tác"}),
+        ("role.granted", {"subject": friend.urn, "name": "Người lạ", "role": "helper", "from": claimed}),
+    ]
+    for type, body in said:
+        event = build_event(
+            stream="unit.h41-12-03",
+            type=type,
+            unit=node.unit,
+            actor=leader.urn,
+            at=claimed,
+            nonce=b"n" * 16,
+            body=body,
+        )
+        doc = event_doc(leader.envelope(event, at))
+        assert node.intake.admit(node.database, [doc], source=Source("bundle", "b10"))[0].error is None
+    node.model.follower.catch_up(node.database)
+
+    grants, now = node.model.grants(node.database), format_time(node.clock.now() + timedelta(minutes=1))
+    assert grants.roles(colleague.urn, node.unit, now) == ("official",)
+    assert grants.roles(friend.urn, node.unit, now) == ()
+    assert grants.roles(leader.urn, node.unit, now) == ("leader",)
