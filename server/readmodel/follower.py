@@ -6,6 +6,7 @@ are found by looking every `LOOK_EVERY_S`. One page is one transaction: its rows
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -19,6 +20,7 @@ from server.intake.places import REGISTRY
 from server.readmodel.eventpages import EventPages
 from server.readmodel.evidence import EvidenceReader, Reach
 from server.readmodel.filepages import FilePages
+from server.readmodel.forgetting import renew_birth
 from server.readmodel.rows import count_files
 from server.readmodel.tables import Tables
 
@@ -128,9 +130,15 @@ class Follower:
         if row is not None and row["instance"] == instance:
             return Seq(row["seq"])
         with self._tables.writing() as connection:
-            for table in ("events", "edges", "dossiers", "manifests", "awaited", "certificates", "verdicts"):
-                connection.execute(f"DELETE FROM {table} WHERE database = ?", (database.name,))  # noqa: S608 - ours
-            connection.execute("DELETE FROM file_refs WHERE stream NOT IN (SELECT stream FROM dossiers)")
-            connection.execute("DELETE FROM found WHERE rowid NOT IN (SELECT number FROM dossiers)")
+            if row is not None:
+                _drop_lines(connection, database.name)
             connection.execute("INSERT OR REPLACE INTO followed VALUES (?, ?, ?)", (database.name, instance, ZERO))
         return ZERO
+
+
+def _drop_lines(connection: sqlite3.Connection, database: str) -> None:
+    for table in ("events", "edges", "dossiers", "manifests", "awaited", "certificates", "verdicts"):
+        connection.execute(f"DELETE FROM {table} WHERE database = ?", (database,))  # noqa: S608 - ours
+    connection.execute("DELETE FROM file_refs WHERE stream NOT IN (SELECT stream FROM dossiers)")
+    connection.execute("DELETE FROM found WHERE rowid NOT IN (SELECT number FROM dossiers)")
+    renew_birth(connection)  # the numbers of `updates` that went may be given again

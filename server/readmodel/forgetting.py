@@ -38,6 +38,11 @@ def forget_files(connection: sqlite3.Connection, database: str, manifests: Seque
         )
 
 
+def renew_birth(connection: sqlite3.Connection) -> None:
+    """Have whoever remembers a number of `updates` go through all dossiers anew."""
+    connection.execute("UPDATE meta SET birth = ?", (secrets.token_hex(8),))
+
+
 def _drop_line(connection: sqlite3.Connection, stream: str) -> None:
     """Remove a dossier's line. Numbers of `updates` are never given twice, or whoever remembers one misses a change:
     the newest line that is left takes a new number, and if none is left the file gets a new birth."""
@@ -46,6 +51,6 @@ def _drop_line(connection: sqlite3.Connection, stream: str) -> None:
         return
     newest = connection.execute("SELECT stream, updates FROM dossiers ORDER BY updates DESC LIMIT 1").fetchone()
     if newest is None:
-        connection.execute("UPDATE meta SET birth = ?", (secrets.token_hex(8),))
+        renew_birth(connection)
     elif newest["updates"] < row["updates"]:
         connection.execute("UPDATE dossiers SET updates = ? WHERE stream = ?", (row["updates"] + 1, newest["stream"]))

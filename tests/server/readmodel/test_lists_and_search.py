@@ -121,6 +121,7 @@ def test_a_database_made_anew_is_read_from_its_start(commune, citizen, model, he
     """A store whose database was deleted and replicated again is followed from 0, and nothing old lingers."""
     old, _ = _file(commune, citizen, helpers)
     model.follower.catch_up()
+    remembered = (model.queries.birth(), model.queries.dossier(old).updates)
     commune.store.delete(commune.database)
     commune.directory._leaves.clear()
     commune.copier.ensure_certificate(commune.database, commune.signer.certificate)
@@ -132,6 +133,9 @@ def test_a_database_made_anew_is_read_from_its_start(commune, citizen, model, he
     assert model.queries.dossier(old) is None
     assert model.queries.dossier(new) is not None
     assert [row.stream for row in model.queries.dossiers(DossierFilter(text="nguyen")).rows] == [new]
+    birth, seen = remembered
+    since = seen if model.queries.birth() == birth else 0  # as everybody reads on who remembers a number of changes
+    assert [stream for stream, _ in model.queries.updated_since(since)] == [new]
 
 
 def test_a_revocation_leaves_what_was_here_and_doubts_what_came_after(commune, citizen, model, helpers):
