@@ -10,12 +10,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from replication.errors import StoreError
 from replication.sqliteerrors import translated
+from server.lock import one_at_a_time
 from server.nodedb import whole
 
 VERSION = 5  # another number in the file: it is dropped and computed anew
@@ -119,10 +120,12 @@ class Tables:
         self._write_lock = threading.RLock()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
-        self._drop_if_old()
-        self._writer = self._connect()
-        if not self._writer.execute("PRAGMA user_version").fetchone()[0]:
-            self._writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        # A command beside a starting node: neither may take away the file that the other has just made and opened.
+        with one_at_a_time(path.with_name(path.name + "-lock")), _translated(path):
+            self._drop_if_old()
+            self._writer = self._connect()
+            if not self._writer.execute("PRAGMA user_version").fetchone()[0]:
+                self._writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -182,10 +185,12 @@ class Tables:
         if not self._path.exists():
             return
         try:
-            with sqlite3.connect(self._path) as probe:
+            with closing(sqlite3.connect(self._path)) as probe:
                 known = probe.execute("PRAGMA user_version").fetchone()[0]
-            probe.close()
-        except sqlite3.DatabaseError:
+                probe.execute("SELECT name FROM sqlite_schema").fetchall()
+        except sqlite3.DatabaseError as exc:
+            if not _is_damage(exc):
+                raise
             known = -1
         if known not in (0, VERSION):
             drop(self._path)
@@ -198,10 +203,14 @@ def _translated(path: Path) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as exc:
-            if getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if _is_damage(exc):
                 reason = f"{path.name} is damaged ({exc}); stop the node and have it computed anew: tram rebuild DIR"
                 raise StoreError(reason) from exc
             raise
+
+
+def _is_damage(exc: sqlite3.DatabaseError) -> bool:
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def drop(path: Path) -> None:
