@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS mine (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, doc_id TEXT NOT NULL, rev TEXT NOT NULL,
     database TEXT NOT NULL, UNIQUE (subject, doc_id));
 CREATE INDEX IF NOT EXISTS mine_feed ON mine (subject, seq);
+CREATE INDEX IF NOT EXISTS mine_document ON mine (doc_id);
 -- What each person's replicators note for themselves (`_local` documents).
 CREATE TABLE IF NOT EXISTS mine_local (
     subject TEXT NOT NULL, id TEXT NOT NULL, n INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (subject, id));
@@ -109,7 +110,8 @@ class MineFeed:
                 (held.doc_id, held.rev),
             )
         ]
-        with self._db.transaction() as connection:
+        # After a turn of `catch_up` that read the dossier before it was erased, and would enter it again.
+        with self._turn, self._db.transaction() as connection:
             sql = "SELECT subject FROM mine WHERE database = ? AND doc_id = ?"
             subjects = {row[0] for each in gone for row in connection.execute(sql, (database, each))}
             connection.executemany(
