@@ -6,8 +6,10 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from stat import S_ISREG
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -129,8 +131,7 @@ class NodeCollector(Collector):
         for name in self._store.names():
             documents.add_metric([name], self._store.open(name).info().doc_count)
         yield documents
-        size = sum(path.stat().st_size for path in self._home.rglob("*") if path.is_file())
-        yield GaugeMetricFamily("tram_home_bytes", "Size of all files of the node's home.", value=size)
+        yield GaugeMetricFamily("tram_home_bytes", "Size of all files of the node's home.", value=_size(self._home))
         dossiers = GaugeMetricFamily("tram_dossiers", "Dossiers by state, of this unit and below.", labels=["status"])
         for status, count in sorted(self._queries.counts(self._unit).items()):
             dossiers.add_metric([STATUSES[status].name.en if status in STATUSES else str(status)], count)
@@ -157,6 +158,16 @@ class HealthCollector(Collector):
         for (code, level), count in sorted(Counter((each.code, each.level) for each in self._examine()).items()):
             family.add_metric([code, level], count)
         yield family
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files in a folder; files come and go meanwhile (journals, what is written beside)."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found = path.lstat()
+            size += found.st_size if S_ISREG(found.st_mode) else 0
+    return size
 
 
 def _memory() -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path, PosixPath
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -101,3 +102,29 @@ def test_only_this_machine_counts_as_here():
     assert not is_from_here("::ffff:192.168.1.20", [])
     assert not is_from_here(None, [])
     assert not is_from_here("127.0.0.1", ["x-forwarded-for"])
+
+
+def test_a_file_that_goes_while_the_home_is_measured_costs_no_figure(office, monkeypatch):
+    """Journals and what is written beside come and go; whoever asks for figures then still gets them."""
+
+    class Gone(PosixPath):
+        """A file that was listed, and removed before anybody looked at it."""
+
+        def is_file(self, **_):
+            return True
+
+        def stat(self, *, follow_symlinks=True):
+            raise FileNotFoundError(self)
+
+        def lstat(self):
+            return self.stat(follow_symlinks=False)
+
+    rglob = Path.rglob
+    monkeypatch.setattr(
+        Path, "rglob", lambda folder, pattern: [*rglob(folder, pattern), Gone(folder / "node.db-journal")]
+    )
+
+    answer = office.nobody.get("/metrics")
+
+    assert answer.status_code == 200
+    assert _samples(answer.text)["tram_home_bytes",] > 10_000
