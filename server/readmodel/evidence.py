@@ -7,7 +7,7 @@ nodes agree. What this node thought when an event came is a doubt, and counts on
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -69,12 +69,19 @@ class EvidenceReader:
     def of(self, database: str, streams: Sequence[str], connection: sqlite3.Connection | None = None) -> Evidence:
         """Return the evidence about all events of some streams. `connection` is the follower's, which sees rows that
         are not committed yet."""
+        return self._read(database, self._rows(f"{_SELECT} WHERE e.stream IN ", database, streams, connection))
+
+    def of_documents(self, database: str, doc_ids: Sequence[str]) -> Evidence:
+        """Return the evidence about some events: a unit's own stream has one for everybody who was ever enrolled."""
+        return self._read(database, self._rows(f"{_SELECT} WHERE e.doc_id IN ", database, doc_ids))
+
+    def _read(self, database: str, rows: Iterable[sqlite3.Row]) -> Evidence:
         times: dict[str, datetime] = {}
         ends: dict[str, datetime] = {}
         doubts: dict[str, str] = {}
         seen: dict[str, datetime] = {}
         logged: set[str] = set()
-        for row in self._rows(database, streams, connection):
+        for row in rows:
             event = row["id"]
             proven = self.log.earliest(database, event) if self.log else None
             if proven is not None:
@@ -98,12 +105,14 @@ class EvidenceReader:
         """As `LogTimes.reach`; () while no log is set."""
         return self.log.reach(database) if self.log else ()
 
-    def _rows(self, database: str, streams: Sequence[str], connection: sqlite3.Connection | None) -> list[sqlite3.Row]:
+    def _rows(
+        self, select: str, database: str, wanted: Sequence[str], connection: sqlite3.Connection | None = None
+    ) -> list[sqlite3.Row]:
         found: list[sqlite3.Row] = []
-        for start in range(0, len(streams), _MARKS_AT_ONCE):
-            some = streams[start : start + _MARKS_AT_ONCE]
+        for start in range(0, len(wanted), _MARKS_AT_ONCE):
+            some = wanted[start : start + _MARKS_AT_ONCE]
             marks = ",".join("?" * len(some))
-            sql = f"{_SELECT} WHERE e.stream IN ({marks}) AND e.database = ?"
+            sql = f"{select} ({marks}) AND e.database = ?"
             arguments = (*some, database)
             found += connection.execute(sql, arguments).fetchall() if connection else self._tables.rows(sql, arguments)
         return found

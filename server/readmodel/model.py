@@ -95,7 +95,7 @@ class ReadModel:
         except NotFound:
             return [], Grants(), NOTHING
         events = [held.stored for held in read_events(opened, ids)]
-        return events, self.grants(database), self.proofs(units.unit_stream(owner), database)
+        return events, self.grants(database), self._evidence.of_documents(database, ids)
 
     def learn_proofs(self, database: str, events: Iterable[str], checkpoint: str = "") -> None:
         """Fold anew what events (by id) of a database belong to, since proofs of them arrived, what people acted in

@@ -106,3 +106,28 @@ def test_a_page_that_proves_when_a_role_ended_is_heard_in_the_lists(node: Node, 
 
     assert node.model.story(event["stream"]).dossier.status == states.REFUSED
     assert node.model.queries.dossier(event["stream"]).status == states.REFUSED
+
+
+def test_what_a_few_events_of_a_units_stream_are_worth_costs_nothing_for_the_others(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream holds one event for everybody who was ever enrolled; a question about an order is about the order."""
+    body = {
+        "subject": f"urn:tram:subject:{'a' * 32}",
+        "name": "Nguyễn Văn An",
+        "thumbprint": "t" * 43,
+        "kind": "citizen",
+    }
+    for letter in "abc":
+        node.people.say("enrol.approved", body | {"thumbprint": letter * 42 + "A"})
+    ids = node.model.queries.streams_of_type("enrol.approved")[node.database]
+    asked: list[str] = []
+    earliest = node.proofs.earliest
+    monkeypatch.setattr(
+        node.proofs, "earliest", lambda database, event: asked.append(event) or earliest(database, event)
+    )
+
+    events, _, proofs = node.model.unit_events(node.database, ids[:1])
+
+    assert [stored.id for stored in events] == asked == [ids[0].partition(":")[2]]
+    assert proofs.is_logged(asked[0])
