@@ -117,6 +117,29 @@ def test_bytes_are_counted_whichever_comes_first(commune, citizen, model, helper
     assert model.queries.dossier(stream).files_here == 1
 
 
+def test_a_line_counts_no_files_of_events_that_were_erased(commune, citizen, model, helpers):
+    """An event came after the order to erase was signed: the dossier's line is left, and names no paper any more."""
+    stream, filing = _file(commune, citizen, helpers, files=[helpers.file_reference(JPEG)])
+    later = citizen.sign(
+        helpers.submission(
+            commune.home.unit,
+            citizen,
+            stream=stream,
+            type="dossier.withdrawn",
+            prev=[filing],
+            body={"reason": "Không cần nữa"},
+        )
+    )
+    assert commune.put(later) == ""
+    model.follower.catch_up()
+    assert model.queries.dossier(stream).files_total == 1
+
+    model.forget(commune.database, stream, [f"{stream}:{filing}"])
+
+    line = model.queries.dossier(stream)
+    assert (line.files_total, line.bytes_total) == (0, 0)
+
+
 def test_a_database_made_anew_is_read_from_its_start(commune, citizen, model, helpers):
     """A store whose database was deleted and replicated again is followed from 0, and nothing old lingers."""
     old, _ = _file(commune, citizen, helpers)
