@@ -150,7 +150,7 @@ class Parts:
         self.publisher = Publisher(
             log=self.log, db=self.db, intake=self.intake, copier=self.copier, clock=self.clock, database=self.database
         )
-        self.log_keeper = LogKeeper(self.proofs, self.publisher)
+        self.log_keeper = LogKeeper(self.log, self.clock, self.proofs, self.publisher)
         self.stamper = Stamper(
             db=self.db, store=self.store, proofs=self.proofs, intake=self.intake, urn=self.signer.urn
         )

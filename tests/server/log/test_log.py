@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from crypto import merkle
 from crypto.errors import Malformed
 from crypto.note import NoteKey, parse_checkpoint, verify_note
+from replication.errors import StorageFull
 from server.log.leaves import Leaf, event_of_document, pack, unpack
 from server.log.tree import SCHEMA, Edge, Tree
 from server.nodedb import NodeDb
@@ -139,6 +140,30 @@ def test_a_crash_in_between_is_settled_before_anything_is_served(
 
     assert again.log.head().size == 1 + stored
     assert verify_home(home.path).problems == []
+
+
+def test_leaves_that_a_full_disk_kept_out_are_made_good_while_the_node_runs(
+    make_homes: Any, make_node: Any, take: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The documents were stored and node.db could not grow. Whoever brought them may never come again."""
+    node = make_node(make_homes()["H41.12.03"])
+    stored: list[str] = []
+
+    def settle(database: str, events: list[str], *_: Any) -> None:
+        if events:
+            stored.extend(events)
+            raise StorageFull("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.log, "settle", settle)
+        with pytest.raises(StorageFull):
+            take(node, 2)
+    assert node.log.pending() == len(stored) == 2
+
+    node.log_keeper._look([])
+
+    assert node.log.pending() == 0
+    assert all(node.log.place(event_of_document(each)) for each in stored)
 
 
 def test_a_home_older_than_logs_gets_all_its_events_in_order_of_admission(
