@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return sync(arguments[1:])
     if arguments[:1] == ["audit"]:
-        from replication.audit_command import main as audit
+        from replication.audit.command import main as audit
 
         return audit(arguments[1:])
     options = _parser().parse_args(arguments)

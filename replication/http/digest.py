@@ -23,7 +23,7 @@ from typing import Any
 
 from flask import Response
 
-from replication.audit_digest import DEEPEST, Digest, Rows, parse_prefix, pick
+from replication.audit.digest import DEEPEST, Digest, Rows, parse_prefix, pick
 from replication.errors import BadRequest, TooLarge, Unavailable
 from replication.http.answers import answer_bytes, is_known, not_modified, stream
 from replication.http.exchange import Exchange

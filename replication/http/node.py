@@ -10,7 +10,7 @@ from flask import Response
 
 from replication import dictionaries
 from replication.attached import ENCODED_FEATURE
-from replication.audit_digest import DIGEST_FEATURE
+from replication.audit.digest import DIGEST_FEATURE
 from replication.errors import BadRequest, Forbidden, NotFound, NotImplementedHere
 from replication.http import bodies
 from replication.http.answers import answer

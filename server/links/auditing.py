@@ -11,8 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from replication.audit import AuditReport, audit
-from replication.audit_sides import Stopped
+from replication.audit import AuditReport, Stopped, audit
 from replication.errors import ReplicationError
 from replication.replicator import Pair
 from server.links.state import LinkState

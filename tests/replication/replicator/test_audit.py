@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 import requests
 
-from replication.audit import AuditReport, audit
-from replication.audit_digest import Digest, build_key, differing, pick
-from replication.audit_sides import Stopped
+from replication.audit import AuditReport, Stopped, audit
+from replication.audit.digest import Digest, build_key, differing, pick
 from replication.document import Attachment, Doc, DocId, Rev, Seq
 from replication.errors import Forbidden, LinkCut, NotAPeer, NotFound
 from replication.http import OpenAccess, create_app, digest

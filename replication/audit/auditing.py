@@ -1,15 +1,4 @@
-"""The audit: once a day, whether two databases that replicate really hold the same, and repair of what they do not.
-
-A replicator trusts its checkpoint: what was lost below it (a disk, a restore, a fault of ours) is never sent again. The
-audit compares both databases whole, at the cost of a few kilobytes (`replication.audit_digest`), and brings over by
-name what differs, through the same three calls the replicator uses: `_revs_diff`, `_bulk_get`, `_bulk_docs`.
-
-    audit(source, target)                       documents the target lacks are brought to it
-    audit(source, target, both_ways=True)       and those the source lacks to the source
-    audit(source, target, repair=False)         only looked at
-
-Call it while the pair is quiet: what is still on its way differs too, and is then carried by name.
-"""
+"""One audit from end to end: both sides are opened, compared from the root downwards, and repaired."""
 
 from __future__ import annotations
 
@@ -20,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from replication.audit_digest import DEEPEST, FANOUT, Rows, differing
-from replication.audit_sides import Asking, Side, open_side
+from replication.audit.digest import DEEPEST, FANOUT, Rows, differing
+from replication.audit.sides import Asking, Side, open_side
 from replication.document import Doc, DocId, Rev
 from replication.peers import Endpoint, HttpPeer, Outgoing, Peer, Refusal, Traffic
 from replication.store import GetRequest
@@ -86,7 +75,7 @@ def audit(
     read if it holds at most `plain_limit` documents, else the audit is "skipped". `stop` ends it early.
 
     Raises the `StoreError` a side refuses with, `LinkCut` when a peer stays unreachable, `NotAPeer` for a stranger and
-    `audit_sides.Stopped`. What was repaired by then stays.
+    `Stopped`. What was repaired by then stays.
     """
     with _Audit(source, target, stop or threading.Event(), limit) as running:
         return running.run(repair, both_ways, plain_limit)

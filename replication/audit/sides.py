@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from replication.audit_digest import DIGEST_FEATURE, FANOUT, MARK_BYTES, Digest, Rows, pick
+from replication.audit.digest import DIGEST_FEATURE, FANOUT, MARK_BYTES, Digest, Rows, pick
 from replication.document import DocId, Rev
 from replication.errors import LinkCut, NotAPeer, StoreError
 from replication.peers import Busy, Endpoint, Peer
