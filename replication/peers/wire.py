@@ -118,20 +118,19 @@ class AnswerParser:
         return self._finish() if complete else None
 
     def _take_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            self._refuse_endless_head()
-            return False
-        if end > MAX_HEAD_BYTES:
-            raise NotAPeer(f"the head of the answer is larger than {MAX_HEAD_BYTES} bytes")
-        status, headers, closes = parse_head(bytes(self._buffer[:end]))
-        del self._buffer[: end + 4]
-        self._wire_bytes += end + 4
-        if status < 200:  # 100 Continue and other interim answers announce the real one
-            return self._take_head()
-        self._head = (status, headers, closes)
-        self._body = _body_for(status, headers, self._max_bytes)
-        return True
+        # 100 Continue and other interim answers announce the real one; a loop, because a peer may send any number.
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            if end > MAX_HEAD_BYTES:
+                raise NotAPeer(f"the head of the answer is larger than {MAX_HEAD_BYTES} bytes")
+            status, headers, closes = parse_head(bytes(self._buffer[:end]))
+            del self._buffer[: end + 4]
+            self._wire_bytes += end + 4
+            if status >= 200:
+                self._head = (status, headers, closes)
+                self._body = _body_for(status, headers, self._max_bytes)
+                return True
+        self._refuse_endless_head()
+        return False
 
     def _refuse_endless_head(self) -> None:
         start = bytes(self._buffer[:7])

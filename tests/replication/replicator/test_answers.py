@@ -48,6 +48,14 @@ def test_pipelined_answers_come_out_the_same_however_the_bytes_are_cut(cuts: lis
     assert sum(entry.wire_bytes for entry in answers) == len(STREAM)
 
 
+def test_a_peer_may_announce_its_answer_as_often_as_it_likes() -> None:
+    """More interim answers in one piece than Python has stack: they are passed over, and counted."""
+    stream = b"HTTP/1.1 100 Continue\r\n\r\n" * 3000 + SIZED
+    (last,) = AnswerParser().feed(stream)
+
+    assert (last.status, last.wire_bytes) == (201, len(stream))
+
+
 @pytest.mark.parametrize(
     "data",
     [
