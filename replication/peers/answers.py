@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from replication import errors
@@ -66,13 +67,13 @@ class Unreadable(NotAPeer):
     """An answer that calls itself JSON and is not."""
 
 
-def check_peer(answer: Answer) -> None:
+def check_peer(status: int, headers: Mapping[str, str]) -> None:
     """Raise `NotAPeer` for an answer no CouchDB peer gives: a redirect, or a web page."""
-    if 300 <= answer.status < 400 and answer.status != 304:
-        where = answer.headers.get("location", "somewhere")[:200]
+    if 300 <= status < 400 and status != 304:
+        where = headers.get("location", "somewhere")[:200]
         raise NotAPeer(f"the answer redirects to {where}; a login page of the network may be in the way")
-    if "html" in answer.headers.get("content-type", "").lower():
-        raise NotAPeer(f"a web page came instead of the peer's answer (status {answer.status})")
+    if "html" in headers.get("content-type", "").lower():
+        raise NotAPeer(f"a web page came instead of the peer's answer (status {status})")
 
 
 def parse_json(answer: Answer) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from replication.dictionaries import Shelf
@@ -70,7 +70,7 @@ class _Waiting:
 
 
 class Channel:
-    """An open connection. `check` raises `NotAPeer` for an answer of a stranger.
+    """An open connection. `check` is told status and headers of each answer, and raises `NotAPeer` for a stranger's.
 
     After a `LinkCut` or `NotAPeer` it is closed, and every open promise is broken with a `LinkCut`.
     """
@@ -79,15 +79,14 @@ class Channel:
         self,
         address: Address,
         *,
-        check: Callable[[Answer], None],
+        check: Callable[[int, Mapping[str, str]], None],
         connect_timeout_s: float = 15.0,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         shelf: Shelf | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self._check = check
         self._patience = patience or Patience(0.0)
-        self._parser = AnswerParser(max_answer_bytes, shelf)
+        self._parser = AnswerParser(max_answer_bytes, shelf, check)
         self._submitted_bytes = 0
         self._unsent: deque[tuple[memoryview, Traffic | None]] = deque()
         self._waiting: deque[_Waiting] = deque()
@@ -254,7 +253,6 @@ class Channel:
     def _deliver(self, answer: Answer) -> None:
         if not self._waiting:
             raise NotAPeer("an answer came that nobody asked for")
-        self._check(answer)
         waiting = self._waiting.popleft()
         self._patience.answered()
         if waiting.account is not None:

@@ -22,7 +22,7 @@ from replication.peers.packing import build_gzip
 from replication.peers.patience import LEAST_S, Patience
 from replication.peers.pending import Pending, Rescued
 from replication.peers.urls import build_basic, parse_server_url
-from replication.peers.wire import MAX_ANSWER_BYTES, Answer, build_request
+from replication.peers.wire import MAX_ANSWER_BYTES, build_request
 
 HeaderSource = Callable[[], Mapping[str, str]]
 # What a server of ours names in the features of its greeting: that it is one, and the dictionaries it reads.
@@ -85,6 +85,7 @@ class Endpoint:
         self.rtt_s = 0.0  # the shortest exchange seen; 0 before the first
         self.features: frozenset[str] = frozenset()
         self.life = Life()
+        self.answers = 0  # how many have begun that a peer gave, on all connections
         self.heard = False  # is known on this connection which life answers, or that none is told?
         self._channel: Channel | None = None
         self._counted = (0, 0)
@@ -140,9 +141,10 @@ class Endpoint:
         self.traffic.connections += 1
         return True
 
-    def _check(self, answer: Answer) -> None:
-        check_peer(answer)
-        life = answer.headers.get(LIFE_HEADER)
+    def _check(self, status: int, headers: Mapping[str, str]) -> None:
+        check_peer(status, headers)
+        self.answers += 1
+        life = headers.get(LIFE_HEADER)
         self.life.hear(life)
         self.heard = self.heard or life is not None or not self.life.is_told
 

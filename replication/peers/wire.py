@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -62,12 +62,21 @@ def build_path(*parts: str) -> str:
 class AnswerParser:
     """Feed it what the socket gives; it yields the answers that are complete.
 
+    `check` is told status and headers as soon as they have come, and raises `NotAPeer` for those of a stranger: the
+    rest of a login page is not waited for.
+
     Raises `NotAPeer` for bytes that are no HTTP, `TooLarge` for an answer beyond `max_bytes`, also when it would
     only be so after decompression.
     """
 
-    def __init__(self, max_bytes: int = MAX_ANSWER_BYTES, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        shelf: Shelf | None = None,
+        check: Callable[[int, Mapping[str, str]], None] = lambda _status, _headers: None,
+    ) -> None:
         self._max_bytes = max_bytes
+        self._check = check
         self._shelf = shelf or dictionaries.default_shelf()
         self._buffer = bytearray()
         self._head: tuple[int, dict[str, str], bool] | None = None
@@ -126,6 +135,7 @@ class AnswerParser:
             del self._buffer[: end + 4]
             self._wire_bytes += end + 4
             if status >= 200:
+                self._check(status, headers)
                 self._head = (status, headers, closes)
                 self._body = _body_for(status, headers, self._max_bytes)
                 return True

@@ -185,7 +185,7 @@ class Link:
                 for job in self._jobs:
                     if wire.endpoint in job.endpoints:
                         job.connected()
-                self._answered = self._bytes_in()
+                self._answered = self._answers()
                 self._heard = False
 
     def _is_quiet(self, wire: Wire) -> bool:
@@ -247,16 +247,17 @@ class Link:
         for wire in self._wires.values():
             if wire.endpoint.life.is_over:
                 raise SetBack(wire.endpoint)
-        if wires and self._bytes_in() != self._answered:
+        # Not any bytes: a login page comes in pieces too, and would be asked for five times a second, without end.
+        if self._answers() != self._answered:
             self._backoff.reset()
-            self._answered = self._bytes_in()
+            self._answered = self._answers()
             self._heard = True
             self._was_cut = False
             for job in self._jobs:
                 job.link_error = None
 
-    def _bytes_in(self) -> int:
-        return sum(wire.endpoint.traffic.bytes_in for wire in self._wires.values())
+    def _answers(self) -> int:
+        return sum(wire.endpoint.answers for wire in self._wires.values())
 
     def _cut(self, error: LinkError, stop: threading.Event) -> None:
         """Take note, and wait before the next try; an alarm (the line is back, stop) ends the wait."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from replication.errors import Forbidden, LinkCut, NotAPeer, NotFound, StoreError, TooLarge
 from replication.peers import Busy
 from replication.peers.answers import check_peer, parse_json, parse_retry_after
-from replication.peers.wire import Answer, AnswerParser, build_path, build_request
+from replication.peers.wire import NO_PART, Answer, AnswerParser, build_path, build_request
 
 SIZED = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
 CHUNKED = (
@@ -123,12 +123,19 @@ def test_a_busy_peer_says_when_to_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "seen", [answer(302, b"", location="http://portal/"), answer(200, b"<html>", content_type="text/html")]
+    "head",
+    [
+        b"HTTP/1.1 302 Found\r\nLocation: http://portal/\r\nContent-Length: 9000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 9000\r\n\r\n",
+    ],
 )
-def test_redirects_and_web_pages_come_from_a_portal(seen: Answer) -> None:
-    """A login page of a network is never taken for the peer."""
-    with pytest.raises(NotAPeer):
-        check_peer(seen)
+def test_redirects_and_web_pages_come_from_a_portal(head: bytes) -> None:
+    """A login page of a network is never taken for the peer, and its rest not waited for."""
+    parser = AnswerParser(check=check_peer)
+    assert list(parser.feed(head[:-4])) == []
+    with pytest.raises(NotAPeer, match=r"login page|web page"):
+        list(parser.feed(head[-4:]))
+    assert parser.partial() == NO_PART
 
 
 def test_requests_name_databases_whole_and_carry_no_smuggled_line() -> None:

@@ -33,11 +33,13 @@ from replication.peers import Endpoint, HttpPeer, LocalPeer
 from replication.peers.readiness import wait_ready
 from replication.replicator import DatabaseState, JobState, Link, Pair, Progress
 from replication.replicator.alarm import Alarm
+from replication.replicator.backoff import STEPS_S
 from replication.serving import Server
 from replication.sqlite import SqliteStore
 from replication.store import Database
 
 Events = Callable[..., list[Doc]]
+TRIES = len(STEPS_S)
 
 
 def port_of(url: str) -> int:
@@ -134,6 +136,41 @@ def test_after_a_week_offline_it_goes_on_within_thirty_seconds(
     assert figures.docs_written == 3
     assert week_s <= now_s <= week_s + 30
     assert tries > 20_000
+
+
+def test_a_login_page_that_comes_in_pieces_is_asked_for_ever_more_seldom(
+    near: Database, near_peer: LocalPeer, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are no sign of the peer: the tries grow as rare as on a dead line, and none is counted as a cut."""
+    near.bulk_docs(events(1), new_edits=False)
+    ended, waits = threading.Event(), []
+
+    def pass_time(_alarm: Alarm, timeout_s: float) -> None:
+        waits.append(timeout_s)
+        if len(waits) == TRIES:
+            ended.set()
+
+    def show_page(listener: socket.socket) -> None:
+        for _ in range(TRIES):
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 20000\r\n\r\n<html>")
+                client.settimeout(0.05)
+                with suppress(OSError):  # who does not leave at the sight of the head gets the rest of the page
+                    client.recv(65536)
+                with suppress(OSError):
+                    client.sendall(b" " * 19_994)
+
+    monkeypatch.setattr(Alarm, "wait", pass_time)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        portal = threading.Thread(target=show_page, args=(listener,))
+        portal.start()
+        far = HttpPeer(Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}"), "far")
+        figures = Link([Pair(near_peer, far, DatabaseState(near))], random=lambda: 0.5).run(ended)
+        portal.join()
+
+    assert (waits[0], waits[-1]) == (0.2, 30.0)
+    assert figures.cuts == 0
 
 
 def test_the_socket_is_set_for_a_thin_line(our_server: str) -> None:
