@@ -25,7 +25,7 @@ class Address:
 
 def dial(address: Address, timeout_s: float) -> socket.socket:
     """Return a connected, non-blocking socket. Raises `LinkCut`, or `NotAPeer` when TLS finds a stranger."""
-    where = f"{address.host}:{address.port}"
+    where = f"{bracketed(address.host)}:{address.port}"
     try:
         plain = socket.create_connection((address.host, address.port), timeout=timeout_s)
     except OSError as exc:
@@ -40,9 +40,8 @@ def dial(address: Address, timeout_s: float) -> socket.socket:
         raise LinkCut(f"{where} broke off while greeting: {in_words(exc)}") from exc
     except ssl.SSLError as exc:
         plain.close()
-        why = (
-            getattr(exc, "verify_message", "") or exc.reason or exc
-        )  # "certificate has expired" says more than the code
+        # "certificate has expired" says more than the code
+        why = getattr(exc, "verify_message", "") or exc.reason or exc
         raise NotAPeer(f"{where} does not prove to be the peer: {why}") from exc
     except OSError as exc:
         plain.close()
@@ -67,6 +66,11 @@ def _tune(plain: socket.socket) -> None:
         option = getattr(socket, name, fallback.get(name))
         if option is not None:
             plain.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands before a port: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def in_words(exc: OSError) -> str:

@@ -15,7 +15,7 @@ from replication.peers import bodies
 from replication.peers.answers import check_peer
 from replication.peers.bodies import Body, Torn, TornBodies
 from replication.peers.channel import Broken, Channel, Exchange, Traffic
-from replication.peers.dialling import Address
+from replication.peers.dialling import Address, bracketed
 from replication.peers.life import HEADER as LIFE_HEADER
 from replication.peers.life import Life
 from replication.peers.packing import build_gzip
@@ -70,8 +70,7 @@ class Endpoint:
         self._headers = headers
         self._basic = build_basic(user, password or "") if user is not None else {}
         default_port = 443 if secure else 80
-        shown_host = f"[{host}]" if ":" in host else host
-        self._host = shown_host if port == default_port else f"{shown_host}:{port}"
+        self._host = bracketed(host) if port == default_port else f"{bracketed(host)}:{port}"
         self.label = f"{'https' if secure else 'http'}://{self._host}{self.path}"
         self.options = options or EndpointOptions()
         self.traffic = traffic or Traffic()

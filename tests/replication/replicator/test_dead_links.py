@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -35,6 +36,7 @@ from replication.replicator import DatabaseState, JobState, Link, Pair, Progress
 from replication.replicator.alarm import Alarm
 from replication.replicator.backoff import STEPS_S
 from replication.serving import Server
+from replication.serving.loopback import has_ipv6
 from replication.sqlite import SqliteStore
 from replication.store import Database
 
@@ -365,6 +367,24 @@ def test_a_line_cut_while_a_body_goes_out_over_tls_is_told_as_a_cut(
         with pytest.raises(LinkCut, match=words):
             pump_to_the_end(endpoint)
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        pytest.param("::1", "[::1]", marks=pytest.mark.skipif(not has_ipv6(), reason="no address ::1 here")),
+    ],
+)
+def test_an_address_is_told_as_it_is_written(host: str, shown: str) -> None:
+    """Of "::1:5984" nobody can say which part is the port."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as nobody:
+        nobody.bind((host, 0))
+        place = f"{shown}:{nobody.getsockname()[1]}"
+        endpoint = Endpoint(f"https://{place}")
+        with pytest.raises(LinkCut, match=re.escape(f"cannot reach {place}: ")):
+            endpoint.connect()
+    assert endpoint.label == f"https://{place}"
 
 
 def test_sync_takes_a_private_ca_and_trusts_nobody_else(
