@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from replication.document import Seq
-from replication.errors import LinkError, StoreError
+from replication.errors import LinkError, StoreError, TooLarge
 from replication.peers import FeedAnswer, Peer
 from replication.peers.pending import Pending
 from replication.replicator.batching import Ratio
@@ -32,7 +32,7 @@ FEED_ROW_BYTES = 120  # of a row without a seq
 class _Reading:
     pending: Pending[FeedAnswer]
     begun: float
-    with_docs: bool
+    docs: int  # so many were asked for with their documents; 0: rows alone
 
 
 class Stretches:
@@ -51,6 +51,7 @@ class Stretches:
         self._doc_bytes = doc_bytes
         self._reading: _Reading | None = None
         self._limit = FIRST_STRETCH_DOCS
+        self._most = MAX_STRETCH_DOCS  # at 0 rows are read alone, and documents fetched by name
         self.stretch_s = STRETCH_S
         self.seq = Seq("0")
         self.at_end = False
@@ -64,15 +65,16 @@ class Stretches:
     def begin(self, since: Seq, page: Pending[FeedAnswer] | None, *, at_end: bool) -> None:
         """Read on from `since`; `page` was asked for earlier."""
         self.seq = since
-        self._reading = _Reading(page, time.monotonic(), with_docs=False) if page is not None else None
+        self._reading = _Reading(page, time.monotonic(), docs=0) if page is not None else None
         self.at_end = at_end
 
     def turn(self, now: float, *, with_docs: bool) -> bool:
         """Ask for the next stretch, unless one is on its way. Tell whether it was asked for."""
+        with_docs = with_docs and self._most > 0
         if self.at_end or self.is_reading or (with_docs and not self._has_room()):
             return False
         limit = self._docs_at_once() if with_docs else self._rows_at_once(now)
-        self._reading = _Reading(self._source.feed(self.seq, limit, docs=with_docs), now, with_docs)
+        self._reading = _Reading(self._source.feed(self.seq, limit, docs=with_docs), now, limit if with_docs else 0)
         if with_docs and self._wire is not None:
             each = self._doc_bytes
             # Of documents of unknown size it may take all the time it may have.
@@ -88,7 +90,7 @@ class Stretches:
         assert self._wire is not None
         size = min(self._wire.meter.down.value * self.stretch_s, MAX_STRETCH_BYTES)
         fitting = size / max(1.0, self._doc_bytes.value)
-        return int(max(1, min(fitting, self._limit, MAX_STRETCH_DOCS)))
+        return int(max(1, min(fitting, self._limit)))
 
     def _rows_at_once(self, now: float) -> int:
         if self._wire is None:
@@ -100,23 +102,33 @@ class Stretches:
         if self._reading is None or not self._reading.pending.done:
             return None
         reading, self._reading = self._reading, None
-        if reading.with_docs and self._wire is not None:
+        if reading.docs and self._wire is not None:
             self._wire.end_stretch()
         try:
             answer = reading.pending.result()
         except LinkError as exc:
             self._pace.heed(exc, now)  # asked for again on the next connection
             return None
+        except TooLarge as exc:
+            self._take_less(reading.docs, exc, now)
+            return None
         except StoreError as exc:
             self._pace.fault(exc, now)
             return None
         self._pace.success()
-        if reading.with_docs:
+        if reading.docs:
             self._measure(reading, answer)
         self.seq = answer.page.last_seq
         self.pending_rows = answer.page.pending
         self.at_end = answer.page.pending == 0 or not answer.page.rows
         return answer
+
+    def _take_less(self, docs: int, error: TooLarge, now: float) -> None:
+        """An answer was more than we take: ask for less from now on, for what fitted before it grew if that did."""
+        if not docs:
+            self._pace.fault(error, now)
+        self._most = docs // STRETCH_GROWTH
+        self._limit = max(1, self._most)
 
     def _measure(self, reading: _Reading, answer: FeedAnswer) -> None:
         self._tally.wire_in += answer.wire_bytes
@@ -125,4 +137,4 @@ class Stretches:
         self._doc_bytes.observe(answer.wire_bytes / len(answer.page.rows))
         if not answer.torn:
             self._wire.read(answer.wire_bytes, reading.begun)
-            self._limit = min(MAX_STRETCH_DOCS, self._limit * STRETCH_GROWTH)
+            self._limit = min(self._most, self._limit * STRETCH_GROWTH)

@@ -25,7 +25,7 @@ from bench.link import Mode, Profile
 from replication.document import Attachment, Doc, DocId, Rev
 from replication.errors import Unavailable
 from replication.http import OpenAccess, create_app
-from replication.peers import Endpoint, HttpPeer, LocalPeer, Refusal
+from replication.peers import Endpoint, EndpointOptions, HttpPeer, LocalPeer, Refusal
 from replication.replicator import DatabaseState, JobState, Link, MemoryState, Pair, Progress, replicate
 from replication.serving import Server as OurServer
 from replication.sqlite import SqliteStore
@@ -270,6 +270,31 @@ def test_events_go_first_and_chunks_still_move(
     during = order[: last_event + 1]
     assert "chunk" in during
     assert during.count("event") > 2 * during.count("chunk")
+
+
+def test_documents_too_large_to_come_together_come_by_themselves(
+    near: Database, store: SqliteStore, far_store: SqliteStore, our_server: str
+) -> None:
+    """A stretch of a feed beyond what we take of one answer is asked for in parts; one document beyond it is named."""
+    sizes = {f"doc-{number:02d}": 200_000 if number == 5 else 40_000 for number in range(12)}
+    far_store.create("far").bulk_docs([large(doc_id, size) for doc_id, size in sizes.items()], new_edits=False)
+    endpoint = Endpoint(our_server, options=EndpointOptions(max_answer_bytes=150_000))
+    stop = threading.Event()
+    timer = threading.Timer(30, stop.set)  # so that asking again and again shows as missing documents
+    timer.start()
+    figures = Link([Pair(HttpPeer(endpoint, "far"), LocalPeer(near, store.uuid), DatabaseState(near))]).run(stop)
+    timer.cancel()
+
+    assert {row.id for row in near.changes().rows} == sizes.keys() - {"doc-05"}
+    assert [(refusal.id, refusal.error) for refusal in figures.refusals] == [("doc-05", "too_large")]
+
+
+def large(doc_id: str, size: int) -> Doc:
+    """A document with bytes that cannot be packed."""
+    data = hashlib.shake_256(doc_id.encode()).digest(size)
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    file = Attachment("application/octet-stream", data=data, revpos=1)
+    return Doc(DocId(doc_id), Rev(f"1-{digest}"), (digest,), attachments={"file": file})
 
 
 def test_each_refusal_is_told_once_to_whoever_keeps_them(
