@@ -279,9 +279,13 @@ class Job:
             queued_docs=queued_docs,
             queued_bytes=self._stages.queued_bytes(queued_docs) if self._journal is not None else None,
             rate=up.up if up is not None else down.down if down is not None else None,
-            last_error=self.link_error or self.pace.last_error,
+            last_error=self.link_error or self.pace.last_error or self._note_error(),
             held_s=self.held_until - now if state is JobState.HELD else None,
         )
+
+    def _note_error(self) -> str | None:
+        error = self._journal.note_error if self._journal is not None else None
+        return None if error is None else f"this machine could not note how far the pair has got: {error.reason}"
 
     def _state(self, now: float) -> JobState:
         if self.is_settled and not self.continuous:

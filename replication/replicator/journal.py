@@ -43,7 +43,8 @@ class Journal:
         self._published_bytes = tally.wire_out + tally.wire_in
         self._not_before = 0.0
         self.since = opened.since
-        self.last_error: StoreError | None = None
+        self.last_error: StoreError | None = None  # of the logs
+        self.note_error: StoreError | None = None  # of our own note, None once it is written
 
     @property
     def is_published(self) -> bool:
@@ -67,9 +68,15 @@ class Journal:
         if self._there is None or self._there[0] is None or self._there[1] is None:
             return  # a note is believed only together with a log at the target
         resume = Resume(self.since, self._there[0], self._there[1], clean)
-        if resume != self._saved:
+        if resume == self._saved:
+            return
+        try:
             self._state.save(self._id, resume)
-            self._saved = resume
+        except StoreError as exc:
+            # Our disk is full, say: without the note the next run asks more. The documents had better go on.
+            self.note_error = exc
+        else:
+            self._saved, self.note_error = resume, None
 
     def is_due(self, now: float) -> bool:
         """Is it time to write the logs, though the pair is busy?"""
@@ -99,6 +106,7 @@ class Journal:
             target.result()
             self._there = (self._session_id, since)
             self._log = log
+            self.last_error = None
             self._save(clean=False)
             source.result()
         except LinkError:

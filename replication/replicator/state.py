@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import orjson
 
 from replication.document import Seq
-from replication.errors import NotFound
+from replication.errors import NotFound, StoreError
 from replication.store import Database, JsonObject
 
 LOCAL_PREFIX = "tram-state-"
@@ -28,7 +29,7 @@ class Resume:
 
 
 class CheckpointState(Protocol):
-    """Durable notes by replication id. `save` returns when the note would survive a power cut."""
+    """Durable notes by replication id. `save` returns when the note would survive a power cut. Raises `StoreError`."""
 
     def load(self, replication_id: str) -> Resume | None: ...
 
@@ -85,4 +86,5 @@ class DatabaseState:
         return value if isinstance(value, dict) else None
 
     def save_listing(self, key: str, listing: JsonObject) -> None:
-        self._database.put_local(LOCAL_PREFIX + key, orjson.dumps(listing))
+        with suppress(StoreError):  # kept or not, as agreed; a full disk is told where documents or notes meet it
+            self._database.put_local(LOCAL_PREFIX + key, orjson.dumps(listing))

@@ -131,6 +131,17 @@ TROUBLES: Final[dict[str, Trouble]] = {
             ),
         ),
         Trouble(
+            "note",
+            Text(
+                "Máy này không ghi lại được đã gửi đến đâu; ổ đĩa của máy có thể đã đầy.",
+                "This machine cannot write down how far it has got; its disk may be full.",
+            ),
+            Text(
+                "Hồ sơ vẫn được chuyển đi. Cần giải phóng ổ đĩa của máy này.",
+                "Dossiers still go out. Room is needed on this machine's disk.",
+            ),
+        ),
+        Trouble(
             "no_database",
             Text("Trạm bên kia chưa mở sổ của đơn vị này.", "The other node has no database for this unit yet."),
             Text("Trạm tự đề nghị mở và thử lại.", "Trạm asks for it to be made and tries again."),
@@ -167,6 +178,7 @@ TROUBLES: Final[dict[str, Trouble]] = {
 _SIGNS: Final[tuple[tuple[str, str], ...]] = (
     (r"name or service not known|name resolution|nodename nor servname|getaddrinfo|no address associated", "dns"),
     (r"began anew or was set back", "anew"),
+    (r"this machine could not note", "note"),
     (r"redirects to|login page|web page came", "portal"),
     (r"certificate has expired|not yet valid|certificate_expired", "certificate_time"),
     (r"does not prove to be the peer|pinned", "stranger"),

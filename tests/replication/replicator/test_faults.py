@@ -23,8 +23,9 @@ from cryptography.x509.oid import NameOID
 from bench.link import Link as WeakLink
 from bench.link import Mode, Profile
 from replication.document import Attachment, Doc, DocId, Rev
-from replication.errors import Unavailable
+from replication.errors import StorageFull, Unavailable
 from replication.http import OpenAccess, create_app
+from replication.passing import PassingDatabase
 from replication.peers import Endpoint, EndpointOptions, HttpPeer, LocalPeer, Refusal
 from replication.replicator import DatabaseState, JobState, Link, MemoryState, Pair, Progress, replicate
 from replication.serving import Server as OurServer
@@ -219,6 +220,32 @@ def test_one_pair_without_a_database_does_not_hold_up_the_other(
     first, second = link.progress()
     assert "Database does not exist" in (first.last_error or "")
     assert second.docs_written == 30
+
+
+def test_a_note_that_cannot_be_written_holds_up_nothing(
+    near: Database, near_peer: LocalPeer, our_server: str, far_store: SqliteStore, store: SqliteStore, events: Events
+) -> None:
+    """Our own disk is full: what goes out goes out, of every pair, the fault is told, and the next run asks again."""
+
+    class FullDisk(PassingDatabase):
+        def put_local(self, local_id: str, body: bytes) -> Rev:
+            raise StorageFull("no space left on this disk")
+
+    near.bulk_docs(events(200), new_edits=False)
+    other = store.create("other")
+    other.bulk_docs(events(5), new_edits=False)
+    endpoint = Endpoint(our_server)
+    noteless = Pair(near_peer, HttpPeer(endpoint, "far"), DatabaseState(FullDisk(near)))
+    link = Link([noteless, Pair(LocalPeer(other, store.uuid), HttpPeer(endpoint, "other"), DatabaseState(other), 2)])
+    link.run(threading.Event())
+
+    assert (far_store.open("far").info().doc_count, far_store.open("other").info().doc_count) == (200, 5)
+    assert [progress.last_error for progress in link.progress()] == [
+        "this machine could not note how far the pair has got: no space left on this disk",
+        None,
+    ]
+    again = replicate(Pair(near_peer, HttpPeer(Endpoint(our_server), "far"), DatabaseState(near)))
+    assert again.docs_written == 0
 
 
 def test_events_go_first_and_chunks_still_move(

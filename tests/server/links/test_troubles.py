@@ -52,6 +52,7 @@ def test_every_refusal_of_a_peer_has_a_sentence(kind: type[StoreError]) -> None:
         ("10.0.0.1:443 broke off while greeting: the peer ended the connection", "cut"),
         ("gave up the connection: what came is no TLS (WRONG_VERSION_NUMBER)", "cut"),
         ("the peer answered 507 insufficient_storage: no room", "full"),
+        ("this machine could not note how far the pair has got: no space left on this disk", "note"),
     ],
 )
 def test_known_troubles_are_told_apart(error: str, word: str) -> None:
