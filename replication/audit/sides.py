@@ -15,6 +15,8 @@ from replication.document import DocId, Rev
 from replication.errors import LinkCut, NotAPeer, StoreError
 from replication.peers import Busy, Endpoint, Peer
 from replication.peers.answers import parse_json
+from replication.peers.channel import Exchange
+from replication.peers.listing import NOT_MODIFIED
 from replication.peers.pending import Mapped, Pending
 from replication.peers.wire import build_path
 from replication.store import ZERO, ChangeRow
@@ -24,6 +26,7 @@ PAGE = 1000
 TRIES = 5
 PUMP_S = 0.5
 WAIT_S = 2.0
+_THE_SAME = object()  # both sides hold the same: 304
 
 
 class Stopped(StoreError):
@@ -142,11 +145,10 @@ class DigestSide:
 
     def begin(self, other_root: bytes | None) -> None:
         known = {} if other_root is None else {"If-None-Match": f'"{_text(other_root)}"'}
-        asked = self._ask(lambda: self._endpoint.request("GET", self._target, headers=known))
-        if asked.answer.status == 304 and other_root is not None:
+        value = self._ask(lambda: Mapped(self._endpoint.request("GET", self._target, headers=known), _parse))
+        if value is _THE_SAME and other_root is not None:
             self.root = other_root
             return
-        value = parse_json(asked.answer)
         try:
             self._scan, self.docs = str(value["scan"]), int(value["docs"])
             self.root = base64.urlsafe_b64decode(value["root"] + "=")
@@ -173,11 +175,12 @@ class DigestSide:
     def _look(self, *, marks: Sequence[bytes] = (), rows: Sequence[bytes] = ()) -> Any:
         question = {"scan": self._scan, "marks": [p.hex() for p in marks], "rows": [p.hex() for p in rows]}
         body = orjson.dumps(question)
-        return self._ask(
-            lambda: Mapped(
-                self._endpoint.request("POST", self._target, body, large=True), lambda done: parse_json(done.answer)
-            )
-        )
+        return self._ask(lambda: Mapped(self._endpoint.request("POST", self._target, body, large=True), _parse))
+
+
+def _parse(exchange: Exchange) -> Any:
+    """Return the answer's value, or `_THE_SAME`. Raises `Busy` while another database is read there."""
+    return _THE_SAME if exchange.answer.status == NOT_MODIFIED else parse_json(exchange.answer)
 
 
 def _text(root: bytes) -> str:

@@ -234,6 +234,27 @@ def test_a_long_reading_keeps_the_line_alive(
     assert audit(near_peer, far_peer).repaired == ("event-000042",)
 
 
+def test_a_server_that_compares_another_database_is_asked_again(
+    near: Any, far: Any, near_peer: Peer, far_peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is read at a time: of two communes that audit at once the second waits, and its audit goes through."""
+    for database in (near, far):
+        fill(database, [event(1)])
+    monkeypatch.setattr(digest, "TURN_S", 0.0)
+    scans = digest.Scans()
+    scans.turn.acquire()
+    monkeypatch.setattr(digest, "_SCANS", scans)
+
+    class OtherEnds(threading.Event):
+        """The other audit ends while this one waits."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            scans.turn.release()
+            return False
+
+    assert audit(near_peer, far_peer, stop=OtherEnds()).is_equal
+
+
 @pytest.mark.parametrize(
     ("question", "reason"),
     [
