@@ -9,12 +9,10 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from replication.addresses import HELP, Addresses
 from replication.audit import DIFFERING_LIMIT, PLAIN_LIMIT, AuditReport, audit
 from replication.errors import ReplicationError
-from replication.peers import Endpoint, HttpPeer, LocalPeer, Peer, split_database_url
-from replication.sqlite import SqliteStore
 
-SQLITE = "sqlite:"
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_DIFFERENT = 3
@@ -29,7 +27,8 @@ def main(argv: list[str]) -> int:
     args = _parse_args(argv)
     with ExitStack() as stack:
         try:
-            source, target = _open(args.source, stack), _open(args.target, stack)
+            addresses = Addresses(stack, args.ca)
+            source, target = (addresses.open(address)[0] for address in (args.source, args.target))
         except (ValueError, ReplicationError, OSError) as exc:
             print(f"audit: {exc}", file=sys.stderr)
             return EXIT_USAGE
@@ -54,8 +53,9 @@ def _parse_args(argv: list[str]) -> argparse.Namespace:
         prog="python -m replication audit",
         description="Compare SOURCE and TARGET whole, whatever checkpoints say, and bring over what TARGET lacks.",
     )
-    parser.add_argument("source", help="http(s)://user:password@host:port/db or sqlite:DIR/db")
+    parser.add_argument("source", help=HELP)
     parser.add_argument("target", help="the same")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM file of the CA that https peers must prove by")
     parser.add_argument("--look", action="store_true", help="repair nothing")
     parser.add_argument("--both-ways", action="store_true", help="bring over what SOURCE lacks as well")
     parser.add_argument(
@@ -68,20 +68,6 @@ def _parse_args(argv: list[str]) -> argparse.Namespace:
         help="documents a plain CouchDB may list, 130 bytes each (default %(default)s)",
     )
     return parser.parse_args(argv)
-
-
-def _open(address: str, stack: ExitStack) -> Peer:
-    if not address.startswith(SQLITE):
-        parts = split_database_url(address)
-        endpoint = Endpoint(parts.server)
-        stack.callback(endpoint.close)
-        return HttpPeer(endpoint, parts.database)
-    folder, _slash, name = address.removeprefix(SQLITE).rpartition("/")
-    if not folder or not name or not Path(folder).is_dir():
-        raise ValueError(f"{address!r} names no database of a store; write sqlite:DIR/db")
-    store = SqliteStore(Path(folder))
-    stack.callback(store.close)
-    return LocalPeer.in_store(store, name)
 
 
 def build_line(report: AuditReport) -> dict[str, object]:

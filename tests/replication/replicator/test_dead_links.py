@@ -387,7 +387,7 @@ def test_an_address_is_told_as_it_is_written(host: str, shown: str) -> None:
     assert endpoint.label == f"https://{place}"
 
 
-def test_sync_takes_a_private_ca_and_trusts_nobody_else(
+def test_sync_and_audit_take_a_private_ca_and_trust_nobody_else(
     tmp_path: Path, far_store: SqliteStore, private_ca: tuple[Path, Path, Path], secure_server: int, events: Events
 ) -> None:
     """`--ca` names it; a file that is no CA is a command line that cannot be used, and nothing is sent."""
@@ -396,14 +396,15 @@ def test_sync_takes_a_private_ca_and_trusts_nobody_else(
     source.close()
     ca, _chain, key = private_ca
 
-    def sync(authority: Path) -> int:
+    def call(word: str, authority: Path) -> int:
         address = f"https://127.0.0.1:{secure_server}/far"
-        command = [sys.executable, "-m", "replication", "sync", f"sqlite:{tmp_path}/source/db", address]
+        command = [sys.executable, "-m", "replication", word, f"sqlite:{tmp_path}/source/db", address]
         return subprocess.run(
             [*command, "--ca", str(authority)], capture_output=True, timeout=120, check=False
         ).returncode
 
-    assert sync(key) == 2
+    assert (call("sync", key), call("audit", key)) == (2, 2)
     assert far_store.names() == []
-    assert sync(ca) == 0
+    assert call("sync", ca) == 0
     assert far_store.open("far").info().doc_count == 3
+    assert call("audit", ca) == 0
