@@ -174,10 +174,11 @@ class Express:
         except (LinkError, Unavailable, Unauthorized, NotFound) as exc:
             self._put_back(fetched.items)
             if not isinstance(exc, LinkError) or isinstance(exc, NotAPeer):
-                self._pace.fault(exc, now)
+                self._pace.fault(exc, now, self._source)
         except StoreError:
             self._narrow(fetched.items, give_back)
         else:
+            self._pace.success(self._source)
             self._fetch_limit = MAX_FETCH_DOCS
             came = len(answer.rows)
             for item, docs in zip(fetched.items[:came], answer.rows, strict=True):

@@ -122,10 +122,10 @@ class Fetching:
             answer = fetched.pending.result()
         except LinkError as exc:
             self._wanted.extendleft(reversed(fetched.wants))
-            self._pace.heed(exc, now)
+            self._pace.heed(exc, now, self._source)
         except (Unavailable, Unauthorized, NotFound) as exc:
             self._wanted.extendleft(reversed(fetched.wants))
-            self._pace.fault(exc, now)
+            self._pace.fault(exc, now, self._source)
         except StoreError as exc:
             self._isolate(fetched.wants, exc, now)
         else:
@@ -142,13 +142,13 @@ class Fetching:
             self._limit = len(wants) // 2
             self._wanted.extendleft(reversed(wants))
             if not isinstance(error, BadRequest | TooLarge):
-                self._pace.fault(error, now)
+                self._pace.fault(error, now, self._source)
             return
         want = wants[0]
         self._refused(want.item, want.rev, Refusal(want.item.id, want.rev, error.error, error.reason))
 
     def _measure(self, fetched: _Fetched, answer: ReadAnswer) -> None:
-        self._pace.success()
+        self._pace.success(self._source)
         if self._wire is not None:
             self._tally.wire_in += answer.wire_bytes
             self._doc_bytes.observe(answer.wire_bytes / len(answer.rows))

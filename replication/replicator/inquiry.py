@@ -72,12 +72,13 @@ class Inquiry:
         try:
             diff = asked.pending.result()
         except LinkError as exc:
-            self._pace.heed(exc, now)
+            self._pace.heed(exc, now, self._target)
         except BadRequest:
             return asked.parcels  # an id the target cannot even read: sending will single it out
         except StoreError as exc:
-            self._pace.fault(exc, now)
+            self._pace.fault(exc, now, self._target)
         else:
+            self._pace.success(self._target)
             return self._sort_out(asked.parcels, diff)
         self._waiting.extend(asked.parcels)
         return []

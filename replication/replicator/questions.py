@@ -137,15 +137,17 @@ class Questions:
             diff = asked.pending.result()
         except LinkError as exc:
             self._ask_again(asked)
-            self._pace.heed(exc, now)
+            self._pace.heed(exc, now, self._target)
             return
         except BadRequest:
             # An id the target cannot even read: sending will single it out.
             diff = {item.id: RevsDiff(tuple(revs)) for item, revs in asked.items}
         except StoreError as exc:
             self._ask_again(asked)
-            self._pace.fault(exc, now)
+            self._pace.fault(exc, now, self._target)
             return
+        else:
+            self._pace.success(self._target)
         for item, revs in asked.items:
             self._sort_out(item, revs, diff.get(item.id, RevsDiff(())))
 

@@ -208,11 +208,11 @@ class Sender:
                 self._again.append(batch)  # not all of it was sent, so none of it is there
             else:
                 self._outcomes.uncertain(batch.parcels)
-            self._pace.heed(exc, now)
+            self._pace.heed(exc, now, self._target)
         except (Unavailable, Unauthorized, NotFound, StorageFull) as exc:
             # It is the peer's state, not these documents.
             self._again.append(batch)
-            self._pace.fault(exc, now)
+            self._pace.fault(exc, now, self._target)
         except StoreError as exc:
             self._isolate(batch, exc, now)
         else:
@@ -228,7 +228,7 @@ class Sender:
 
     def _measure(self, sent: _Sent, answer: WriteAnswer, now: float) -> None:
         self._tally.wire_out += answer.wire_bytes if self._wire is not None else 0
-        self._pace.success()
+        self._pace.success(self._target)
         if self._wire is not None:
             plain = sum(parcel.out.size for parcel in sent.batch.parcels)
             self._compression.observe(answer.wire_bytes / plain)
@@ -253,7 +253,7 @@ class Sender:
         batch.failures += 1
         if error.status >= 500 and batch.failures < FAILURES_BEFORE_SPLIT:
             self._again.append(batch)
-            self._pace.fault(error, now)
+            self._pace.fault(error, now, self._target)
         elif len(batch.parcels) > 1:
             middle = len(batch.parcels) // 2
             self._again.append(_Batch(batch.parcels[:middle]))

@@ -107,15 +107,15 @@ class Stretches:
         try:
             answer = reading.pending.result()
         except LinkError as exc:
-            self._pace.heed(exc, now)  # asked for again on the next connection
+            self._pace.heed(exc, now, self._source)  # asked for again on the next connection
             return None
         except TooLarge as exc:
             self._take_less(reading.docs, exc, now)
             return None
         except StoreError as exc:
-            self._pace.fault(exc, now)
+            self._pace.fault(exc, now, self._source)
             return None
-        self._pace.success()
+        self._pace.success(self._source)
         if reading.docs:
             self._measure(reading, answer)
         self.seq = answer.page.last_seq
@@ -126,7 +126,7 @@ class Stretches:
     def _take_less(self, docs: int, error: TooLarge, now: float) -> None:
         """An answer was more than we take: ask for less from now on, for what fitted before it grew if that did."""
         if not docs:
-            self._pace.fault(error, now)
+            self._pace.fault(error, now, self._source)
         self._most = docs // STRETCH_GROWTH
         self._limit = max(1, self._most)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from replication.errors import LinkCut, LinkError, NotAPeer, ReplicationError, StoreError
-from replication.peers import Busy, Endpoint
+from replication.peers import Busy, Endpoint, Peer
 from replication.replicator.backoff import Backoff
 from replication.replicator.batching import LinkMeter
 
@@ -16,6 +16,8 @@ from replication.replicator.batching import LinkMeter
 # than a batch, and each one more is uncertain after a cut.
 MIN_IN_FLIGHT = 2
 MAX_IN_FLIGHT = 8
+# After a refusal a try may cost a whole batch, where one on a line that was cut costs 60 bytes.
+FAULT_STEPS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
 class SetBack(LinkCut):
@@ -81,22 +83,26 @@ class Pace:
     def __init__(self, random: Callable[[], float]) -> None:
         self.not_before = 0.0
         self.last_error: str | None = None
-        self._backoff = Backoff(random)
+        self._backoff = Backoff(random, FAULT_STEPS_S)
+        self._blamed: Peer | None = None
 
-    def fault(self, error: ReplicationError, now: float) -> None:
-        """Wait as long as the peer asked for, or a little longer after each fault in a row."""
+    def fault(self, error: ReplicationError, now: float, peer: Peer | None = None) -> None:
+        """Wait as long as the peer asked for, or a little longer after each fault in a row. None: it may be either."""
         wait_s = error.retry_after_s if isinstance(error, Busy) else self._backoff.next_s()
         self.not_before = max(self.not_before, now + wait_s)
         self.last_error = explain(error)
+        self._blamed = peer
 
-    def heed(self, error: LinkError, now: float) -> None:
+    def heed(self, error: LinkError, now: float, peer: Peer) -> None:
         """A cut is the run's business; JSON of the wrong shape comes over a sound line, and again if asked at once."""
         if isinstance(error, NotAPeer):
-            self.fault(error, now)
+            self.fault(error, now, peer)
 
-    def success(self) -> None:
-        self._backoff.reset()
-        self.last_error = None
+    def success(self, peer: Peer | None = None) -> None:
+        """`peer` has done as it was asked, None: both have. That the source can be read mends no full target."""
+        if peer is None or self._blamed is None or peer is self._blamed:
+            self._backoff.reset()
+            self.last_error = self._blamed = None
 
 
 def explain(error: ReplicationError) -> str:

@@ -183,6 +183,7 @@ def test_a_store_of_ours_that_does_not_answer_for_a_while_costs_no_document(
         return whole(*args, **options)
 
     monkeypatch.setattr(database, call, sometimes)
+    monkeypatch.setattr("replication.replicator.wire.FAULT_STEPS_S", (0.1,))
 
     figures = replicate(Pair(LocalPeer(near, "1" * 32), LocalPeer(far, "2" * 32), MemoryState()))
 
