@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from replication.dictionaries import Shelf
 from replication.errors import LinkCut, NotAPeer, TooLarge
-from replication.peers.dialling import Address, dial, in_words
+from replication.peers.dialling import Address, count_bytes, dial, in_words
 from replication.peers.patience import Patience
 from replication.peers.pending import Promise
 from replication.peers.readiness import wait_ready
@@ -94,6 +94,7 @@ class Channel:
         self.bytes_out = 0
         self.bytes_in = 0
         self.closed = False
+        self._moved = (0, 0)
         self.rtt_s: float | None = None
         self.last_progress = time.monotonic()
         self.tls_session: ssl.SSLSession | None = address.session
@@ -162,7 +163,9 @@ class Channel:
             part = NO_PART
 
     def close(self) -> None:
-        self._keep_session()
+        if not self.closed:
+            self._keep_session()
+            self.moved()
         self.closed = True
         self._unsent.clear()
         self.unsent_bytes = 0
@@ -170,8 +173,15 @@ class Channel:
 
     def _keep_session(self) -> None:
         """TLS 1.3 sends tickets after the handshake, so the newest is taken when the connection ends."""
-        if not self.closed and isinstance(self._socket, ssl.SSLSocket):
+        if isinstance(self._socket, ssl.SSLSocket):
             self.tls_session = self._socket.session or self.tls_session
+
+    def moved(self) -> tuple[int, int]:
+        """Return the bytes the connection has carried (out, in), with what TLS adds where the system tells it."""
+        if not self.closed:
+            over_tls = count_bytes(self._socket) if isinstance(self._socket, ssl.SSLSocket) else None
+            self._moved = over_tls or (self.bytes_out, self.bytes_in)
+        return self._moved
 
     def is_usable(self) -> bool:
         """Tell, without waiting, whether an idle connection is still open: servers end them after a while."""

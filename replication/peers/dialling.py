@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
+import sys
 from dataclasses import dataclass
 
 from replication.errors import LinkCut, NotAPeer
@@ -11,6 +13,8 @@ from replication.errors import LinkCut, NotAPeer
 # Unsent bytes the kernel may hold. With megabytes there, progress, priority and goodput would be fiction.
 NOTSENT_LOWAT = 8 * 1024
 KEEPALIVE_IDLE_S = 10
+# Where Linux keeps tcpi_bytes_received and tcpi_bytes_sent (4.19 and later) in its struct tcp_info.
+_RECEIVED_AT, _SENT_AT, _INFO_BYTES = 128, 200, 208
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def _tune(plain: socket.socket) -> None:
         "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
         "TCP_KEEPINTVL": 5,
         "TCP_KEEPCNT": 4,
-        "TCP_USER_TIMEOUT": 30_000,  # milliseconds; `Endpoint` gives up sooner, this is for idle connections
+        "TCP_USER_TIMEOUT": 30_000,  # milliseconds; `Endpoint` mostly gives up sooner, this is for idle connections
     }
     # Linux and macOS know 25; Python names the option from 3.12 on.
     fallback = {"TCP_NOTSENT_LOWAT": 25} if hasattr(socket, "TCP_USER_TIMEOUT") else {}
@@ -66,6 +70,17 @@ def _tune(plain: socket.socket) -> None:
         option = getattr(socket, name, fallback.get(name))
         if option is not None:
             plain.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def count_bytes(sock: socket.socket) -> tuple[int, int] | None:
+    """Return how many bytes a connection has sent and received, greeting and records of TLS included; None where the
+    system does not tell."""
+    if sys.platform != "linux":  # struct tcp_info is another elsewhere
+        return None
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+    if len(info) < _INFO_BYTES:
+        return None
+    return struct.unpack_from("Q", info, _SENT_AT)[0], struct.unpack_from("Q", info, _RECEIVED_AT)[0]
 
 
 def bracketed(host: str) -> str:

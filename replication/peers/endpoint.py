@@ -287,15 +287,15 @@ class Endpoint:
             raise cut
 
     def _count(self, channel: Channel) -> None:
-        out, into = self._counted
-        self.traffic.bytes_out += channel.bytes_out - out
-        self.traffic.bytes_in += channel.bytes_in - into
-        self._counted = (channel.bytes_out, channel.bytes_in)
+        (out, into), self._counted = self._counted, channel.moved()
+        self.traffic.bytes_out += self._counted[0] - out
+        self.traffic.bytes_in += self._counted[1] - into
 
     def close(self) -> None:
         """End the connection; open promises break with `LinkCut`."""
         if self._channel is not None:
             self._channel.fail(LinkCut("closed"))
+            self._count(self._channel)
             self._tls_session = self._channel.tls_session
             self._channel = None
             self._torn.take()
