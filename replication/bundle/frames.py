@@ -29,6 +29,7 @@ MAGIC: Final = b"\xf1TRAMfr\n"
 HEAD: Final = struct.Struct(">8sIIII")
 CLOSING: Final = 0xFFFFFFFF
 MAX_FRAMES: Final = 100_000
+MAX_NOTES: Final = 64  # in one frame; there is one of each kind, and a frame for each
 FRAME_BYTES: Final = 1024 * 1024  # a frame is closed before it grows beyond; what damage costs at most
 MAX_PLAIN: Final = 16 * 1024 * 1024  # one document may be larger than a frame: a revocation list of 5 MB, a manifest
 MAX_SEALED: Final = MAX_PLAIN + 1024 * 1024
@@ -151,6 +152,8 @@ def pack_note(name: str, data: bytes) -> bytes:
 
 
 def _unpack_notes(plain: bytes, start: int, count: int) -> list[tuple[str, bytes]]:
+    if count > MAX_NOTES:
+        raise BadBundle(f"a frame of {count} notes; at most {MAX_NOTES} are read")
     notes = []
     for _ in range(count):
         name, start = _take(plain, start)

@@ -619,6 +619,36 @@ def test_notes_that_others_register_travel_along(pair):
     assert again.problems == []
 
 
+def test_a_frame_of_a_hundred_thousand_notes_is_refused(pair):
+    """Notes are few; a frame that somebody else sealed to us under a true envelope fills no memory with complaints."""
+    from replication.bundle import Sealer, read_envelope
+    from replication.bundle.frames import MAGIC, pack_content, pack_note, seal_frame
+    from server.bundles import keys
+    from server.bundles.exporting import tree_verifier
+
+    pair.file(C, 1000)
+    pair.send(C, D)
+    (part,) = pair.parts()
+    envelope = read_envelope(part, tree_verifier(pair.nodes[D]))[1]
+    plain = pack_content(
+        bundle=envelope.id,
+        part=1,
+        index=0,
+        section="extras",
+        database="extras",
+        since="0",
+        until="0",
+        records=[pack_note("x", b"")] * 100_000,
+    )
+    sealer = Sealer([keys.recipient_of(pair.nodes[C], D)])
+    part.write_bytes(part.read_bytes().split(MAGIC)[0] + b"".join(seal_frame(plain, 0, "extras", sealer)))
+
+    found = pair.take(D)
+
+    assert len(found.notes) < 100
+    assert any("at most 64" in problem for problem in found.problems)
+
+
 def test_two_generations_stay_and_what_they_cover_goes(pair):
     """The newest two bundles stay on the stick; older ones go when an acknowledgement or a newer one covers them."""
     for number in range(4):
