@@ -112,8 +112,11 @@ class Connection(cheroot_server.HTTPConnection):
 
     def communicate(self) -> bool:
         """Serve requests while they follow on one another; return whether to wait for more later."""
-        if not self._is_greeted and not self._greet():
-            return False
+        if not self._is_greeted:
+            if not self._greet():
+                return False
+            if not self._follows():  # browsers greet ahead of time, and then say nothing for a while
+                return True
         while super().communicate():  # type: ignore[no-untyped-call]  # cheroot's own has no types
             if not self._follows():
                 return True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import socket
+import ssl
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -18,13 +20,35 @@ MAX_TRAILERS = 64
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 
+def _as_plain(error: OSError) -> OSError:
+    """Return what plain TCP would have raised where TLS finds the end of a connection: a peer gone, or a time over.
+
+    `ssl.SSLError` brings numbers of OpenSSL's where an `OSError` has those of errno.h, and a time over its own words.
+    """
+    return (
+        TimeoutError("timed out")
+        if isinstance(error, TimeoutError)
+        else ConnectionResetError(errno.ECONNRESET, str(error))
+    )
+
+
+class _Receiving(socket.SocketIO):
+    """A socket to read from."""
+
+    def readinto(self, buffer: Any) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except (ssl.SSLError, TimeoutError) as error:
+            raise _as_plain(error) from error
+
+
 class Reader(io.BufferedReader):
     """The receiving side. cheroot's own is written in Python and reads 8 KiB at a time."""
 
     bytes_read = 0  # cheroot's statistics ask for it
 
     def __init__(self, sock: socket.socket) -> None:
-        super().__init__(socket.SocketIO(sock, "r"), BUFFER)
+        super().__init__(_Receiving(sock, "r"), BUFFER)
         self._socket = sock
 
     def has_data(self) -> bool:
@@ -60,22 +84,28 @@ class Writer:
             return len(data)
         if self._held and len(data) < WRITE_PIECE:
             held, self._held = self._held, b""
-            self._socket.sendall(held + data)
+            self._send(held + data)
             return len(data)
         self.flush()
         if len(data) <= WRITE_PIECE:
-            self._socket.sendall(data)
+            self._send(data)
         else:
             view = memoryview(data)
             for begin in range(0, len(view), WRITE_PIECE):
-                self._socket.sendall(view[begin : begin + WRITE_PIECE])
+                self._send(view[begin : begin + WRITE_PIECE])
         return len(data)
 
     def flush(self) -> None:
         """Send what is held."""
         if self._held:
             held, self._held = self._held, b""
-            self._socket.sendall(held)
+            self._send(held)
+
+    def _send(self, data: bytes | memoryview) -> None:
+        try:
+            self._socket.sendall(data)
+        except (ssl.SSLError, TimeoutError) as error:
+            raise _as_plain(error) from error
 
 
 def make_file(sock: socket.socket, mode: str = "r", bufsize: int = BUFFER) -> Any:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import socket
+import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from replication.http import Limits, OpenAccess, create_app
 from replication.serving import Server, Tuning
@@ -16,10 +26,17 @@ from replication.sqlite import SqliteStore
 
 
 class Client:
-    """One database of a running server. `call` returns the response; `json` asserts its status as well."""
+    """One database of a running server. `call` returns the response; `json` asserts its status as well.
 
-    def __init__(self, url: str, name: str, session: requests.Session) -> None:
+    `certificate` is what a server that speaks TLS shows, and the only one that is trusted.
+    """
+
+    def __init__(self, url: str, name: str, session: requests.Session, certificate: Path | None = None) -> None:
         self.root, self.name, self.session = url, name, session
+        self._context: ssl.SSLContext | None = None
+        if certificate is not None:
+            session.verify, session.trust_env = str(certificate), False  # the environment's bundle would go before
+            self._context = ssl.create_default_context(cafile=str(certificate))
 
     @property
     def port(self) -> int:
@@ -50,6 +67,8 @@ class Client:
     def raw(self, text: bytes) -> socket.socket:
         """Open a connection of its own and send `text` over it."""
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        if self._context is not None:
+            sock = self._context.wrap_socket(sock, server_hostname="127.0.0.1")
         sock.sendall(text)
         return sock
 
@@ -57,52 +76,128 @@ class Client:
 class Served(Client):
     """A client of a server that its test started, and may look into or stop."""
 
-    def __init__(self, url: str, name: str, session: requests.Session, server: Server) -> None:
-        super().__init__(url, name, session)
+    def __init__(
+        self, url: str, name: str, session: requests.Session, certificate: Path | None, server: Server
+    ) -> None:
+        super().__init__(url, name, session, certificate)
         self.server = server
 
 
+class Pem(NamedTuple):
+    """The files of a server that speaks TLS."""
+
+    certificate: Path
+    key: Path
+
+
 Serve = Callable[..., Served]
+Transport = dict[str, Path]
+
+
+def build_pem(folder: Path) -> Pem:
+    """Write a certificate for loopback, which is its own CA, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    made = Pem(folder / "cert.pem", folder / "key.pem")
+    made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    made.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return made
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Pem:
+    """A certificate and its key, issued for this run."""
+    return build_pem(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def transport() -> Transport:
+    """What the servers of a module speak: `certificate` and `key` for TLS, nothing for plain HTTP."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, transport: Transport) -> Iterator[str]:
     """The address of one server for the whole module."""
     store = SqliteStore(tmp_path_factory.mktemp("store"))
-    with Server(create_app(OpenAccess(store))) as server:
+    with Server(create_app(OpenAccess(store)), **transport) as server:
         yield server.url
     store.close()
 
 
 @pytest.fixture
-def client(url: str, request: pytest.FixtureRequest) -> Iterator[Client]:
+def client(url: str, transport: Transport, request: pytest.FixtureRequest) -> Iterator[Client]:
     """A client on a database of the test's own."""
     with requests.Session() as session:
-        client = Client(url, f"t{abs(hash(request.node.nodeid)):x}", session)
+        client = Client(url, f"t{abs(hash(request.node.nodeid)):x}", session, transport.get("certificate"))
         client.json("PUT", status=201)
         yield client
         client.call("DELETE")
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def serve(tmp_path: Path, transport: Transport) -> Iterator[Serve]:
     """Start a server with limits or tuning of its own, and return a client on its database `db`."""
     running: list[Any] = []
 
-    def start(limits: Limits | None = None, tuning: Tuning | None = None, **options: Any) -> Served:
+    def start(limits: Limits | None = None, tuning: Tuning | None = None) -> Served:
         store = SqliteStore(tmp_path)
-        server = Server(create_app(OpenAccess(store), limits=limits), tuning=tuning, **options)
+        server = Server(create_app(OpenAccess(store), limits=limits), tuning=tuning, **transport)
         server.start()
         session = requests.Session()
         running.extend((session.close, server.stop, store.close))
-        client = Served(server.url, "db", session, server)
-        if "certificate" not in options:
-            client.json("PUT", status=201)
+        client = Served(server.url, "db", session, transport.get("certificate"), server)
+        client.json("PUT", status=201)
         return client
 
     yield start
     for end in running:
         end()
+
+
+@contextmanager
+def dripping(sock: socket.socket) -> Iterator[None]:
+    """Send a byte after another while the block runs, as long as anybody takes them."""
+    ended = threading.Event()
+
+    def drip() -> None:
+        while not ended.wait(0.05):
+            try:
+                sock.sendall(b"x")
+            except OSError:
+                return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait until it is so, at most a minute."""
+    deadline, ticks = time.monotonic() + 60, threading.Event()
+    while not is_so():
+        assert time.monotonic() < deadline
+        ticks.wait(0.02)
 
 
 def read_response(sock: socket.socket) -> tuple[bytes, bytes]:

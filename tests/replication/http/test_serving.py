@@ -1,30 +1,35 @@
-"""The server under the protocol: connections, waiting readers, slow and broken peers, its end."""
+"""The server under the protocol: connections, waiting readers, slow and broken peers, its end. All over TLS as well."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import socket
-import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from cheroot.errors import FatalSSLAlert
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from replication.http import Limits
 from replication.serving import Server, Tuning
-from replication.serving.tls import LazyTls
-from tests.replication.http.conftest import Client, Serve, read_from, read_response
+from tests.replication.http.conftest import (
+    Client,
+    Pem,
+    Serve,
+    Transport,
+    dripping,
+    read_from,
+    read_response,
+    wait_until,
+)
+
+
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def transport(request: pytest.FixtureRequest, pem: Pem) -> Transport:
+    """What holds on the one has to hold on the other."""
+    return {} if request.param == "plain" else {"certificate": pem.certificate, "key": pem.key}
 
 
 def ask(client: Client, rest: bytes, body: bytes = b"", method: bytes = b"GET", extra: bytes = b"") -> bytes:
@@ -85,7 +90,6 @@ def test_a_malformed_chunk_is_refused(client: Client, chunks: bytes) -> None:
     text = ask(client, b"a", method=b"PUT", extra=b"Transfer-Encoding: chunked\r\n") + chunks
 
     with client.raw(text) as sock:
-        sock.shutdown(socket.SHUT_WR)
         head, body = read_response(sock)
 
     assert head.startswith(b"HTTP/1.1 400")
@@ -142,21 +146,8 @@ def test_a_body_that_trickles_is_given_up(serve: Serve) -> None:
     client = serve(Limits(body_grace_s=0.1, min_body_rate=1_000_000))
     text = ask(client, b"a", b"x" * 100, b"PUT")
 
-    with client.raw(text[:-100]) as sock:
-        ended = threading.Event()
-
-        def drip() -> None:
-            while not ended.wait(0.05):
-                try:
-                    sock.sendall(b"x")
-                except OSError:
-                    return
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
+    with client.raw(text[:-100]) as sock, dripping(sock):
         head, body = read_response(sock)
-        ended.set()
-        dripping.join()
 
     assert head.startswith(b"HTTP/1.1 408")
     assert b'"timeout"' in body
@@ -192,7 +183,7 @@ def test_two_hundred_waiting_readers_leave_room_for_requests(serve: Serve) -> No
 
     assert took < 25  # a reader in the way of one would hold it for its heartbeat
     assert all(b'"id":"a"' in end for end in ends)
-    _wait(lambda: client.server.threads <= 8)
+    wait_until(lambda: client.server.threads <= 8)
 
 
 def _receive_until(sock: socket.socket, mark: bytes) -> bytes:
@@ -204,19 +195,11 @@ def _receive_until(sock: socket.socket, mark: bytes) -> bytes:
     return text
 
 
-def _wait(is_so: Callable[[], bool]) -> None:
-    """Wait until it is so, at most a minute."""
-    deadline, ticks = time.monotonic() + 60, threading.Event()
-    while not is_so():
-        assert time.monotonic() < deadline
-        ticks.wait(0.02)
-
-
 def test_stop_is_prompt_although_feeds_are_open(serve: Serve) -> None:
     """Feeds notice; nobody waits for their heartbeat."""
     client = serve()
     feeds = [client.raw(ask(client, b"_changes?feed=continuous&since=now&heartbeat=30000")) for _ in range(5)]
-    _wait(lambda: client.server.threads >= 1)
+    wait_until(lambda: client.server.threads >= 1)
     begun = time.monotonic()
 
     client.server.stop()
@@ -229,7 +212,7 @@ def test_stop_is_prompt_although_feeds_are_open(serve: Serve) -> None:
 
 
 def test_stopping_in_the_middle_of_requests_is_quick_and_leaves_no_thread_in_trouble(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, transport: Transport
 ) -> None:
     """Workers hand connections back while the selector closes; an error in any thread would fail this test."""
     monkeypatch.setattr("replication.serving.server._CherootServer.expiration_interval", 60.0)
@@ -240,12 +223,12 @@ def test_stopping_in_the_middle_of_requests_is_quick_and_leaves_no_thread_in_tro
 
     def ask(url: str, met: threading.Event) -> None:
         with requests.Session() as session, contextlib.suppress(requests.RequestException):
-            while session.get(url, timeout=60).ok:
+            while session.get(url, timeout=60, verify=str(transport.get("certificate", ""))).ok:
                 met.set()
 
     took = []
     for _ in range(20):
-        with Server(app) as server:
+        with Server(app, **transport) as server:
             met = threading.Event()
             askers = [threading.Thread(target=ask, args=(server.url, met)) for _ in range(3)]
             for asker in askers:
@@ -287,91 +270,3 @@ def test_an_application_that_fails_ends_its_request_and_not_the_server(caplog: p
                 sock.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert sock.recv(65536).startswith(b"HTTP/1.1 " + status)
     assert "broken" in caplog.text
-
-
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for loopback and its key, issued for this run."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder / "cert.pem", folder / "key.pem"
-
-
-def test_tls_serves_beside_peers_that_never_greet(serve: Serve, pem: tuple[Path, Path]) -> None:
-    """A handshake is a worker's business: one silent peer holds up nobody."""
-    certificate, key = pem
-    client = serve(certificate=certificate, key=key)
-    silent = [client.raw(b"") for _ in range(20)]
-    half = client.raw(b"\x16\x03\x01")
-    context = ssl.create_default_context(cafile=str(certificate))
-
-    with (
-        socket.create_connection(("127.0.0.1", client.port), timeout=60) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as sock,
-    ):
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n\r\n")
-        with sock.makefile("rb") as stream:
-            assert b"Welcome" in read_from(stream)[1]
-            assert b"not_found" in read_from(stream)[1]
-    with client.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") as sock:
-        assert b"Welcome" not in sock.recv(1000)
-    for other in (*silent, half):
-        other.close()
-
-
-def test_a_peer_that_has_left_before_it_was_taken_leaves_nothing_open(pem: tuple[Path, Path]) -> None:
-    """It ended with a reset: said as what it is, and the socket is closed (one left open is a warning, so an error)."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        peer = socket.create_connection(listener.getsockname())
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        peer.close()
-        taken, _ = listener.accept()
-        with pytest.raises(FatalSSLAlert):
-            LazyTls(*pem).wrap(taken)
-    assert taken.fileno() == -1
-
-
-def test_a_peers_certificate_reaches_the_application(pem: tuple[Path, Path]) -> None:
-    """What a node showed in the handshake, as DER; None from who showed nothing."""
-    certificate, key = pem
-    seen: list[bytes | None] = []
-
-    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        seen.append(environ["tram.peer_certificate"])
-        start("204 No Content", [])
-        return []
-
-    with Server(app, certificate=certificate, key=key, client_ca=certificate) as server:
-        for shown in (True, False):
-            context = ssl.create_default_context(cafile=str(certificate))
-            if shown:
-                context.load_cert_chain(certificate, key)
-            with (
-                socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
-                context.wrap_socket(plain, server_hostname="localhost") as sock,
-            ):
-                sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                assert sock.recv(1000).startswith(b"HTTP/1.1 204")
-
-    assert seen == [
-        x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(serialization.Encoding.DER),
-        None,
-    ]
