@@ -18,22 +18,31 @@ class LazyTls(Adapter):
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
         super().__init__(str(certificate), str(key))
-        self.context: ssl.SSLContext = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context.set_alpn_protocols(["http/1.1"])
-        self.reload()
-        if client_ca is not None:
-            self.context.load_verify_locations(client_ca)
-            self.context.verify_mode = ssl.CERT_OPTIONAL
+        self._client_ca = client_ca
+        self.context: ssl.SSLContext = self._build_context()
 
     def reload(self) -> None:
-        """Read certificate and key again; connections from now on are greeted with them. Raises `OSError`."""
+        """Read the files again; connections from now on are greeted with them.
+
+        Raises `OSError` for files that cannot be used, and goes on with what was read before.
+        """
+        self.context = self._build_context()
+
+    def _build_context(self) -> ssl.SSLContext:
+        # Loaded into the context in use, a key that does not belong to its certificate would leave that without any.
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
         try:
-            self.context.load_cert_chain(self.certificate, self.private_key)
+            context.load_cert_chain(self.certificate, self.private_key)
         except OSError as exc:  # neither the system nor OpenSSL says which files
             why = getattr(exc, "reason", None) or exc.strerror
             files = f"{self.certificate} and {self.private_key}"
             raise OSError(f"no TLS with {files}: a certificate and its key in PEM are wanted ({why})") from exc
+        if self._client_ca is not None:
+            context.load_verify_locations(self._client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context
 
     def bind(self, sock: socket.socket) -> socket.socket:
         """Return the listening socket as it is."""

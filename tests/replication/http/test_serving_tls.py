@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
 import struct
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 
 from replication.serving import Server, Tuning
 from replication.serving.tls import LazyTls
-from tests.replication.http.conftest import Pem, read_from, read_response
+from tests.replication.http.conftest import Pem, build_pem, read_from, read_response
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -125,3 +126,27 @@ def test_a_peers_certificate_reaches_the_application(pem: Pem) -> None:
         x509.load_pem_x509_certificate(pem.certificate.read_bytes()).public_bytes(serialization.Encoding.DER),
         None,
     ]
+
+
+def test_a_certificate_that_cannot_be_used_leaves_the_one_in_use(tmp_path: Path) -> None:
+    """Certificate and key of two pairs: refused, and everybody is greeted as before. The whole pair is taken then."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    first, second = build_pem(tmp_path / "first"), build_pem(tmp_path / "second")
+    used = Pem(tmp_path / "cert.pem", tmp_path / "key.pem")
+    for mine, file in zip(used, first, strict=True):
+        shutil.copy(file, mine)
+
+    with Server(greet_world, **used._asdict()) as server:
+        shutil.copy(second.certificate, used.certificate)
+        with pytest.raises(OSError, match="MISMATCH"):
+            server.reload_certificate()
+        with dial(server, first.certificate) as sock:
+            sock.sendall(ASK)
+            assert read_response(sock)[1] == b"Welcome"
+
+        shutil.copy(second.key, used.key)
+        server.reload_certificate()
+        with dial(server, second.certificate) as sock:
+            sock.sendall(ASK)
+            assert read_response(sock)[1] == b"Welcome"
