@@ -31,6 +31,7 @@ class Pool:
         self._workers: set[_Worker] = set()
         self._free = 0  # workers at the queue, less what already lies in it
         self.served = 0  # turns of a connection at a worker
+        self._is_short = False  # of threads, which has been told
         self._stopped = False
 
     @property
@@ -51,17 +52,28 @@ class Pool:
 
     def _add(self) -> None:
         worker = _Worker(self.server)
+        worker.start()
         self._workers.add(worker)
         self._free += 1
-        worker.start()
 
     def put(self, conn: Any) -> None:
         """Queue a connection, and add a worker where none is free for it."""
         with self._lock:
             if self._free <= 0 and len(self._workers) < self.max and not self._stopped:
-                self._add()
+                self._try_to_add()
             self._free -= 1
         self._queue.put(conn)
+
+    def _try_to_add(self) -> None:
+        """Add a worker, unless the system has no thread to give: then those there are take one after another."""
+        try:
+            self._add()
+        except RuntimeError as error:
+            if not self._is_short:
+                _log.error("%d workers, and no more: %s; requests wait for one another", len(self._workers), error)
+            self._is_short = True
+        else:
+            self._is_short = False
 
     def get(self) -> Any:
         """Return the next connection for a worker, or the sign that it should end."""
