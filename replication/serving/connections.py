@@ -109,6 +109,16 @@ class Connection(cheroot_server.HTTPConnection):
         super().__init__(server, sock, make_file)
         self.lingers = False
         self._is_greeted = not isinstance(sock, ssl.SSLSocket)
+        self._last_used: float | None = None
+
+    @property
+    def last_used(self) -> float | None:
+        """When it began to wait, by the clock of `Waiting`; None before."""
+        return self._last_used
+
+    @last_used.setter
+    def last_used(self, _: float) -> None:
+        self._last_used = time.monotonic()  # cheroot gives the time of day, and that jumps
 
     def communicate(self) -> bool:
         """Serve requests while they follow on one another; return whether to wait for more later."""

@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from replication.serving.memory import Trimmer, bound_arenas, is_glibc
 from replication.serving.openfiles import allow_open_files
 from replication.serving.pool import Pool
 from replication.serving.tls import LazyTls
+from replication.serving.waiting import Waiting
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _log = logging.getLogger(__name__)
@@ -121,6 +121,7 @@ class _CherootServer(wsgi.Server):
 
     keep_alive_conn_limit = None  # type: ignore[assignment]  # cheroot documents None as no limit
     expiration_interval = 0.25  # how often silent connections are looked for
+    _connections: Any  # those without a worker, and the selector that watches them; `prepare` makes it
 
     def __init__(self, address: tuple[str, int], app: WsgiApp, stopping: threading.Event, tuning: Tuning) -> None:
         super().__init__(
@@ -147,42 +148,18 @@ class _CherootServer(wsgi.Server):
             raise
         return socket_
 
+    def prepare(self) -> None:
+        """Bind, start the workers, and put our own loop in the place of cheroot's."""
+        super().prepare()
+        self._connections._selector.close()
+        self._connections = Waiting(self)
+
     def process_conn(self, conn: Any) -> None:
-        """Hand a connection to a worker; a new one only once its first byte has come, none once the server stops."""
-        if not self.ready:
-            conn.close()
-        elif conn.last_used is None:
-            self._waiting.put(conn)
-        else:
+        """Hand a connection that has something to read to a worker; none once the server stops."""
+        if self.ready:
             super().process_conn(conn)
-
-    @property
-    def _waiting(self) -> Any:
-        """cheroot's connections without a worker, and the selector that watches them; `prepare` makes it."""
-        return self._connections  # type: ignore[attr-defined]  # the stubs leave it out
-
-    def stop(self) -> None:
-        """End the loop that waits for connections, then everything else. Again is no fault."""
-        if not self.ready:
-            return
-        waiting = self._waiting
-        end_loop = waiting.stop
-
-        def end_loop_now() -> None:
-            # cheroot's own way lets the loop wait in its selector for the rest of the interval: a quarter of a second
-            # whenever a node stops, and for each of a thousand tests. `ready` is False by now: it is not entered again.
-            waiting._stop_requested = True
-            self._call_self()
-            end_loop()
-
-        waiting.stop = end_loop_now
-        super().stop()
-
-    def _call_self(self) -> None:
-        """Have the selector return: somebody calls."""
-        with socket.socket(self.socket.family) as caller, suppress(OSError):
-            caller.settimeout(1)
-            caller.connect(self.socket.getsockname())
+        else:
+            conn.close()
 
     def put_conn(self, conn: Any) -> None:
         """Take a connection back from a worker; close it where the server has stopped meanwhile."""
