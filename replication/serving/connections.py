@@ -36,6 +36,11 @@ class Request(cheroot_server.HTTPRequest):
 
     header_reader = StrictHeaders()
 
+    def parse_request(self) -> None:
+        """Read line and headers, all of which have to come in the time a silent connection is given."""
+        with self.conn.rfile.within(self.server.timeout):
+            super().parse_request()
+
     def read_request_headers(self) -> bool:
         """Read the headers; refuse framings that two servers in a row could read differently (RFC 9112 §6.3)."""
         if not super().read_request_headers():  # type: ignore[no-untyped-call]  # cheroot's own has no types

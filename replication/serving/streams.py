@@ -7,7 +7,10 @@ import io
 import re
 import socket
 import ssl
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from replication.errors import BadRequest
@@ -33,9 +36,15 @@ def _as_plain(error: OSError) -> OSError:
 
 
 class _Receiving(socket.SocketIO):
-    """A socket to read from."""
+    """A socket to read from, with a `deadline` by `time.monotonic` for all that is read, if there is one."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock, "r")
+        self.deadline: float | None = None
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise TimeoutError("timed out")
         try:
             return super().readinto(buffer)
         except (ssl.SSLError, TimeoutError) as error:
@@ -48,8 +57,18 @@ class Reader(io.BufferedReader):
     bytes_read = 0  # cheroot's statistics ask for it
 
     def __init__(self, sock: socket.socket) -> None:
-        super().__init__(_Receiving(sock, "r"), BUFFER)
+        self._receiving = _Receiving(sock)
+        super().__init__(self._receiving, BUFFER)
         self._socket = sock
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Raise `TimeoutError` from what the block reads once the time is over, however steadily bytes trickle in."""
+        self._receiving.deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._receiving.deadline = None
 
     def has_data(self) -> bool:
         """Return whether a byte can be read without waiting, from the buffer or the socket."""

@@ -153,6 +153,18 @@ def test_a_body_that_trickles_is_given_up(serve: Serve) -> None:
     assert b'"timeout"' in body
 
 
+def test_a_head_that_trickles_is_given_up(serve: Serve) -> None:
+    """408 once it took as long as a silent connection may, although never silent; its worker serves the next one."""
+    client = serve(tuning=Tuning(threads=1, max_threads=1, idle_s=0.5))
+
+    with client.raw(b"GET / HTTP/1.1\r\nX: ") as sock, dripping(sock):
+        head, _ = read_response(sock)
+
+    assert head.startswith(b"HTTP/1.1 408")
+    with client.raw(ask(client, b"nope")) as sock:
+        assert read_response(sock)[0].startswith(b"HTTP/1.1 404")
+
+
 def test_a_silent_connection_ends_after_its_time(serve: Serve) -> None:
     """Without a byte, and in the middle of a body."""
     client = serve(tuning=Tuning(idle_s=0.3))
