@@ -45,6 +45,9 @@ class Request(cheroot_server.HTTPRequest):
         """Read the headers; refuse framings that two servers in a row could read differently (RFC 9112 §6.3)."""
         if not super().read_request_headers():  # type: ignore[no-untyped-call]  # cheroot's own has no types
             return False
+        if b"Transfer-Encoding" in self.inheaders and not self.chunked_read:  # of HTTP/1.0, or a list of nothing
+            self.simple_response("400 Bad Request", "Transfer-Encoding must be chunked, and the request HTTP/1.1")
+            return False
         length = self.inheaders.get(b"Content-Length")
         if length is not None and (not length.isdigit() or self.chunked_read):
             self.simple_response("400 Bad Request", "Content-Length must be digits, and never beside Transfer-Encoding")

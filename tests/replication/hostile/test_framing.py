@@ -32,6 +32,8 @@ SMUGGLED = b"DELETE /honest HTTP/1.1\r\nHost: x\r\n\r\n"
         b"Transfer-Encoding : chunked\r\n",
         b"Transfer-Encoding: \x0bchunked\r\n",
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: ,\r\n",
+        b"Transfer-Encoding:\r\n",
     ],
     ids=ascii,
 )
@@ -42,6 +44,15 @@ def test_an_ambiguous_length_smuggles_nothing(target: Target, framing: bytes) ->
         for body in (b"0\r\n\r\n" + SMUGGLED, b"{}   " + SMUGGLED, b"5\r\n{}   \r\n0\r\n\r\n" + SMUGGLED):
             status, answer = target.send_raw(head + framing + b"\r\n" + body, half_close=True)
             assert_refused(status, answer, *range(400, 500), 501)
+
+
+def test_a_chunked_request_of_http_1_0_smuggles_nothing(target: Target) -> None:
+    """HTTP/1.0 has no chunks (RFC 9112 §6.1): a server before this one may have read them, and kept the connection."""
+    head = b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with target.withstands():
+        status, answer = target.send_raw(head + SMUGGLED, half_close=True)
+        assert status == 400
+        assert_refused(status, answer)
 
 
 @pytest.mark.parametrize(
