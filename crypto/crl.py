@@ -124,7 +124,13 @@ def parse_crl(der: bytes) -> Crl:
         unknown += [
             extension.oid.dotted_string for entry in entries for extension in entry.extensions if extension.critical
         ]
-    except (ValueError, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension) as exc:
+    except (
+        ValueError,
+        x509.InvalidVersion,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as exc:
         raise Malformed(f"not a CRL with a number: {exc}") from exc
     if next_update is None:
         raise Malformed("this CRL does not say when the next one is due")

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from crypto import crl
 from crypto.errors import Malformed, TooLarge
@@ -86,3 +87,23 @@ def test_what_is_no_complete_crl_is_refused(province: Any) -> None:
         crl.parse_crl(b"not a crl")
     with pytest.raises(TooLarge):
         crl.parse_crl(b"0" * (crl.MAX_CRL_BYTES + 1))
+
+
+@pytest.mark.parametrize("place", ["list", "entry"])
+def test_a_crl_with_names_that_cannot_be_read_is_refused(province: Any, place: str) -> None:
+    """An X.400 address, which RFC 5280 allows and no library reads: in issuerAltName, or as the issuer of an entry."""
+    x400 = bytes.fromhex("3004a3020500")
+    alternative = x509.UnrecognizedExtension(ExtensionOID.ISSUER_ALTERNATIVE_NAME, x400)
+    entry = x509.RevokedCertificateBuilder().serial_number(2**70).revocation_date(NOW)
+    holder = province.commune
+    builder = x509.CertificateRevocationListBuilder().issuer_name(holder.certificate.subject).last_update(NOW)
+    builder = builder.next_update(NOW + DAY).add_extension(x509.CRLNumber(1), critical=False)
+    if place == "list":
+        builder = builder.add_extension(alternative, critical=False)
+    else:
+        issuer = x509.UnrecognizedExtension(CRLEntryExtensionOID.CERTIFICATE_ISSUER, x400)
+        entry = entry.add_extension(issuer, critical=False)
+    made = builder.add_revoked_certificate(entry.build()).sign(holder.key, hashes.SHA256())
+
+    with pytest.raises(Malformed):
+        crl.parse_crl(made.public_bytes(Encoding.DER))
