@@ -24,7 +24,6 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -40,7 +39,7 @@ from crypto.crl import (
     signing_hash,
     verify_crl,
 )
-from crypto.errors import Malformed, TooLarge
+from crypto.errors import UNREADABLE, Malformed, TooLarge
 from crypto.event import fingerprint_of
 from crypto.keys import PrivateKey, PublicKey
 from crypto.names import BASE, Kind, is_within, log_urn, node_urn, person_dns, subject_urn, unit_dns
@@ -204,13 +203,7 @@ def parse_certificate(der: bytes) -> x509.Certificate:
         # These are read lazily: whoever asks later must not be the first to learn that they cannot be read.
         _ = (certificate.extensions, certificate.version, certificate.subject, certificate.issuer)
         _ = (certificate.public_key(), certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-    except (
-        ValueError,
-        UnsupportedAlgorithm,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as exc:
+    except UNREADABLE as exc:
         raise Malformed(f"not a certificate: {exc}") from exc
     return certificate
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from crypto import base64url
-from crypto.errors import Malformed, TooLarge
+from crypto.errors import UNREADABLE, Malformed, TooLarge
 from crypto.keys import PrivateKey
 
 MAX_CRL_BYTES = 4 * 1024 * 1024  # about 80 000 entries; 5000 take 195 kB
@@ -124,13 +124,7 @@ def parse_crl(der: bytes) -> Crl:
         unknown += [
             extension.oid.dotted_string for entry in entries for extension in entry.extensions if extension.critical
         ]
-    except (
-        ValueError,
-        x509.InvalidVersion,
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as exc:
+    except UNREADABLE as exc:
         raise Malformed(f"not a CRL with a number: {exc}") from exc
     if next_update is None:
         raise Malformed("this CRL does not say when the next one is due")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto import certificates, names
+from crypto.crl import build_crl, parse_crl
 from crypto.errors import Malformed, TooLarge
 
 ID = "00112233445566778899aabbccddeeff"
@@ -177,3 +179,17 @@ def test_certificates_are_bounded_and_parsed_to_the_end(province: Any) -> None:
         certificates.parse_certificate(b"0" * 9000)
     with pytest.raises(Malformed):
         certificates.parse_certificate_pem(b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
+
+
+def test_a_name_of_a_type_it_may_not_have_is_refused(province: Any) -> None:
+    """A common name as a BIT STRING: the library raises a TypeError, in certificates and in CRLs."""
+    issuer = province.commune
+    now = datetime(2026, 11, 21, 7, 12, 9, tzinfo=UTC)
+    due = now + timedelta(days=1)
+    listed = build_crl(issuer.certificate, issuer.key, number=1, revoked=(), this_update=now, next_update=due)
+    as_text, as_bits = b"\x06\x03\x55\x04\x03\x0c", b"\x06\x03\x55\x04\x03\x03"
+    for parse, made in ((certificates.parse_certificate, issuer.certificate), (parse_crl, listed)):
+        der = made.public_bytes(Encoding.DER)
+        assert as_text in der
+        with pytest.raises(Malformed, match="BitString"):
+            parse(der.replace(as_text, as_bits))
