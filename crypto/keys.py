@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 
+from cryptography import exceptions
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -49,6 +50,8 @@ def parse_private_pem(data: bytes, passphrase: bytes | None = None) -> PrivateKe
         key = serialization.load_pem_private_key(data, passphrase)
     except (ValueError, TypeError) as exc:
         raise Malformed(f"private key not readable (wrong passphrase?): {exc}") from exc
+    except exceptions.UnsupportedAlgorithm as exc:
+        raise UnsupportedAlgorithm(f"private key must be EC on P-256 or P-384: {exc}") from exc
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not _is_our_curve(key.curve):
         raise UnsupportedAlgorithm("private key must be EC on P-256 or P-384")
     return key
@@ -70,6 +73,8 @@ def parse_public_pem(data: bytes) -> PublicKey:
         key = serialization.load_pem_public_key(data)
     except ValueError as exc:
         raise Malformed(f"public key not readable: {exc}") from exc
+    except exceptions.UnsupportedAlgorithm as exc:
+        raise UnsupportedAlgorithm(f"public key must be EC on P-256 or P-384: {exc}") from exc
     if not isinstance(key, ec.EllipticCurvePublicKey) or not _is_our_curve(key.curve):
         raise UnsupportedAlgorithm("public key must be EC on P-256 or P-384")
     return key

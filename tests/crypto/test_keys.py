@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -39,6 +41,22 @@ def test_an_encrypted_key_opens_with_its_passphrase_only() -> None:
         keys.parse_private_pem(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
     with pytest.raises(Malformed):
         keys.parse_public_pem(b"x" * 20_000)
+
+
+def test_a_key_on_a_curve_nobody_knows_is_refused() -> None:
+    """Not even the library has a name for it."""
+    p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d03017f")
+    key = keys.generate_p256()
+    for pem, parse in (
+        (keys.private_to_pem(key), keys.parse_private_pem),
+        (keys.public_to_pem(key.public_key()), keys.parse_public_pem),
+    ):
+        first, *lines, last = pem.splitlines()
+        der = base64.b64decode(b"".join(lines))
+        assert p256 in der
+        other = b"\n".join((first, base64.b64encode(der.replace(p256, unknown)), last)) + b"\n"
+        with pytest.raises(UnsupportedAlgorithm, match="P-256"):
+            parse(other)
 
 
 def test_a_jwk_survives_and_has_the_members_of_rfc_7518() -> None:
