@@ -81,7 +81,7 @@ def parse_options(x: Exchange, database: Database, body: dict[str, Any]) -> Feed
         attachments=flag(query, "attachments"),
         encoding_info=flag(query, "att_encoding_info"),
         encoded=flag(query, "att_encoded"),
-        heartbeat_s=None if beat is None else longest if beat == "true" else parse_positive("heartbeat", beat) / 1000,
+        heartbeat_s=None if beat is None else min(longest, _parse_heartbeat(beat, longest)),
         timeout_s=min(longest, _parse_timeout(query.get("timeout"), longest)),
         seq_interval=_parse_seq_interval(query.get("seq_interval")),
         filter=parse_filter(x, body),
@@ -105,6 +105,10 @@ def _parse_limit(text: str | None) -> int | None:
         return max(0, int(text))
     except ValueError:
         raise BadRequest(f"limit must be a whole number, got {text[:40]!r}") from None
+
+
+def _parse_heartbeat(text: str, longest: float) -> float:
+    return longest if text == "true" else parse_positive("heartbeat", text) / 1000
 
 
 def _parse_timeout(text: str | None, longest: float) -> float:

@@ -28,7 +28,11 @@ SLICE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
-    """The options of one feed. `heartbeat_s` None means that silence ends the feed after `timeout_s`."""
+    """The options of one feed. `heartbeat_s` None means that silence ends the feed after `timeout_s`.
+
+    Neither is longer than `Limits.max_feed_wait_s`, whatever was asked: only what is sent finds that a reader has gone,
+    and until then a worker waits for it.
+    """
 
     feed: str
     since: Seq

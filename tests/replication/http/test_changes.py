@@ -8,6 +8,7 @@ import threading
 import pytest
 import requests
 
+from replication.http import Limits
 from tests.replication.http.conftest import Client, Serve
 
 
@@ -120,6 +121,14 @@ def test_heartbeats_keep_a_silent_feed_alive(client: Client) -> None:
         row = next(line for line in lines if line)
 
     assert json.loads(row)["id"] == "a"
+
+
+def test_a_heartbeat_is_never_later_than_the_server_waits(serve: Serve) -> None:
+    """A reader that asks for one a day and is gone would keep its worker for that day."""
+    client = serve(Limits(max_feed_wait_s=0.2))
+
+    with client.call("GET", "_changes?feed=continuous&since=now&heartbeat=86400000", stream=True) as feed:
+        assert next(feed.iter_content(1)) == b"\n"
 
 
 def test_news_a_filter_drops_do_not_silence_the_heartbeat(client: Client) -> None:
