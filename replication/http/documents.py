@@ -269,6 +269,7 @@ def copy(x: Exchange) -> Response:
     database = x.open()
     target, target_rev = _parse_destination(x)
     asked = choose_rev(x)
+    x.share.settle(weigh_found([database.get(DocId(x.parts[1]), asked)]))
     source = database.get(DocId(x.parts[1]), asked, attachments=True)
     rev = store(database, replace(source, id=target, rev=target_rev, path=()))
     headers = {"Location": x.absolute(quote(x.parts[0], safe=""), quote(target, safe="")), "ETag": f'"{rev}"'}

@@ -168,7 +168,7 @@ class Exchange:
 
     def _unpacked_pieces(self) -> Iterator[bytes]:
         """Yield the body of a dcz request (RFC 9842 §5). Raises `BadContentType` for a dictionary we lack."""
-        body = b"".join(self.pieces())
+        body = b"".join(self.held_pieces(self.pieces()))
         try:
             yield dictionaries.decompress(body, dictionaries.default_shelf(), self.limits.max_inflated_body)
         except UnknownDictionary as exc:

@@ -115,14 +115,16 @@ def test_readers_of_files_take_from_the_same_memory(tight: Client) -> None:
         ("GET", "doc-0?attachments=true", None),
         ("GET", "doc-0?open_revs=all&attachments=true", None),
         ("POST", "_bulk_get?attachments=true", {"docs": [{"id": "doc-0"}]}),
+        ("COPY", "doc-0", None),
     ]
+    to = {"Destination": "copy"}
     for method, path, body in asked:
-        assert tight.call(method, path, body).status_code == 200
+        assert tight.call(method, path, body, headers=to).status_code in (200, 201)
     holder = hold(tight, 2 * MIB - STRIDE // 2)
     wait_until_short(tight)
 
     for method, path, body in asked:
-        assert tight.call(method, path, body).status_code == 503, path
+        assert tight.call(method, path, body, headers=to).status_code == 503, path
     holder.close()
 
 
@@ -137,6 +139,18 @@ def test_a_gzipped_file_weighs_what_it_unpacks_to(tight: Client) -> None:
 
     assert tight.call("GET", "packed/f", headers={"Accept-Encoding": "identity"}).status_code == 503
     assert tight.call("GET", "packed?attachments=true").status_code == 503
+    holder.close()
+
+
+def test_a_body_packed_with_a_dictionary_takes_memory_as_it_comes(tight: Client) -> None:
+    """It has to be held whole before it is unpacked. Here it is none at all, which shows only at the end."""
+    holder = hold(tight, 2 * MIB - STRIDE // 2)
+    wait_until_short(tight)
+    headers = {"Content-Encoding": "dcz", "Content-Type": "application/json"}
+
+    refused = tight.call("POST", "_bulk_docs", data=iter([bytes(MIB)]), headers=headers)
+
+    assert refused.status_code == 503
     holder.close()
 
 
