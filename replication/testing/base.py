@@ -23,7 +23,10 @@ Capability = Literal[
 
 
 class Contract:
-    """The fixtures of every part. `capabilities` lists what the engine can do: all, unless a subclass takes away."""
+    """The fixtures of every part. `capabilities` lists what the engine can do: all, unless a subclass takes away.
+
+    A subclass supplies the fixture `store`, and unless it takes "overwrite" away `raw`: the bytes of the files of `db`.
+    """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(get_args(Capability))
 
@@ -38,10 +41,6 @@ class Contract:
 
     def check(self, db: Database) -> None:
         """Look, after each test, at what only this engine knows of its database. A subclass may; this does nothing."""
-
-    def raw(self, db: Database) -> bytes:
-        """Return what the database's files hold now. An engine that declares "overwrite" has to say it."""
-        raise NotImplementedError(f"{type(self).__name__} declares overwrite and does not say what {db.name} holds")
 
     def need(self, capability: Capability) -> None:
         """Skip a test about something the engine says it cannot do."""

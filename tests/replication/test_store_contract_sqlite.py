@@ -21,6 +21,7 @@ class TestSqliteStore(StoreContract):
         yield store
         store.close()
 
+    @pytest.fixture
     def raw(self, db: Database) -> bytes:
         """The file and what lies beside it."""
         assert isinstance(db, SqliteDatabase)
