@@ -15,6 +15,7 @@ from cheroot import wsgi
 from replication.http.errors import render_error
 from replication.http.exchange import STOPPING
 from replication.serving.headers import StrictHeaders
+from replication.serving.plain import MAX_BEGUN, answer_plain
 from replication.serving.streams import BUFFER, ChunkedBody, CountedBody, make_file
 
 _log = logging.getLogger(__name__)
@@ -142,6 +143,12 @@ class Connection(cheroot_server.HTTPConnection):
 
     def _greet(self) -> bool:
         try:
+            # Of the socket below TLS: the bytes stay where they are.
+            begun = socket.socket.recv(self.socket, MAX_BEGUN, socket.MSG_PEEK)
+            if (answer := answer_plain(begun)) is not None:
+                socket.socket.sendall(self.socket, answer)
+                self.lingers = True
+                return False
             self.socket.do_handshake()
         except (OSError, ValueError) as error:
             _log.info("no TLS with %s: %s", self.remote_addr, error)

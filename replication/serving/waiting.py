@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import selectors
 import socket
 import sys
 import time
@@ -62,7 +63,7 @@ class Waiting(ConnectionManager):
                 looked = now
 
     def _take(self) -> None:
-        """Take a connection. A new one waits here for its first byte as an old one does for its next."""
+        """Take a connection, which waits here for its first byte. Nothing of it is read yet, not even a greeting."""
         try:
             conn = self._from_server_socket(self.server.socket)  # type: ignore[attr-defined]  # the stubs leave it out
         except OSError as error:
@@ -71,7 +72,8 @@ class Waiting(ConnectionManager):
             self._wait_for_room(error)
             return
         if conn is not None:
-            self.put(conn)
+            conn.last_used = time.monotonic()
+            self._selector.register(conn.socket.fileno(), selectors.EVENT_READ, data=conn)
 
     def _wait_for_room(self, error: OSError) -> None:
         if time.monotonic() - self._told > SHORT_TOLD_S:

@@ -50,9 +50,6 @@ def test_tls_serves_beside_peers_that_never_greet(pem: Pem) -> None:
         with dial(server, pem.certificate) as sock, sock.makefile("rb") as stream:
             sock.sendall(2 * ASK)
             assert [read_from(stream)[1] for _ in range(2)] == [b"Welcome", b"Welcome"]
-        with dial(server) as sock:
-            sock.sendall(ASK)
-            assert b"Welcome" not in sock.recv(1000)
         for other in (*silent, half):
             other.close()
 
@@ -66,6 +63,26 @@ def test_a_peer_that_greets_and_says_nothing_holds_no_worker(pem: Pem) -> None:
             with sock:
                 sock.sendall(ASK)
                 assert read_response(sock)[1] == b"Welcome"
+
+
+def test_who_speaks_plain_http_is_told_where_to_go(pem: Pem) -> None:
+    """A browser given the address without https:// is sent to the same page, a program gets the reason."""
+    page = b"GET /desk?q=a%20b HTTP/1.1\r\nHost: 127.0.0.1:8443\r\nAccept: text/html,*/*;q=0.8\r\n\r\n"
+    with Server(greet_world, **pem._asdict()) as server:
+        with dial(server) as sock:
+            sock.sendall(page)
+            head, _ = read_response(sock)
+            assert head.startswith(b"HTTP/1.1 307")
+            assert b"\r\nLocation: https://127.0.0.1:8443/desk?q=a%20b\r\n" in head
+        for asked in (ASK, page.replace(b"GET", b"POST"), page.replace(b"127.0.0.1:8443", b"x/@evil")):
+            with dial(server) as sock:
+                sock.sendall(asked + bytes(100_000))
+                head, body = read_response(sock)
+                assert head.startswith(b"HTTP/1.1 400")
+                assert b"https://" in body
+        with dial(server) as sock:
+            sock.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            assert b"HTTP" not in sock.recv(1000)
 
 
 @pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
