@@ -91,7 +91,7 @@ class Pem(NamedTuple):
 
 
 Serve = Callable[..., Served]
-Transport = dict[str, Path]
+Transport = dict[str, Any]  # of paths; the arguments of `Server`
 
 
 def build_pem(folder: Path) -> Pem:
