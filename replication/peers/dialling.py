@@ -37,6 +37,7 @@ def dial(address: Address, timeout_s: float) -> socket.socket:
     try:
         _tune(plain)
         if address.tls is not None:
+            plain.getpeername()  # else `wrap_socket` raises, and leaves its half-made socket to the garbage collector
             plain = address.tls.wrap_socket(plain, server_hostname=address.host, session=address.session)
         plain.setblocking(False)
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as exc:  # cut in the middle: nobody has shown who they are

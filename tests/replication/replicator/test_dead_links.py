@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -340,6 +342,22 @@ def test_a_line_cut_while_tls_greets_is_a_cut_and_no_stranger(answer: bytes) -> 
         with pytest.raises(LinkCut, match="broke off while greeting: the peer ended the connection"):
             endpoint.connect()
         thread.join()
+
+
+def test_a_line_that_is_reset_before_tls_greets_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket that is left to the garbage collector is a warning, so an error."""
+
+    def until_reset(plain: socket.socket) -> None:
+        taken, _ = listener.accept()
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        taken.close()
+        wait_ready([plain], [], 10)
+
+    monkeypatch.setattr("replication.peers.dialling._tune", until_reset)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(LinkCut, match="broke off while greeting"):
+            Endpoint(f"https://127.0.0.1:{listener.getsockname()[1]}").connect()
+        gc.collect()
 
 
 @pytest.mark.parametrize(
