@@ -18,6 +18,7 @@ from pathlib import Path
 
 from replication.bundle import SUFFIX
 from replication.bundle.errors import MediumError, medium
+from replication.bundle.writer import sync_folder
 from server.dossier import units
 from server.errors import Refused
 
@@ -116,7 +117,9 @@ def open_folder(path: Path) -> Path:
     with medium(folder):
         if folder.is_symlink():
             raise MediumError("failed", f"{folder} leads somewhere else; remove that link, it is not ours")
-        folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir()
+            sync_folder(path)
         readme = folder / README
         if not _is_plain(readme) or readme.stat().st_size != len(_README_TEXT.encode()):
             write_plain(readme, _README_TEXT.encode())
@@ -124,7 +127,7 @@ def open_folder(path: Path) -> Path:
 
 
 def write_plain(path: Path, data: bytes) -> None:
-    """Replace a small file on a stick, by way of a new one: a link of that name is replaced, not followed."""
+    """Replace a small file on a stick durably, by way of a new one: a link of that name is replaced, not followed."""
     beside = path.with_name(f"{path.name}.part")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -133,6 +136,7 @@ def write_plain(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(descriptor)
     beside.replace(path)
+    sync_folder(path.parent)
 
 
 def remove_halves(folder: Path, source: str) -> None:

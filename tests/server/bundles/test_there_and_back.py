@@ -46,6 +46,25 @@ def test_dossiers_with_files_go_up_and_what_the_district_says_comes_back(carry):
     assert [district.quarantine.count(), carrier.nodes[C].quarantine.count()] == [0, 0]
 
 
+def test_a_stick_that_is_called_safe_has_its_names_too(carry, monkeypatch):
+    """Our folder on a new stick and the introduction in it are synced, names included, before anybody is told so."""
+    carrier = carry()
+    fsync, synced = os.fsync, []
+
+    def recording(descriptor):
+        fsync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", recording)
+    with pytest.raises(Refused, match="introduction is on the stick"):
+        carrier.send(C, D)
+
+    stick = carrier.stick()
+    assert stick in synced
+    assert synced[-1] == stick / "tram"
+    assert synced[-2].name == "gioi-thieu-h41-12-03.json.part"
+
+
 @pytest.fixture
 def pair(carry):
     """A commune and its district that know one another's keys and nothing else of each other."""
