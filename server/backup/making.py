@@ -98,7 +98,10 @@ def _beside(out: Path) -> Iterator[Path]:
     part = out.with_name(f"{out.name}.part")
     if part.exists():
         shutil.rmtree(part)  # of a backup that was killed
+    new = [each for each in part.absolute().parents if not each.exists()]
     part.mkdir(mode=0o700, parents=True)
+    for each in new:
+        sync_folder(each.parent)
     try:
         yield part
     finally:

@@ -346,6 +346,22 @@ def test_a_medium_that_syncs_no_folders_takes_a_backup(
     restore(tmp_path / "out", tmp_path / "again", Key(passphrase="bốn từ dễ nhớ"), silent)
 
 
+def test_folders_made_for_a_backup_are_on_the_medium_with_it(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every folder in which a name is new was synced before the backup is called made."""
+    fsync, synced = os.fsync, set[Path]()
+
+    def recording(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", recording)
+    make_backup(home, tmp_path / "backups" / "2026" / "november", PLAIN, silent)
+
+    assert {tmp_path, tmp_path / "backups", tmp_path / "backups" / "2026"} <= synced
+
+
 def test_a_file_that_goes_while_the_backup_begins_is_left_out(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
