@@ -91,8 +91,9 @@ def _check_logs(home: Home, begun: Mapping[int, int], checks: Mapping[str, Datab
     """Every log of which there are pages here, and the log of this home, against all events of the home."""
     events = sorted({event for check in checks.values() for event in check.found.events})
     erased = _erased(checks, report)
+    known = sorted({*events, *erased}) if erased else events
     for check in checks.values():
-        check.logs.check(sorted({*events, *erased}), home=home.unit)
+        check.logs.check(known, home=home.unit)
     own = checks.get(units.database_name(home.unit))
     if own is not None:
         check_own_log(home.path, begun, events, erased, own.logs, _log_signer(home, own, report), report)
