@@ -108,9 +108,9 @@ def _respond(environ: dict[str, Any], root: str, access: Access, limits: Limits,
     except StoreError as error:
         return answer_error(exchange, error)
     except (ConnectionError, TimeoutError) as error:
-        # The client is gone: nobody is left to answer, and on a weak link it is no news for the log.
+        # The client is gone, or its line stands still: no news for the log on a weak link, and no fault of the request.
         _log.debug("%s %s: %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"), error)
-        return answer_error(exchange, Unavailable("the connection ended before the request did"))
+        return answer_error(exchange, Unavailable("the rest of the request did not come; send it again"))
     except ReplicationError as error:
         return answer_error(exchange, StoreError(str(error)))
     except Exception:
