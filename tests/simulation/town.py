@@ -2,7 +2,7 @@
 
 H41 ── H41.12 ── H41.12.03, H41.12.04, H41.12.05
     ├─ H41.13 ── H41.13.01, H41.13.02 ── H41.13.02.01   (a post below a commune: four tiers)
-    └─ H41.20, H41.21                                   (communes with no district above them)
+    └─ H41.20                                           (a commune with no district above it)
 """
 
 from __future__ import annotations

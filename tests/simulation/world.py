@@ -22,6 +22,8 @@ from server.dossier.manifest import build_manifest
 from server.dossier.times import format_time
 from server.errors import Refused
 from server.intake.places import REGISTRY
+from server.readmodel.model import ReadModel
+from server.readmodel.queries import MOST_ROWS, DossierFilter, DossierRow, EventVerdict
 from server.verify import verify_path
 from tests.simulation.lines import Line, exchange
 from tests.simulation.office import Crash, Held, Image, Office
@@ -284,6 +286,7 @@ class World:
             for tier in (each for each in units.path_of(unit) if each in self.offices):
                 assert (database, doc_id, rev) in held[tier], f"lost at {tier}: {doc_id} of {database}"
         self._check_stories()
+        self._check_lists()
         self._check_alarms()
         for unit, office in self.offices.items():
             wrong = [each for each in verify_path(office.node.home.path).problems if not self._is_known_loss(each)]
@@ -314,6 +317,17 @@ class World:
             first, *others = [tier.node.model.story(stream).dossier for tier in tiers]
             for other in others:
                 assert other == first, f"{stream} is told differently above {unit}"
+
+    def _check_lists(self) -> None:
+        """What a node computed page by page, in whatever order things came, is what it would compute of them anew."""
+        for unit, office in self.offices.items():
+            node = office.node
+            anew = ReadModel(self._folder / f"anew-{unit}.db", node.store, node.admissions, node.files)
+            anew.use_log(node.proofs)
+            anew.follower.catch_up()
+            lines = [_lines(model) for model in (node.model, anew)]
+            anew.close()
+            assert lines[0] == lines[1], f"{unit} has other lists than it would compute anew"
 
     # Helpers
 
@@ -382,3 +396,9 @@ def _is_shared(name: str, lower: str) -> bool:
 
 def _of(held: Held, names: set[str]) -> Held:
     return {each for each in held if each[0] in names}
+
+
+def _lines(model: ReadModel) -> dict[str, tuple[DossierRow, tuple[EventVerdict, ...]]]:
+    """Every dossier's line, but for the number of its last change, and what is thought of its signatures."""
+    rows = model.queries.dossiers(DossierFilter(), limit=MOST_ROWS).rows
+    return {row.stream: (replace(row, updates=0), model.queries.verdicts(row.stream)) for row in rows}
