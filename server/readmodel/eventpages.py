@@ -24,7 +24,7 @@ from server.readmodel.documents import HeldEvent, parse_events, read_events, rea
 from server.readmodel.endings import Endings
 from server.readmodel.evidence import EvidenceReader
 from server.readmodel.grants import GrantsCache, subjects_between
-from server.readmodel.rows import dossier_row, file_rows, index_text, insert_certificate
+from server.readmodel.rows import count_files, dossier_row, file_rows, index_text, insert_certificate
 
 _LOG = logging.getLogger(__name__)
 _NOT_EVENTS = (CERTIFICATE_PREFIX, CRL_PREFIX, LOG_PREFIX, TIMESTAMP_PREFIX)
@@ -62,7 +62,9 @@ class EventPages:
     ) -> None:
         """Fold dossiers anew because what is known beside their events changed, and those in which people acted whose
         roles did."""
-        self._fold(connection, database, streams | self._acted(connection, database.name, subjects), ())
+        all_streams = streams | self._acted(connection, database.name, subjects)
+        self._fold(connection, database, all_streams, ())
+        count_files(connection, all_streams)
 
     # Rows
 

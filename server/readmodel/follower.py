@@ -140,5 +140,6 @@ def _drop_lines(connection: sqlite3.Connection, database: str) -> None:
     for table in ("events", "edges", "dossiers", "manifests", "awaited", "certificates", "verdicts"):
         connection.execute(f"DELETE FROM {table} WHERE database = ?", (database,))  # noqa: S608 - ours
     connection.execute("DELETE FROM file_refs WHERE stream NOT IN (SELECT stream FROM dossiers)")
+    connection.execute("UPDATE file_refs SET whole = 0 WHERE database = ?", (database,))
     connection.execute("DELETE FROM found WHERE rowid NOT IN (SELECT number FROM dossiers)")
     renew_birth(connection)  # the numbers of `updates` that went may be given again

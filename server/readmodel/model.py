@@ -30,7 +30,6 @@ from server.readmodel.forgetting import forget_events, forget_files
 from server.readmodel.grants import GrantsCache
 from server.readmodel.people import PeopleQueries
 from server.readmodel.queries import DossierRow, EventVerdict, Queries
-from server.readmodel.rows import count_files
 from server.readmodel.tables import Tables
 from server.readmodel.waiting import Waiting
 
@@ -117,7 +116,6 @@ class ReadModel:
         with self._tables.writing() as connection:
             if forget_events(connection, database, stream, doc_ids):
                 self._pages.refold(connection, self._store.open(database), {stream})
-                count_files(connection, {stream})
         self._tables.overwrite()
         return tuple(sorted(each for each in files if not self.queries.file_uses(each)))
 

@@ -20,8 +20,13 @@ _LOG = logging.getLogger(__name__)
 
 
 def count_files(connection: sqlite3.Connection, streams: Iterable[str]) -> None:
-    """Write into each dossier how many of its files and bytes are here."""
+    """Write into each dossier which of its files are here, and how many files and bytes."""
     for stream in streams:
+        connection.execute(
+            "UPDATE file_refs AS r SET whole = EXISTS (SELECT 1 FROM manifests m"
+            " WHERE m.database = r.database AND m.manifest = r.manifest AND m.here >= r.size) WHERE stream = ?",
+            (stream,),
+        )
         connection.execute(
             "UPDATE dossiers SET (files_total, files_here, bytes_total, bytes_here) = ("
             " SELECT count(*), coalesce(sum(coalesce(m.here, 0) >= r.size), 0), coalesce(sum(r.size), 0),"

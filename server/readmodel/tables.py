@@ -19,7 +19,7 @@ from replication.sqliteerrors import translated
 from server.lock import one_at_a_time
 from server.nodedb import whole
 
-VERSION = 5  # another number in the file: it is dropped and computed anew
+VERSION = 6  # another number in the file: it is dropped and computed anew
 
 SCHEMA = """
 -- Whoever remembers a number of `updates` remembers the birth too: in a file computed anew the numbers start again.
@@ -58,11 +58,14 @@ CREATE INDEX dossiers_unreceipted ON dossiers (unit) WHERE unreceipted > 0;
 -- rowid is dossiers.number: full-text tables find rows by rowid and by words, by nothing else.
 CREATE VIRTUAL TABLE found USING fts5 (text, tokenize = 'unicode61');
 
--- Which dossier names which file; a file may be named by several. `preview_of` is "" for papers.
+-- Which dossier names which file; a file may be named by several. `preview_of` is "" for papers; `whole` says whether
+-- all of the file is here.
 CREATE TABLE file_refs (
     stream TEXT NOT NULL, event TEXT NOT NULL, manifest TEXT NOT NULL, sha256 TEXT NOT NULL, database TEXT NOT NULL,
     size INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL, preview_of TEXT NOT NULL,
+    whole INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (stream, event, manifest)) WITHOUT ROWID;
+CREATE INDEX file_refs_missing ON file_refs (database) WHERE whole = 0;
 CREATE INDEX file_refs_manifest ON file_refs (database, manifest);
 CREATE INDEX file_refs_sha256 ON file_refs (sha256);
 

@@ -26,12 +26,24 @@ class WaitedFile:
 # Marks and names of this module alone are put into the text; what comes from outside goes in as arguments.
 _SQL = """
 SELECT r.stream, r.manifest, r.sha256, r.preview_of <> '' AS is_preview, m.manifest IS NOT NULL AS has_manifest
-FROM file_refs r JOIN dossiers d USING (stream)
+FROM file_refs r {index} JOIN dossiers d USING (stream)
 LEFT JOIN manifests m ON m.database = r.database AND m.manifest = r.manifest
-WHERE r.database = :database AND (coalesce(m.here, 0) >= r.size) = :here AND (r.preview_of <> '') >= :previews_only
+WHERE r.database = :database AND r.whole = {here:d} AND (r.preview_of <> '') >= :previews_only
 ORDER BY r.preview_of = '', {first}, d.status IN ({awaiting}) DESC, d.updates DESC
 LIMIT :limit
 """
+
+
+def build_query(*, here: bool, firsts: int = 0) -> str:
+    """Return the query for files that are here whole, or are not; `firsts` counts the dossiers put to the front."""
+    cases = " ".join(f"WHEN :first{i} THEN {i}" for i in range(firsts))
+    return _SQL.format(
+        first=f"CASE r.stream {cases} ELSE {firsts} END" if firsts else "NULL",  # a number there would be a column
+        awaiting=", ".join(map(str, AWAITING)),
+        here=here,
+        # What is not here is little in a home of many years, and has an index of its own.
+        index="" if here else "INDEXED BY file_refs_missing",
+    )
 
 
 class Waiting:
@@ -44,17 +56,10 @@ class Waiting:
         self, database: str, *, here: bool, firsts: Sequence[str] = (), previews_only: bool = False, limit: int = 200
     ) -> list[WaitedFile]:
         """Return files of a database, those that are here whole or those that are not, previews before papers."""
-        first = " ".join(f"WHEN :first{i} THEN {i}" for i in range(len(firsts)))
-        sql = _SQL.format(
-            first=f"CASE r.stream {first} ELSE {len(firsts)} END"
-            if firsts
-            else "NULL",  # a number there would be a column
-            awaiting=", ".join(map(str, AWAITING)),
-        )
         arguments = {f"first{i}": stream for i, stream in enumerate(firsts)}
         rows = self._tables.rows(
-            sql,
-            {"database": database, "here": here, "previews_only": previews_only, "limit": limit, **arguments},
+            build_query(here=here, firsts=len(firsts)),
+            {"database": database, "previews_only": previews_only, "limit": limit, **arguments},
         )
         return [WaitedFile(r[0], r[1], r[2], bool(r[3]), bool(r[4])) for r in rows]
 

@@ -13,6 +13,7 @@ from server.filestore import FileStore
 from server.intake.source import Source
 from server.readmodel.model import ReadModel
 from server.readmodel.queries import DossierFilter, build_match
+from server.readmodel.waiting import build_query
 
 PEER = Source("peer", "x")
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300
@@ -115,6 +116,31 @@ def test_bytes_are_counted_whichever_comes_first(commune, citizen, model, helper
     tail = len(chunks[2])
     assert seen == [0, 0, tail, tail + 32768, len(JPEG)]
     assert model.queries.dossier(stream).files_here == 1
+
+
+def test_files_that_are_wanting_are_found_without_reading_those_that_are_here(commune, citizen, model, helpers):
+    """A link asks for them before each stretch, in a home with the papers of many years; and a dossier that is folded
+    anew wants none that it has."""
+    stream, filing = _file(commune, citizen, helpers, files=[helpers.file_reference(JPEG)])
+    model.follower.catch_up()
+    manifest, chunks = build_manifest(JPEG)
+
+    def wanting():
+        return [file.manifest for file in model.waiting.files("f-h41-12-03", here=False)]
+
+    assert wanting() == [manifest.id]
+    arguments = {"database": "f-x", "previews_only": False, "limit": 1}
+    plan = model._tables.rows(f"EXPLAIN QUERY PLAN {build_query(here=False)}", arguments)
+    assert plan[0]["detail"] == "SEARCH r USING INDEX file_refs_missing (database=?)"
+
+    for doc in (manifest_doc(manifest), *map(chunk_doc, chunks)):
+        assert commune.put(doc, "f-h41-12-03") == ""
+    model.follower.catch_up()
+    assert wanting() == []
+    model.learn_proofs(commune.database, [filing])
+
+    assert wanting() == []
+    assert [file.stream for file in model.waiting.files("f-h41-12-03", here=True)] == [stream]
 
 
 def test_a_line_counts_no_files_of_events_that_were_erased(commune, citizen, model, helpers):
