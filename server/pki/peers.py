@@ -29,6 +29,9 @@ CREATE TABLE IF NOT EXISTS peers (
 """
 
 
+MOST = 8  # certificates of one node: the one in use, and what is left of those before it
+
+
 class PeerCertificates:
     """The neighbours' certificates, in `node.db`."""
 
@@ -53,16 +56,20 @@ class PeerCertificates:
         if signer.kind != "node":
             raise Refused("bad_certificate", "nodes introduce themselves; people are enrolled at a counter")
         with self._db.transaction() as connection:
-            # One row per node: an older certificate of the same node has served its time.
-            connection.execute("DELETE FROM peers WHERE urn = ?", (signer.subject_urn,))
             connection.execute(
-                "INSERT INTO peers VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)",
                 (
                     signer.fingerprint,
                     signer.subject_urn,
                     orjson.dumps([base64url.encode(der) for der in chain]),
                     now.isoformat(),
                 ),
+            )
+            # More than one: anybody may hand over a chain, and a node's earlier one must not drive out the present one.
+            connection.execute(
+                "DELETE FROM peers WHERE urn = ?1 AND rowid NOT IN"
+                " (SELECT rowid FROM peers WHERE urn = ?1 ORDER BY rowid DESC LIMIT ?2)",
+                (signer.subject_urn, MOST),
             )
         return signer
 

@@ -137,6 +137,28 @@ def test_a_neighbour_introduces_itself_with_a_chain_to_the_same_root(make_homes,
         peers.verify("A" * 43, NOW)
 
 
+def test_an_earlier_chain_handed_over_again_does_not_drive_out_the_present_one(make_homes, make_station):
+    """Chains are public, so a visitor can keep one until the node has another and bring it back each second: the node's
+    tokens hold all the same. What is kept is bounded."""
+    homes = make_homes()
+    district = make_station(homes["H41.12"])
+    peers = PeerCertificates(district.db, district.directory, "registry")
+    commune = homes["H41.12.03"]
+    authority, key = Authority.open(commune), commune.node_key().public_key()
+    earlier = _der(commune.node_certificate(), *commune.chain())
+    present = peers.introduce(_der(authority.issue_node(key, now=NOW), *commune.chain()), NOW)
+
+    peers.introduce(earlier, NOW)
+    peers.introduce(earlier, NOW)
+
+    assert peers.verify(present.fingerprint, NOW).subject_urn == "urn:tram:node:h41-12-03"
+    for _ in range(12):
+        peers.introduce(_der(authority.issue_node(key, now=NOW), *commune.chain()), NOW)
+    assert district.db.row("SELECT count(*) AS n FROM peers")["n"] == 8
+    with pytest.raises(Refused):
+        peers.verify(present.fingerprint, NOW)
+
+
 def test_a_borrowed_key_identifier_is_refused(make_homes, make_station, ca_keys):
     """A CA certificate whose identifier is another CA's would hide that one: it is not taken."""
     from cryptography import x509
