@@ -89,14 +89,20 @@ class ClockJumps:
         return True
 
     def save(self) -> None:
-        """Write what was found."""
+        """Write what was found; what cannot be written, the disk being full, is kept for the next time."""
+        found = [self._found.pop(0) for _ in range(len(self._found))]
+        try:
+            self._write(found)
+        except BaseException:
+            self._found[:0] = found
+            raise
+
+    def _write(self, found: list[Jump]) -> None:
         with self._db.transaction() as connection:
-            while self._found:
-                jump = self._found.pop(0)
-                connection.execute(
-                    "INSERT INTO clock_steps (expected, found, accepted) VALUES (?, ?, 0)",
-                    (jump.expected.isoformat(), jump.found.isoformat()),
-                )
+            connection.executemany(
+                "INSERT INTO clock_steps (expected, found, accepted) VALUES (?, ?, 0)",
+                [(jump.expected.isoformat(), jump.found.isoformat()) for jump in found],
+            )
             if self._compared is not None:
                 wall, up = self._compared
                 connection.execute(

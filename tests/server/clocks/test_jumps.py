@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from replication.errors import StoreError
 from server.clocks.clock import NodeClock
 from server.clocks.jumps import Uptime, system_uptime
 from server.nodedb import NodeDb
@@ -78,6 +79,23 @@ def test_a_jump_of_more_than_five_minutes_is_noted_with_its_size(run: Any, machi
     assert jumps(clock) == [360]
     assert clock.now() == machine.wall
     assert not clock.is_behind()
+
+
+def test_a_jump_that_cannot_be_written_down_is_not_forgotten(run: Any, machine: Machine) -> None:
+    """The disk was full at that moment; it is said as soon as there is room."""
+    clock = run()
+    assert jumps(clock) == []
+    machine.set_wall(6 * HOUR)
+    file = clock.jumps._db._connection
+    file.execute(
+        "CREATE TEMP TRIGGER full BEFORE INSERT ON clock_compared BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    )
+    with pytest.raises(StoreError, match="disk is full"):
+        clock.now()
+    file.execute("DROP TRIGGER full")
+
+    machine.passes(2 * HOUR)
+    assert jumps(clock) == [360]
 
 
 def test_many_small_steps_are_one_jump(run: Any, machine: Machine) -> None:
