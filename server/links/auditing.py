@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from replication.audit import AuditReport, Stopped, audit
-from replication.errors import ReplicationError
+from replication.errors import ReplicationError, StoreError
 from replication.replicator import Pair
 from server.links.state import LinkState
 
@@ -32,6 +32,7 @@ class Auditor:
         self._random = random
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._not_before: datetime | None = None  # what could not be written down
 
     def tend(self, pairs: Sequence[Pair]) -> bool:
         """With the link quiet: audit `pairs` if it is time. Tell whether an audit was begun."""
@@ -41,7 +42,7 @@ class Auditor:
         if due is None:  # a link just made has just compared everything there is
             self._set_due(EVERY)
             return False
-        if self._now() < datetime.fromisoformat(due):
+        if self._now() < (self._not_before or datetime.fromisoformat(due)):
             return False
         self._stop.clear()
         self._thread = threading.Thread(target=self.run, args=(pairs,), name="audit", daemon=True)
@@ -78,16 +79,24 @@ class Auditor:
         if differing:
             how = "brought over" if mended else "not all brought over"
             _LOG.warning("the audit found %d documents that one side lacked, %s", differing, how)
-        self._state.set_facts(
+        self._set_due(
+            EVERY if mended or not differing else AFTER_FAULT,
             audit_at=self._now().isoformat(timespec="seconds"),
             audit_differing=str(differing),
             audit_mended="yes" if mended else "no",
         )
-        self._set_due(EVERY if mended or not differing else AFTER_FAULT)
 
-    def _set_due(self, after: timedelta) -> None:
-        spread = 1 + SPREAD * (2 * self._random() - 1)
-        self._state.set_facts(audit_due=(self._now() + after * spread).isoformat(timespec="seconds"))
+    def _set_due(self, after: timedelta, **facts: str) -> None:
+        """Note when the next is due, with what was found. Where a full disk forbids that it is known here at least:
+        each audit costs bytes, and one that stayed due would begin at every look."""
+        due = self._now() + after * (1 + SPREAD * (2 * self._random() - 1))
+        self._not_before = due
+        try:
+            self._state.set_facts(audit_due=due.isoformat(timespec="seconds"), **facts)
+        except StoreError as exc:
+            _LOG.warning("when the next audit is due cannot be noted: %s", exc)
+        else:
+            self._not_before = None
 
 
 def _once_each(pairs: Sequence[Pair]) -> list[tuple[Pair, bool]]:

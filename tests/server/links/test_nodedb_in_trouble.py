@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from server.errors import Refused
 from server.links.allowance import Kind
+from server.links.auditing import Auditor
 from server.links.neighbours import Links, Neighbour
 from server.links.spending import WRITE_BYTES, Spending, read_day
+from server.links.state import LinkState
 from server.nodedb import NodeDb
 
 
@@ -79,3 +81,21 @@ def test_bytes_that_could_not_be_written_down_are_counted_later(tmp_path):
     spending.flush()
     assert read_day(db, "parent", now.date())[Kind.EVENTS] == WRITE_BYTES + 1
     db.close()
+
+
+def test_an_audit_whose_end_cannot_be_written_down_does_not_begin_at_every_look(commune):
+    """A full disk for days: the next one is a day later all the same, as each costs bytes on the line."""
+    now = [datetime(2026, 11, 22, 10, tzinfo=UTC)]
+    state = LinkState(commune.db, "parent")
+    state.set_facts(audit_due=now[0].isoformat())
+    auditor = Auditor(state, lambda: now[0], lambda: 0.5)
+    commune.db._connection.execute("PRAGMA query_only=ON")
+    assert auditor.tend([])
+    auditor.stop()
+
+    assert not auditor.tend([])
+    now[0] += timedelta(hours=25)
+    commune.db._connection.execute("PRAGMA query_only=OFF")
+    assert auditor.tend([])
+    auditor.stop()
+    assert datetime.fromisoformat(state.facts()["audit_due"]) == now[0] + timedelta(days=1)
