@@ -90,16 +90,12 @@ def build_rows(
             "status_name": t.of(STATUSES[row.status].name) if row.status in STATUSES else "",
             "tag": TAGS.get(row.status, "tag--info"),
             "files_text": _files_text(row, t),
-            "due_text": time_text(row.due) or _undated(row, t),
+            "due_text": time_text(row.due) or t("col.due.none"),
+            "waits": "" if row.due or not row.submitted_at else t("col.due.filed", at=time_text(row.submitted_at)),
             "late": is_late(row.status, row.due, now),
         }
         for row in rows
     ]
-
-
-def _undated(row: DossierRow, t: Translator) -> str:
-    """Return what stands where a due time would: since when a dossier waits for one."""
-    return t("col.due.filed", at=time_text(row.submitted_at)) if row.submitted_at else t("col.due.none")
 
 
 def _files_text(row: DossierRow, t: Translator) -> str:

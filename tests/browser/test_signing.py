@@ -49,7 +49,8 @@ def fill(page: Page, form: str, *texts: str) -> None:
 @pytest.mark.browser
 @pytest.mark.slow
 def test_two_steps_pressed_at_once_are_asked_and_signed_one_by_one(desk: Any, office: Any) -> None:
-    """Both are pressed before desk.js has come; nothing is signed but what the dialog says at that moment."""
+    """Both are pressed before desk.js has come; nothing is signed but what the dialog says at that moment. On paper the
+    dossier has nothing to press."""
     page, stream = desk
     held = hold(page)
     page.reload(wait_until="commit")
@@ -67,6 +68,9 @@ def test_two_steps_pressed_at_once_are_asked_and_signed_one_by_one(desk: Any, of
     assert "dossier.commented" not in types_of(office, stream)
     page.get_by_role("button", name="Quay lại").click()
     expect(page.locator("#sign-dialog")).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(page.get_by_role("heading", name="Quá trình giải quyết")).to_be_visible()
+    expect(page.get_by_role("button").or_(page.get_by_role("textbox"))).to_have_count(0)
     assert "dossier.commented" not in types_of(office, stream)
 
 
