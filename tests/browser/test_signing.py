@@ -64,6 +64,8 @@ def test_two_steps_pressed_at_once_are_asked_and_signed_one_by_one(desk: Any, of
     expect(statement).to_contain_text("Bản sao giấy chứng sinh")
     page.get_by_role("button", name="Ký", exact=True).click()
     expect(statement).to_contain_text("Đã gọi điện cho người nộp")
+    page.get_by_role("button", name="Ký", exact=True).dispatch_event("click", {"detail": 2})
+    expect(page.locator("#sign-dialog")).to_be_visible()
     assert "dossier.supplement_requested" in types_of(office, stream)
     assert "dossier.commented" not in types_of(office, stream)
     page.get_by_role("button", name="Quay lại").click()
@@ -77,7 +79,7 @@ def test_two_steps_pressed_at_once_are_asked_and_signed_one_by_one(desk: Any, of
 @pytest.mark.browser
 @pytest.mark.slow
 def test_what_does_not_work_is_told_in_the_officials_words(desk: Any, office: Any) -> None:
-    """Somebody was quicker; the line broke while a signed step was sent; neither shows a program's words."""
+    """Somebody was quicker; the line broke while a signed step was sent, or the session was to end."""
     page, stream = desk
     notice = page.locator("#notice")
     page.route("**/api/events", lambda route: route.abort())
@@ -86,6 +88,9 @@ def test_what_does_not_work_is_told_in_the_officials_words(desk: Any, office: An
     page.get_by_role("button", name="Ký", exact=True).click()
     expect(notice).to_contain_text("chưa biết việc vừa ký đã được ghi hay chưa")
     page.unroute("**/api/events")
+    page.route("**/api/session", lambda route: route.abort())
+    page.get_by_role("button", name="Đăng xuất").click()
+    expect(notice).to_have_text("Không liên lạc được với máy chủ của đơn vị. Kiểm tra mạng rồi thử lại.")
 
     assert office.act(office.official, stream, "dossier.accepted").status_code == 201
     page.locator(f"details:has({ACCEPT}) summary").click()

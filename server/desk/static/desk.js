@@ -7,6 +7,7 @@
 //   <button data-copy="id" data-done="…">                 copies the text of #id, and says so in the status beside it
 
 import { fetchApproval, fetchDraft, fetchDraftFrom, fetchErasureDraft, fetchRoleDraft, NotRegistered, signAndPost } from "/desk-sign.js";
+import { Unreachable } from "/lib/api.js";
 import { knownOfficial, login, registerOfficial } from "/desk-login.js";
 import "/desk/static/markup.js";
 import "/desk/static/polling.js";
@@ -24,6 +25,14 @@ function part(id) {
 function tell(place, cause) {
   place.textContent = sayFault(cause);
   place.hidden = false;
+}
+
+/** @param {string} text to stand above the page */
+function warn(text) {
+  const notice = part("notice");
+  notice.textContent = text;
+  notice.className = "notice notice--bad";
+  notice.scrollIntoView({ block: "nearest" });
 }
 
 /** @param {HTMLFormElement} form @returns {Promise<Record<string, any>>} the draft's fields, files already at the node */
@@ -53,7 +62,8 @@ function confirmed(statement, doubts) {
   part("sign-error").hidden = !doubts;
   dialog.returnValue = "";
   dialog.showModal();
-  part("sign-yes").onclick = () => dialog.close("yes");
+  // The second half of a double click was meant for what stood here before: another statement, or the form's own button.
+  part("sign-yes").onclick = ({ detail }) => { if (detail < 2) dialog.close("yes"); };
   part("sign-no").onclick = () => dialog.close();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
@@ -96,9 +106,7 @@ async function signNow(form) {
     document.body.dispatchEvent(new CustomEvent("dossiers-changed"));
   } catch (cause) {
     if (cause instanceof NotRegistered) location.assign("/desk/login");
-    part("notice").textContent = sayFault(cause, { sent });
-    part("notice").className = "notice notice--bad";
-    part("notice").scrollIntoView({ block: "nearest" });
+    warn(sayFault(cause, { sent }));
   }
 }
 
@@ -133,8 +141,12 @@ async function copy(button) {
 }
 
 async function leave() {
-  await fetch("/api/session", { method: "DELETE" });
-  location.assign("/desk/login");
+  try {
+    await fetch("/api/session", { method: "DELETE" });
+    location.assign("/desk/login");
+  } catch (cause) { // the session goes on: somebody who walks away now must know
+    warn(sayFault(new Unreachable("the session was not ended", { cause })));
+  }
 }
 
 // Nobody looks at a hidden page, so it asks for nothing; seen again it is fresh at once.
