@@ -27,11 +27,10 @@ BAD_FEED = "Supported `feed` types: normal, continuous, live, longpoll, eventsou
 
 def changes(x: Exchange) -> Response:
     """`GET|POST /db/_changes`."""
-    body: dict[str, Any] = {}
     if x.method == "POST":
         x.require_json_type()
-        body = x.json_object(or_empty=True)
-    database = x.open()
+    database = x.open()  # before the body: who may not read here takes no memory for one
+    body: dict[str, Any] = x.json_object(or_empty=True) if x.method == "POST" else {}
     options = parse_options(x, database, body)
     headers: dict[str, str] = {}
     if options.feed == "normal":

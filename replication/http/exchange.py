@@ -107,9 +107,9 @@ class Exchange:
         """Return the JSON body, inflated where it came gzipped. Raises `BadRequest`, `TooLarge`, `BadContentType`."""
         return parse_json(self.body(), max_depth=self.limits.max_json_depth)
 
-    def json_object(self, *, or_empty: bool = False) -> dict[str, Any]:
-        """Return the body, which must be an object; with `or_empty` no body at all is `{}`."""
-        raw = self.body()
+    def json_object(self, *, or_empty: bool = False, most: int | None = None) -> dict[str, Any]:
+        """Return the body, which must be an object; with `or_empty` no body at all is `{}`. Raises as `body`."""
+        raw = self.body(most)
         if or_empty and not raw.strip():
             return {}
         value = parse_json(raw, max_depth=self.limits.max_json_depth)
@@ -117,18 +117,20 @@ class Exchange:
             raise BadRequest("Request body must be a JSON object")
         return value
 
-    def body(self) -> bytes:
+    def body(self, most: int | None = None) -> bytes:
         """Return the whole body of a request that is JSON or a form, inflated where it came gzipped.
 
-        Raises `TooLarge` beyond `max_json`, and for a text that would swell beyond measure as values.
+        Raises `TooLarge` beyond `most` bytes, `max_json` if that is None, and for a text that would swell beyond
+        measure as values.
         """
+        bound = self.limits.max_json if most is None else most
         announced = self.environ.get("CONTENT_LENGTH") or ""
-        if announced.isdecimal() and int(announced) > self.limits.max_json:
+        if announced.isdecimal() and int(announced) > bound:
             raise TooLarge(TOO_LARGE)
         pieces = self.held_pieces(self.decoded_pieces())
         first = next(pieces, b"")
         second = next(pieces, None)
-        raw = first if second is None else self._join(first, second, pieces)
+        raw = first if second is None else self._join(first, second, pieces, bound)
         self.share.grow((self.limits.json_swell - 1) * len(raw))
         if len(raw) > self.limits.max_json_marks and sum(map(raw.count, JSON_MARKS)) > self.limits.max_json_marks:
             raise TooLarge(
@@ -136,10 +138,10 @@ class Exchange:
             )
         return raw
 
-    def _join(self, first: bytes, second: bytes, pieces: Iterator[bytes]) -> bytes:
+    def _join(self, first: bytes, second: bytes, pieces: Iterator[bytes], bound: int) -> bytes:
         whole = io.BytesIO()  # hands its bytes over without a second copy
         for piece in itertools.chain((first, second), pieces):
-            if whole.tell() + len(piece) > self.limits.max_json:
+            if whole.tell() + len(piece) > bound:
                 raise TooLarge(TOO_LARGE)
             whole.write(piece)
         return whole.getvalue()

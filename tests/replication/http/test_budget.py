@@ -154,6 +154,25 @@ def test_a_body_packed_with_a_dictionary_takes_memory_as_it_comes(tight: Client)
     holder.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/_session", "json"), ("/_session", "x-www-form-urlencoded"), ("/_dbs_info", "json")]
+)
+def test_who_is_not_known_yet_takes_no_memory(client: Client, path: str, kind: str) -> None:
+    """A large body without credentials is refused, announced or not: sixteen such would hold all there is."""
+    body, headers = b'{"x":"' + bytes(FREE_BYTES) + b'"}', {"Content-Type": f"application/{kind}"}
+    for sent in (body, iter([body])):
+        refused = client.json("POST", path, status=413, data=sent, headers=headers)
+        assert refused["error"] == "too_large"
+
+
+def test_a_database_is_opened_before_the_body_of_a_request_to_it_is_read(client: Client) -> None:
+    """Whoever may not, or finds none, is told so; nothing of what was sent is held or read."""
+    headers = {"Content-Type": "application/json"}
+    for path in ("_changes", "_bulk_docs", "_bulk_get", "_revs_diff", "_find", "_all_docs/queries", "_purge"):
+        answer = client.json("POST", f"/nope/{path}", status=404, data=b"{", headers=headers)
+        assert answer["reason"] == "Database does not exist."
+
+
 def test_answers_are_whole_where_files_need_many_batches(tight: Client) -> None:
     """More than fits at once comes in parts: `_bulk_get`, the feed and `_all_docs`, every byte of every file."""
     data = [secrets.token_bytes(300_000) for _ in range(12)]
