@@ -97,7 +97,7 @@ class Channel:
         self._moved = (0, 0)
         self.rtt_s: float | None = None
         self.last_progress = time.monotonic()
-        self.tls_session: ssl.SSLSession | None = address.session
+        self._tickets = address.tickets
         self._socket = dial(address, connect_timeout_s)
 
     @property
@@ -164,17 +164,17 @@ class Channel:
 
     def close(self) -> None:
         if not self.closed:
-            self._keep_session()
+            self._keep_tickets()
             self.moved()
         self.closed = True
         self._unsent.clear()
         self.unsent_bytes = 0
         self._socket.close()
 
-    def _keep_session(self) -> None:
-        """TLS 1.3 sends tickets after the handshake, so the newest is taken when the connection ends."""
+    def _keep_tickets(self) -> None:
+        """Keep them for the next connection, which may be one beside this."""
         if isinstance(self._socket, ssl.SSLSocket):
-            self.tls_session = self._socket.session or self.tls_session
+            self._tickets.keep(self._socket)
 
     def moved(self) -> tuple[int, int]:
         """Return the bytes the connection has carried (out, in), with what TLS adds where the system tells it."""
@@ -265,6 +265,8 @@ class Channel:
             raise NotAPeer("an answer came that nobody asked for")
         waiting = self._waiting.popleft()
         self._patience.answered()
+        if self._tickets.session is None:
+            self._keep_tickets()
         if waiting.account is not None:
             waiting.account.bytes_in += answer.wire_bytes
         now = time.monotonic()

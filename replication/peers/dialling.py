@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from replication.errors import LinkCut, NotAPeer
 
@@ -17,14 +17,27 @@ KEEPALIVE_IDLE_S = 10
 _RECEIVED_AT, _SENT_AT, _INFO_BYTES = 128, 200, 208
 
 
+@dataclass(slots=True)
+class Tickets:
+    """What TLS has left of an earlier connection: the next handshake is then without certificates."""
+
+    session: ssl.SSLSession | None = None
+
+    def keep(self, sock: ssl.SSLSocket) -> None:
+        """Keep what a connection has been given so far; TLS 1.3 sends tickets after the handshake, or none."""
+        session = sock.session
+        if session is not None and (session.has_ticket or session.id):
+            self.session = session
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a peer listens. `tls` None is plain TCP."""
+    """Where a peer listens. `tls` None is plain TCP. All connections to it share `tickets`."""
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
-    session: ssl.SSLSession | None = None  # of an earlier connection: the handshake is then without certificates
+    tickets: Tickets = field(default_factory=Tickets)
 
 
 def dial(address: Address, timeout_s: float) -> socket.socket:
@@ -38,7 +51,7 @@ def dial(address: Address, timeout_s: float) -> socket.socket:
         _tune(plain)
         if address.tls is not None:
             plain.getpeername()  # else `wrap_socket` raises, and leaves its half-made socket to the garbage collector
-            plain = address.tls.wrap_socket(plain, server_hostname=address.host, session=address.session)
+            plain = address.tls.wrap_socket(plain, server_hostname=address.host, session=address.tickets.session)
         plain.setblocking(False)
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as exc:  # cut in the middle: nobody has shown who they are
         plain.close()

@@ -66,7 +66,6 @@ class Endpoint:
         self._url = url
         self._tls = (tls or ssl.create_default_context()) if secure else None
         self._address = Address(host, port, self._tls)
-        self._tls_session: ssl.SSLSession | None = None
         self._headers = headers
         self._basic = build_basic(user, password or "") if user is not None else {}
         default_port = 443 if secure else 80
@@ -100,7 +99,7 @@ class Endpoint:
             self._url, headers=self._headers, tls=self._tls, options=options, traffic=self.traffic, shelf=self.shelf
         )
         twin.identity, twin.features, twin.dictionary = self.identity, self.features, self.dictionary
-        twin.life = self.life
+        twin.life, twin._address = self.life, self._address
         return twin
 
     @property
@@ -128,7 +127,7 @@ class Endpoint:
             return False
         self.close()
         self._channel = Channel(
-            replace(self._address, session=self._tls_session),
+            self._address,
             check=self._check,
             connect_timeout_s=self.options.connect_timeout_s,
             max_answer_bytes=self.options.max_answer_bytes,
@@ -296,6 +295,5 @@ class Endpoint:
         if self._channel is not None:
             self._channel.fail(LinkCut("closed"))
             self._count(self._channel)
-            self._tls_session = self._channel.tls_session
             self._channel = None
             self._torn.take()

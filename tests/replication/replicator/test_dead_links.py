@@ -289,6 +289,33 @@ def test_over_tls_with_a_private_ca_a_reconnect_costs_half_the_first_handshake(
     assert far_store.open("far").info().doc_count == 40
 
 
+def test_a_connection_beside_another_is_greeted_with_its_ticket(
+    private_ca: tuple[Path, Path, Path], secure_server: int
+) -> None:
+    """Whoever waits for news, fetches ahead or audits shows no certificates again, while the first goes on."""
+    tls = ssl.create_default_context(cafile=str(private_ca[0]))
+
+    def carried(endpoint: Endpoint) -> int:
+        """Greet, ask once, and return the bytes that took."""
+        before = endpoint.traffic.bytes_out + endpoint.traffic.bytes_in
+        endpoint.connect()
+        asked = endpoint.request("GET", "/")
+        while not asked.done:
+            endpoint.pump(1.0)
+        return endpoint.traffic.bytes_out + endpoint.traffic.bytes_in - before
+
+    first = Endpoint(f"https://127.0.0.1:{secure_server}", tls=tls)
+    beside = first.sibling(stall_s=20.0)
+    try:
+        whole, resumed = carried(first), carried(beside)
+        assert first.connected
+    finally:
+        first.close()
+        beside.close()
+    if sys.platform == "linux":  # elsewhere what TLS adds is not told
+        assert resumed < whole - 800
+
+
 def test_tickets_that_come_unasked_are_no_end_of_a_connection(
     private_ca: tuple[Path, Path, Path], secure_server: int
 ) -> None:
