@@ -86,6 +86,29 @@ def test_a_name_that_does_not_resolve_is_a_dead_link_until_it_does(
     assert (figures.docs_written, far_store.open("far").info().doc_count) == (5, 5)
 
 
+def test_an_address_in_vietnamese_is_dialled_and_asked(our_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of machines and paths travel as ASCII; a name that can be none is said to be."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def here(host: str, *args: Any, **options: Any) -> Any:
+        asked.append(host)
+        return resolve("127.0.0.1", *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+    endpoint = Endpoint(f"http://Tỉnh.vn:{port_of(our_server)}/đường-dẫn%20x")
+    endpoint.connect()
+    answer = endpoint.request("GET", "/")
+    while not answer.done:
+        endpoint.pump(1.0)
+    endpoint.close()
+
+    assert (asked, answer.result().answer.status) == (["xn--tnh-dlz.vn"], 404)
+    assert endpoint.label.endswith("/%C4%91%C6%B0%E1%BB%9Dng-d%E1%BA%ABn%20x")
+    with pytest.raises(ValueError, match="no name of a machine"):
+        Endpoint("http://" + "ộ" * 64 + ".vn")
+
+
 def test_clocks_that_jump_move_nothing(
     near: Database,
     near_peer: LocalPeer,
