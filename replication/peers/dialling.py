@@ -13,8 +13,8 @@ from replication.errors import LinkCut, NotAPeer
 # Unsent bytes the kernel may hold. With megabytes there, progress, priority and goodput would be fiction.
 NOTSENT_LOWAT = 8 * 1024
 KEEPALIVE_IDLE_S = 10
-# Where Linux keeps tcpi_bytes_received and tcpi_bytes_sent (4.19 and later) in its struct tcp_info.
-_RECEIVED_AT, _SENT_AT, _INFO_BYTES = 128, 200, 208
+# Where Linux (4.19 and later) keeps tcpi_bytes_received, and tcpi_bytes_sent before tcpi_bytes_retrans, in tcp_info.
+_RECEIVED_AT, _SENT_AT, _INFO_BYTES = 128, 200, 216
 
 
 @dataclass(slots=True)
@@ -87,14 +87,15 @@ def _tune(plain: socket.socket) -> None:
 
 
 def count_bytes(sock: socket.socket) -> tuple[int, int] | None:
-    """Return how many bytes a connection has sent and received, greeting and records of TLS included; None where the
-    system does not tell."""
+    """Return how many bytes a connection has sent and received, greeting and records of TLS included, each once however
+    often TCP sent it; None where the system does not tell."""
     if sys.platform != "linux":  # struct tcp_info is another elsewhere
         return None
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     if len(info) < _INFO_BYTES:
         return None
-    return struct.unpack_from("Q", info, _SENT_AT)[0], struct.unpack_from("Q", info, _RECEIVED_AT)[0]
+    (received,), (sent, again) = struct.unpack_from("Q", info, _RECEIVED_AT), struct.unpack_from("QQ", info, _SENT_AT)
+    return sent - again, received
 
 
 def bracketed(host: str) -> str:
