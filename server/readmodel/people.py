@@ -54,11 +54,16 @@ class PeopleQueries:
         return tuple(PersonKey(*row) for row in rows)
 
     def approval(self, thumbprint: str, unit: str) -> Approval | None:
-        """Return the approval of the key with this RFC 7638 thumbprint by a unit, None if there is none."""
+        """Return the approval of the key with this RFC 7638 thumbprint by a unit, None if there is none.
+
+        One whose signature is in doubt here is none: a revoked key may have dated it back, and a CA's word cannot wait
+        for a leader's review.
+        """
         row = self._tables.row(
             "SELECT a.subject, e.actor FROM approvals a JOIN events e ON e.id = a.event"
-            " WHERE a.thumbprint = ? AND a.unit = ? ORDER BY a.event",
-            (thumbprint, unit),
+            " LEFT JOIN verdicts v ON v.database = e.database AND v.doc_id = e.doc_id"
+            " WHERE a.thumbprint = ? AND a.unit = ? AND e.database = ? AND v.doc_id IS NULL ORDER BY a.event",
+            (thumbprint, unit, units.database_name(unit)),
         )
         return Approval(row[0], row[1]) if row else None
 
