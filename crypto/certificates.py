@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from crypto.crl import (
+    UNREADABLE,
     Crl,
     CrlSet,
     Revocation,
@@ -39,7 +40,7 @@ from crypto.crl import (
     signing_hash,
     verify_crl,
 )
-from crypto.errors import UNREADABLE, Malformed, TooLarge
+from crypto.errors import Malformed, TooLarge
 from crypto.event import fingerprint_of
 from crypto.keys import PrivateKey, PublicKey
 from crypto.names import BASE, Kind, is_within, log_urn, node_urn, person_dns, subject_urn, unit_dns

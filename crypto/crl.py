@@ -11,14 +11,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from cryptography import x509
+from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from crypto import base64url
-from crypto.errors import UNREADABLE, Malformed, TooLarge
+from crypto.errors import Malformed, TooLarge
 from crypto.keys import PrivateKey
 
+# What the library raises for DER that is no certificate or CRL; some of it only where a field is read.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    exceptions.UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 MAX_CRL_BYTES = 4 * 1024 * 1024  # about 80 000 entries; 5000 take 195 kB
 COMPROMISE_GRACE = timedelta(hours=24)  # a lost key was lost before somebody noticed
 

@@ -15,18 +15,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cryptography import exceptions, x509
-
-# What the library raises for DER that is no certificate or CRL; some of it only where a field is read.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    exceptions.UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.ExtensionNotFound,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
 ReasonCode = Literal[
     "expired",
     "not_yet_valid",
