@@ -27,7 +27,9 @@ def desk(chromium: Browser, office: Any) -> Iterator[tuple[Page, str]]:
     page = open_page(chromium, office.url, 1280, 800, [])
     page.goto(f"/desk/login?next=/desk/dossiers/{stream}")
     activate(page, OFFICIAL, "sai-ma-nay")
-    expect(page.locator("#login-error")).to_contain_text("Mã kích hoạt sai, đã dùng hoặc hết hạn")
+    expect(page.locator("#login-error")).to_have_text(
+        "Mã kích hoạt sai, đã dùng hoặc hết hạn. Xin người quản trị mã mới."
+    )
     activate(page, OFFICIAL, code)
     expect(page.get_by_role("heading", name="Việc cần làm")).to_be_visible()
     yield page, stream

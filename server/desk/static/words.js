@@ -29,7 +29,7 @@ const WORDS = {
   },
 };
 
-// For reasons that the node gives in English only; what they say stands behind.
+// For reasons that the node gives in English only; what they say stands behind, unless it is said here already.
 /** @type {Record<string, string>} */
 const REFUSALS = {
   bad_activation: "Mã kích hoạt sai, đã dùng hoặc hết hạn. Xin người quản trị mã mới.",
@@ -44,6 +44,7 @@ const REFUSALS = {
   too_many: "Đã thử quá nhiều lần. Hãy thử lại sau.",
   unauthorized: "Máy chủ không nhận ra khóa trên máy này. Kiểm tra ngày giờ của máy rồi đăng nhập lại; nếu vẫn vậy, xin người quản trị mã kích hoạt mới.",
 };
+const WHOLE = new Set(["bad_activation", "no_ca_key", "revoked", "too_many"]);
 const OTHER = "Có nội dung chưa đúng quy định. Xem lại những gì đã ghi.";
 
 /** @param {string} word @param {string} reason of the node: "vi / en", or in English alone @returns {string} */
@@ -51,7 +52,7 @@ function sayRefusal(word, reason) {
   const [vi, en] = reason.split(/ \/ (.*)/s);
   if (en) return pick({ vi, en });
   const said = REFUSALS[word] ?? OTHER;
-  return reason ? pick({ vi: `${said} (${reason})`, en: reason }) : said;
+  return pick({ vi: reason && !WHOLE.has(word) ? `${said} (${reason})` : said, en: reason || said });
 }
 
 /** @param {unknown} cause @param {{sent?: boolean}} [at] whether something signed was on its way @returns {string} what to show */
