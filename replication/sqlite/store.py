@@ -92,12 +92,20 @@ class SqliteStore:
             if inode is None:
                 raise NotFound("Database does not exist.")
             database = SqliteDatabase(name, path, self._limits, self._roster, tenure)
-            if database.is_rolled_back():
-                with self._identity.claim() as claim:
-                    database.begin_life()
-                    self._uuid = claim.uuid = build_uuid()
+            try:
+                self._notice_rollback(database)
+            except BaseException:
+                database.close(Unavailable("The database could not be opened."))
+                raise
             self._open[name] = (inode, database)
             return database
+
+    def _notice_rollback(self, database: SqliteDatabase) -> None:
+        """Begin a life if the file is older than what it has been."""
+        if database.is_rolled_back():
+            with self._identity.claim() as claim:
+                self._uuid = claim.uuid = build_uuid()
+            database.begin_life()  # last: if this is interrupted, it is still behind its mark and all is done again
 
     def delete(self, name: str) -> None:
         with self._lock:

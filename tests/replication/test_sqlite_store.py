@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
 import sqlite3
 import subprocess
@@ -9,12 +10,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replication.document import DocId, Seq
 from replication.errors import NotFound, StoreError, Unavailable
 from replication.sqlite import SqliteDatabase, SqliteStore
+from replication.sqlite import store as store_module
 from replication.sqlite.names import build_file_name, parse_file_name
 from replication.store import ZERO
 from replication.testing.base import build_attachment, build_doc, put
@@ -199,6 +202,38 @@ def test_a_database_put_back_from_a_backup_begins_a_new_epoch(home: Path, store:
     again = SqliteStore(home)
     assert again.open("a").info().doc_count == 2
     assert again.uuid == uuid
+    again.close()
+
+
+@pytest.mark.parametrize("step", ["SqliteDatabase.begin_life", "build_uuid"])
+def test_an_interrupted_new_life_is_begun_again(
+    home: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The power goes behind one of the two steps: the next opening gives the store a new uuid all the same."""
+    put(store.create("a"), build_doc("one", "1-x"))
+    store.close()
+    backup = (home / "a.sqlite").read_bytes()
+    later = SqliteStore(home)
+    put(later.open("a"), build_doc("lost", "1-x"))
+    told = later.open("a").info().instance_start_time
+    later.close()
+    (home / "a.sqlite").write_bytes(backup)
+    done = operator.attrgetter(step)(store_module)
+
+    def do_and_die(*arguments: Any) -> None:
+        done(*arguments)
+        raise RuntimeError("the power is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"replication.sqlite.store.{step}", do_and_die)
+        cut = SqliteStore(home)
+        with pytest.raises(RuntimeError, match="power"):
+            cut.open("a")
+        cut.close()
+
+    again = SqliteStore(home)
+    assert again.open("a").info().instance_start_time != told
+    assert again.uuid != store.uuid
     again.close()
 
 
