@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from replication.document import Seq
 from replication.peers import Endpoint
 from replication.replicator.job import Job
 from replication.replicator.vouching import Vouching
@@ -20,6 +21,8 @@ class Quiet:
                 if id(endpoint) not in self._vouchings:
                     self._vouchings[id(endpoint)] = endpoint, Vouching(endpoint, job.pair.state)
         self._noted_activity: int | None = None
+        self._noting: dict[str, Seq] | None = None  # how far each pair had got when notes were begun
+        self._unnoted: list[Vouching] = []  # whose answer is due
 
     @property
     def is_noted(self) -> bool:
@@ -54,15 +57,18 @@ class Quiet:
         if self.is_noted or not all(job.is_settled for job in self._jobs):
             return False
         reached = {job.pair.label: job.reached for job in self._jobs}
-        # Each is asked, none waits for another.
-        closed = [vouching.close(reached) for _endpoint, vouching in self._vouchings.values()]
-        if not all(closed):
+        if reached != self._noting:
+            self._noting, self._unnoted = reached, [vouching for _endpoint, vouching in self._vouchings.values()]
+        # Each is asked, none waits for another, and who has answered is not asked again for the sake of a slower one.
+        self._unnoted = [vouching for vouching in self._unnoted if not vouching.close(reached)]
+        if self._unnoted:
             return False
-        self._noted_activity = self._activity()
+        self._noted_activity, self._noting = self._activity(), None
         return True
 
     def cut(self) -> None:
         """The connections are lost: what was asked is asked again."""
+        self._noting = None
         for _endpoint, vouching in self._vouchings.values():
             vouching.restart()
         if all(job.is_settled for job in self._jobs):

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.link import Link as WeakLink
+from bench.link import Profile
 from deploy.scenario.processes import free_port
 from replication.document import Doc, Seq
 from replication.http import OpenAccess, create_app
 from replication.peers import Endpoint, HttpPeer, LocalPeer
-from replication.replicator import DatabaseState, Link, Pair
+from replication.replicator import DatabaseState, Link, MemoryState, Pair
 from replication.replicator.vouching import Vouching
 from replication.serving import Server
 from replication.sqlite import SqliteStore
@@ -54,6 +56,25 @@ def test_nothing_new_on_many_databases_is_one_request(store: SqliteStore, our_se
 
     assert (written, asked) == (0, 1)
     assert size <= 400
+
+
+def test_a_run_between_a_near_and_a_far_server_ends(
+    store: SqliteStore, far_store: SqliteStore, our_server: str, events: Events
+) -> None:
+    """Both are asked for their note; the near one, which answers at once, not again until the far one has."""
+    store.create("db").bulk_docs(events(5), new_edits=False)
+    stop = threading.Event()
+    timer = threading.Timer(20, stop.set)
+    timer.start()
+    to = "127.0.0.1", int(our_server.rpartition(":")[2])
+    with Server(create_app(OpenAccess(store)), port=0) as near, WeakLink(to, Profile(rtt_ms=100)) as weak:
+        pair = Pair(HttpPeer(Endpoint(near.url), "db"), HttpPeer(Endpoint(weak.url), "db"), MemoryState())
+        figures = Link([pair]).run(stop)
+    timer.cancel()
+
+    assert not stop.is_set()
+    assert figures.requests <= 20
+    assert far_store.open("db").info().doc_count == 5
 
 
 def test_only_what_moved_is_asked_about(
