@@ -86,6 +86,7 @@ def _name(cell: Cell) -> str:
 def _measure(cell: Cell) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.cells", "--rate", str(cell.rate), "--cut-for", str(cell.cut_for_s)]
     command += ["--kind", cell.kind, "--direction", cell.direction, "--to", cell.to, "--seconds", str(cell.seconds)]
+    command += ["--seed", str(cell.seed)]
     command += ["--mode", cell.mode, "--loss", str(cell.loss), "--corrupt-every", str(cell.corrupt_every)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
