@@ -13,7 +13,7 @@ from replication.document import Doc
 from server.clocks.clock import NodeClock
 from server.dossier import units
 from server.dossier.granting import CONFIRMING, Grant, PendingGrant
-from server.dossier.times import format_time
+from server.dossier.times import format_time, parse_time
 from server.dossier.units import is_within
 from server.enrolment import Activations, Enrolment, Enrolments, parse_request
 from server.errors import Clash, Missing, Refused
@@ -93,10 +93,24 @@ class People:
         found = self.enrolments.get(thumbprint)
         if found.state == "pending":
             self._model.follower.catch_up(self._database)
-            approval = self._model.people.approval(thumbprint, self._home.unit)
-            if approval is not None and self._may_issue(approval, found):
-                return self.enrolments.approve(thumbprint, approval.subject, self._clock.now())
+            for approval in self._model.people.approvals(thumbprint, self._home.unit):
+                if self._had_the_right(approval) and self._may_issue(approval, found):
+                    return self.enrolments.approve(thumbprint, approval.subject, self._clock.now())
         return found
+
+    def _had_the_right(self, approval: Approval) -> bool:
+        """Say whether an official had the right when the approval is proven to have been there; `at` is a claim."""
+        if not units.is_subject_urn(approval.author):
+            return True
+        unit = self._home.unit
+        events, grants, proofs = self._model.unit_events(
+            self._database, [f"{units.unit_stream(unit)}:{approval.event}"]
+        )
+        times = [proofs.proven_at(each.id) or parse_time(each.event.at) for each in events]
+        had = any(grants.may_decide(approval.author, unit, format_time(at)) for at in times)
+        if not had:
+            _LOG.warning("no certificate for %s: %s had no right to approve then", approval.subject, approval.author)
+        return had
 
     def _may_issue(self, approval: Approval, found: Enrolment) -> bool:
         """Say whether the CA acts on an approval. The desk drafts none that it would not: this one was made by hand."""

@@ -28,10 +28,11 @@ class PersonKey:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An `enrol.approved` that counts: for whom, by whom."""
+    """An `enrol.approved` that counts: for whom, by whom, and its id."""
 
     subject: str
     author: str
+    event: str
 
 
 class PeopleQueries:
@@ -53,19 +54,19 @@ class PeopleQueries:
         )
         return tuple(PersonKey(*row) for row in rows)
 
-    def approval(self, thumbprint: str, unit: str) -> Approval | None:
-        """Return the approval of the key with this RFC 7638 thumbprint by a unit, None if there is none.
+    def approvals(self, thumbprint: str, unit: str) -> tuple[Approval, ...]:
+        """Return the approvals of the key with this RFC 7638 thumbprint by a unit.
 
         One whose signature is in doubt here is none: a revoked key may have dated it back, and a CA's word cannot wait
         for a leader's review.
         """
-        row = self._tables.row(
-            "SELECT a.subject, e.actor FROM approvals a JOIN events e ON e.id = a.event"
+        rows = self._tables.rows(
+            "SELECT a.subject, e.actor, a.event FROM approvals a JOIN events e ON e.id = a.event"
             " LEFT JOIN verdicts v ON v.database = e.database AND v.doc_id = e.doc_id"
             " WHERE a.thumbprint = ? AND a.unit = ? AND e.database = ? AND v.doc_id IS NULL ORDER BY a.event",
             (thumbprint, unit, units.database_name(unit)),
         )
-        return Approval(row[0], row[1]) if row else None
+        return tuple(Approval(*row) for row in rows)
 
     def count_of(self, *types: str) -> int:
         """Return how many events of these types there are: another number means that there is something new."""

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from crypto import jcs, jws, keys
 from server.dossier.event import build_event
 from server.dossier.times import format_time
+from server.enrolment.request import REQUEST_TYPE
 from server.intake.source import Source
 
 
@@ -94,3 +96,36 @@ def test_what_was_logged_before_the_revocation_stays(led: Any, helpers: Any) -> 
     led.node.people.revoke_certificates(led.official.person.urn)
     led.node.model.follower.catch_up(led.node.database)
     assert entry_of(led, act)["state"] == "applied"
+
+
+def test_an_approval_from_before_the_role_ended_certifies_nobody_afterwards(
+    led: Any, key_pool: Any, helpers: Any
+) -> None:
+    """The key still counts, the role does not: a word dated back lets nobody in."""
+    node, official, key = led.node, led.official.person, key_pool()
+    in_office = next_second(helpers)
+    next_second(helpers)
+    node.people.revoke(official.urn, "official", "Thôi việc")
+    next_second(helpers)
+    claims = {"name": "Người Lạ", "kind": "citizen", "iat": int(in_office.timestamp()), "nonce": "A" * 22}
+    header = {"typ": REQUEST_TYPE, "jwk": keys.public_to_jwk(key.public_key())}
+    thumbprint = node.people.ask(jws.sign_compact(jcs.canonical(claims), key=key, header=header)).thumbprint
+    event = build_event(
+        stream="unit.h41-12-03",
+        type="enrol.approved",
+        unit=node.unit,
+        actor=official.urn,
+        at=format_time(in_office),
+        nonce=b"a" * 16,
+        body={
+            "subject": f"urn:tram:subject:{'e' * 32}",
+            "name": "Người Lạ",
+            "thumbprint": thumbprint,
+            "kind": "citizen",
+        },
+    )
+
+    posted = led.official.post("/api/events", official.envelope(event, in_office))
+
+    assert posted.status_code == 201, posted.text
+    assert node.people.state(thumbprint).state == "pending"
