@@ -61,19 +61,22 @@ export async function copyWithout(source, target, streams) {
 
 /**
  * @param {Database} db @param {string} origin @param {() => Promise<string>} token
- * @returns {{push: () => Promise<Map<string, {error: string, reason: string}>>, pull: () => Promise<void>}} one-shot replications;
- *   they throw what lib/api.js throws
+ * @returns {Pick<import("./outbox.js").Mine, "push" | "pull">} one-shot replications; they throw what lib/api.js throws
  */
 export function replicationWith(db, origin, token) {
   return {
-    async push() {
-      const denied = new Map();
+    async push(denied) {
+      /** @type {Promise<void>[]} */
+      const told = [];
       const line = new Line(db, origin, token);
-      await line.settle(db.replicate.to(line.remote, { batch_size: BATCH, filter: isKept }).on("denied", (/** @type {any} */ no) => {
-        const said = no?.doc ?? no;
-        denied.set(said.id, { error: String(said.error ?? said.name ?? "forbidden"), reason: String(said.reason ?? said.message ?? "") });
-      }));
-      return denied;
+      try {
+        await line.settle(db.replicate.to(line.remote, { batch_size: BATCH, filter: isKept }).on("denied", (/** @type {any} */ no) => {
+          const said = no?.doc ?? no;
+          told.push(denied(String(said.id), { error: String(said.error ?? said.name ?? "forbidden"), reason: String(said.reason ?? said.message ?? "") }));
+        }));
+      } finally {
+        await Promise.all(told);
+      }
     },
     async pull() {
       const line = new Line(db, origin, token);

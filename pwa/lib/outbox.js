@@ -39,7 +39,8 @@ import { packed } from "./gzip.js";
 /**
  * @typedef {object} Mine               the database that replicates with /db/mine
  * @property {(doc: EventDocument) => Promise<void>} add
- * @property {() => Promise<Map<string, {error: string, reason: string}>>} push document id → why the node denied it
+ * @property {(denied: (id: string, no: {error: string, reason: string}) => Promise<void>) => Promise<void>} push `denied` is told of each document
+ *   the node does not take, also when the line breaks afterwards
  * @property {() => Promise<void>} pull
  * @property {(stream: string) => Promise<EventDocument[]>} events
  */
@@ -134,8 +135,8 @@ async function sendAllFiles(parts) {
   }
 }
 
-/** @param {Entry} entry @param {number} nowMs */
-const isDue = (entry, nowMs) => !entry.trouble || nowMs >= entry.trouble.retryMs;
+/** @param {Entry} entry @param {number} nowMs A clock that was set back since says nothing about how long was waited. */
+const isDue = ({ trouble }, nowMs) => !trouble || nowMs >= trouble.retryMs || nowMs < trouble.atMs;
 
 /** @param {Entry} entry @param {Parts} parts */
 async function sendFiles(entry, parts) {
@@ -202,11 +203,13 @@ async function sendEvents(parts) {
   const ready = (await parts.entries()).filter((entry) => entry.stage === "event");
   for (const entry of ready) await parts.mine.add(entry.doc);
   if (!ready.length) return;
-  const denied = await parts.mine.push();
+  // Written down as it is told: the replicator remembers that it offered a document, and never offers it again.
+  await parts.mine.push(async (id, no) => {
+    const entry = ready.find((one) => one.id === id);
+    if (entry) await refuse(entry, no, parts);
+  });
   for (const entry of ready) {
-    const no = denied.get(entry.id);
-    if (no) await refuse(entry, no, parts);
-    else await advance(entry, RECEIPTED.has(entry.doc.event.type) ? "sent" : "stored", parts);
+    if (entry.stage === "event") await advance(entry, RECEIPTED.has(entry.doc.event.type) ? "sent" : "stored", parts);
   }
 }
 

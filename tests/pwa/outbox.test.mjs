@@ -253,6 +253,35 @@ test("an event the node denies is shown as refused with its reason, the others a
   assert.equal(phone.stage(good), "received");
 });
 
+test("a refusal is remembered though the line breaks in a later batch", async () => {
+  const phone = new Phone();
+  const bad = await phone.file([]);
+  for (let i = 0; i < 55; i++) await phone.file([], { type: "dossier.withdrawn", body: { reason: "Nộp nhầm" } });
+  node.deny = (doc) => (doc._id === bad._id ? "bad_time: too far from the node's clock" : null);
+  let batches = 0;
+  node.cut = (_, { url }) => (url.includes("_bulk_docs") && ++batches === 2 ? "before" : "");
+  assert.equal(await phone.run(), "offline");
+  assert.equal(batches, 2);
+  phone.restart();
+  assert.equal(await phone.run(), "done");
+  assert.equal(phone.stage(bad), "refused");
+});
+
+test("a clock that is set back does not put off for years what was to be tried again in a minute", async () => {
+  const phone = new Phone();
+  const doc = await phone.file([60_000]);
+  const [id] = phone.saved.get(doc._id).files[0].manifest.chunks;
+  const right = phone.chunks.get(id);
+  phone.chunks.set(id, noise(CHUNK_BYTES));
+  const now = phone.clock;
+  phone.clock = now + 4 * 365 * 86_400_000;
+  await phone.run();
+  phone.chunks.set(id, right);
+  phone.clock = now;
+  await phone.run();
+  assert.equal(phone.stage(doc), "received");
+});
+
 test("stored is not received: without a receipt the dossier stays sent", async () => {
   const phone = new Phone();
   node.receipts = false;
