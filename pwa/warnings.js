@@ -2,6 +2,7 @@
 // anybody: the office decides, and a dossier is never lost for a doubt.
 
 import { both, day, dateTime, t } from "./i18n/text.js";
+import { DamagedFile } from "./lib/chunks.js";
 import { checkPdf } from "./lib/pdfsig.js";
 import { nodeNowMs, state } from "./state.js";
 import { readFile } from "./store/drafts.js";
@@ -51,7 +52,7 @@ async function pdfWarnings(files, nameOf) {
       if (condition === "added") found.push({ tone: "wait", text: t("warn.pdf_added", { name }) });
       if (condition === "unchecked") found.push({ tone: "wait", text: t("warn.pdf_unchecked", { name }) });
     } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause;
+      if (!(cause instanceof DamagedFile)) throw cause;
       found.push({ tone: "bad", text: t("warn.lost", { name }) });
     }
   }

@@ -35,6 +35,7 @@ export const en = {
   "error.insecure": "Signing works only where the address begins with https://. Open the address the office gave you.",
   "error.key_not_kept": "This browser does not keep signing keys (usual in private mode). Open the page in an ordinary window or another browser.",
   "error.storage_full": "The phone's storage is full and what you just did was NOT saved. Delete some photographs or apps, or the photographs of received dossiers under Settings, and do it again.",
+  "error.damaged": "The file is damaged and cannot be opened. Try again; if it still fails, ask the commune’s officials.",
   "error.unreachable": "The office's machine cannot be reached. Check the network and try again.",
   "error.busy": "The office's machine is busy. Try again in a few minutes.",
   "error.refused": "The office's machine refused: {reason}",
@@ -335,6 +336,7 @@ export const en = {
   "dossier.result_doubt": "Before you use this result, ask the authority that issued it, or the one above.",
   "dossier.outcome.granted": "Granted",
   "dossier.outcome.rejected": "Not granted",
+  "dossier.opening": "Loading “{name}” ({size}). On a slow line this can take minutes.",
   "dossier.preview_instead": "The original has not reached the office yet. This is a preview.",
   "dossier.open_file": "Open {name}",
 

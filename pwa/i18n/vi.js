@@ -34,6 +34,7 @@ export const vi = {
   "error.insecure": "Chữ ký chỉ dùng được khi địa chỉ trang bắt đầu bằng https://. Hãy mở đúng địa chỉ do xã cung cấp.",
   "error.key_not_kept": "Trình duyệt này không giữ được khóa ký (thường gặp ở chế độ riêng tư). Hãy mở trang trong cửa sổ thường hoặc trình duyệt khác.",
   "error.storage_full": "Bộ nhớ của máy đã đầy, nội dung vừa rồi CHƯA được lưu. Hãy xóa bớt ảnh, ứng dụng trên máy, hoặc ảnh của hồ sơ đã được tiếp nhận trong phần Cài đặt, rồi làm lại.",
+  "error.damaged": "Tệp không còn nguyên vẹn nên không mở được. Hãy thử lại; nếu vẫn lỗi, hỏi cán bộ xã.",
   "error.unreachable": "Chưa liên lạc được với máy của xã. Kiểm tra mạng rồi thử lại.",
   "error.busy": "Máy của xã đang bận. Hãy thử lại sau ít phút.",
   "error.refused": "Máy của xã không nhận: {reason}",
@@ -334,6 +335,7 @@ export const vi = {
   "dossier.result_doubt": "Trước khi dùng kết quả này, hãy hỏi lại cơ quan đã cấp hoặc cơ quan cấp trên.",
   "dossier.outcome.granted": "Được giải quyết theo đề nghị",
   "dossier.outcome.rejected": "Không được giải quyết",
+  "dossier.opening": "Đang tải «{name}» ({size}). Mạng chậm có thể mất vài phút.",
   "dossier.preview_instead": "Bản gốc chưa về tới đơn vị. Đây là ảnh xem trước.",
   "dossier.open_file": "Mở {name}",
 

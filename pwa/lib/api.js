@@ -1,17 +1,20 @@
 // The node's HTTP interface (docs/architecture.md, "Phones and desks speak to the node"), with failures sorted by what
 // they ask of us: try later, ask the person, or mend our clock.
 
+import { DamagedFile } from "./chunks.js";
+import { sha256Id } from "./hashing.js";
+import { fetchPatiently } from "./patience.js";
+
 /** No answer at all: no network, no node, or the line was cut. Nothing is known about what arrived. */
 export class Unreachable extends Error {}
 
-/** The node answered and asks us to come again: 429 and 5xx. `retryAfterS` is its wish, 0 when it named none. */
+/** The node answered and asks us to come again: 429 and 5xx. */
 export class Busy extends Error {
-  /** @param {number} status @param {string} reason @param {number} retryAfterS */
-  constructor(status, reason, retryAfterS) {
+  /** @param {number} status @param {string} reason */
+  constructor(status, reason) {
     super(`${status}: ${reason}`);
     this.status = status;
     this.reason = reason;
-    this.retryAfterS = retryAfterS;
   }
 }
 
@@ -27,8 +30,6 @@ export class Refused extends Error {
   }
 }
 
-// 120 s: a chunk takes 8 s at 32 kbit/s; three in flight behind one cut of 30 s stay well below.
-const TIMEOUT_MS = 120_000;
 // More than any answer of ours that is read whole as JSON (the catalogue is about 100 KB).
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
@@ -101,10 +102,12 @@ export class NodeApi {
     return this.json("PUT", `/api/files/manifests/${id}`, { body: { manifest } });
   }
 
-  /** @param {string} id of the whole file @returns {Promise<Blob>} */
+  /** @param {string} id of the whole file @returns {Promise<import("./bytes.js").Bytes>} Throws `DamagedFile` for other bytes than those the id was made of. */
   async fetchFile(id) {
     const response = await this.request("GET", `/api/files/${id}`, {});
-    return unlessCut(() => response.blob());
+    const bytes = new Uint8Array(await unlessCut(() => response.arrayBuffer()));
+    if ((await sha256Id(bytes)) !== id) throw new DamagedFile(`the node sent other bytes than those of ${id}`);
+    return bytes;
   }
 
   /** @param {{event: any, signatures: any[]}} envelope @returns {Promise<{id: string, rev: string}>} */
@@ -219,15 +222,12 @@ export class NodeApi {
   async once(method, path, { raw, headers, open }) {
     const sent = new Headers({ Accept: "application/json", ...headers });
     if (this.token && !open) sent.set("Authorization", `Bearer ${await this.token()}`);
-    const response = await unlessCut(() => this.send(this.origin + path, {
-      method, body: raw, headers: sent,
-      cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS),
+    const response = await unlessCut(() => fetchPatiently(this.send, this.origin + path, {
+      method, body: raw, headers: sent, cache: "no-store", credentials: "same-origin", redirect: "error",
     }));
     if (response.ok || response.status === 304) return response;
     const details = await readJson(response).catch(() => ({ error: `http_${response.status}`, reason: response.statusText }));
-    if (response.status === 429 || response.status >= 500) {
-      throw new Busy(response.status, details.reason ?? "", Number(response.headers.get("Retry-After")) || 0);
-    }
+    if (response.status === 429 || response.status >= 500) throw new Busy(response.status, details.reason ?? "");
     throw new Refused(response.status, details);
   }
 }

@@ -10,6 +10,9 @@ import { sha256Id } from "./hashing.js";
 
 export const CHUNK_BYTES = 32768;
 
+/** Pieces are gone, or the bytes are not those that were signed for. */
+export class DamagedFile extends RangeError {}
+
 /**
  * @param {Bytes} bytes a whole file, not empty
  * @returns {Promise<{manifest: Manifest, manifestId: string, chunks: Chunk[]}>} `chunks` in order, equal ones only once
@@ -41,12 +44,12 @@ export function chunkSize(manifest, index) {
 /**
  * @param {Manifest} manifest
  * @param {(id: string) => Promise<Bytes>} readChunk
- * @returns {Promise<Bytes>} the file, its hash checked. Throws RangeError if the pieces do not make the file.
+ * @returns {Promise<Bytes>} the file, its hash checked. Throws `DamagedFile` if the pieces do not make the file.
  */
 export async function joinFile(manifest, readChunk) {
   const whole = concat(...(await Promise.all(manifest.chunks.map(readChunk))));
   if (whole.length !== manifest.size || (await sha256Id(whole)) !== manifest.sha256) {
-    throw new RangeError(`the pieces do not make the file ${manifest.sha256}`);
+    throw new DamagedFile(`the pieces do not make the file ${manifest.sha256}`);
   }
   return whole;
 }

@@ -3,13 +3,13 @@
 
 import { Busy, Refused, Unreachable } from "./api.js";
 import { isEventDocument } from "./event.js";
+import { fetchPatiently } from "./patience.js";
 
 /** @typedef {import("./event.js").EventDocument} EventDocument */
 /** @typedef {any} Database a PouchDB database; its types would be a dependency of their own */
 
 // 50: an event is about 1 KB, so a batch is a few seconds of a village line.
 const BATCH = 50;
-const TIMEOUT_MS = 120_000;
 
 /** @param {Database} db @param {string} [stream] all streams when left out @returns {Promise<EventDocument[]>} */
 export async function eventsOf(db, stream) {
@@ -121,8 +121,7 @@ class Line {
     const headers = new Headers(options.headers);
     headers.set("Authorization", `Bearer ${await this.token()}`);
     try {
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
-      const response = await fetch(url, { ...options, headers, credentials: "omit", cache: "no-store", signal });
+      const response = await fetchPatiently(fetch, url, { ...options, headers, credentials: "omit", cache: "no-store" });
       if (!response.ok && response.status !== 404) this.status = response.status;
       return response;
     } catch (cause) {
@@ -138,7 +137,7 @@ class Line {
     } catch (cause) {
       const { message, reason, name } = /** @type {any} */ (cause);
       if (this.cut || !this.status) throw new Unreachable("the node did not answer", { cause });
-      if (this.status === 429 || this.status >= 500) throw new Busy(this.status, String(reason ?? message), 0);
+      if (this.status === 429 || this.status >= 500) throw new Busy(this.status, String(reason ?? message));
       throw new Refused(this.status, { error: name, reason: reason ?? message });
     }
   }

@@ -130,7 +130,7 @@ export async function removeFile(id) {
   await sweepChunks();
 }
 
-/** @param {{manifest: import("../lib/chunks.js").Manifest, type: string}} file @returns {Promise<Blob>} Throws RangeError when pieces are gone or damaged. */
+/** @param {{manifest: import("../lib/chunks.js").Manifest, type: string}} file @returns {Promise<Blob>} Throws `DamagedFile`. */
 export async function readFile({ manifest, type }) {
   const bytes = await joinFile(manifest, async (id) => (await readChunk(id)) ?? new Uint8Array());
   return new Blob([bytes], { type });

@@ -1,6 +1,7 @@
 // Failures in words a person can act on.
 
 import { Busy, Refused, Unreachable } from "../lib/api.js";
+import { DamagedFile } from "../lib/chunks.js";
 import { MalformedDer } from "../lib/der.js";
 import { UnfitEvent } from "../lib/event.js";
 import { NoStorage, StorageFull } from "../store/db.js";
@@ -29,6 +30,7 @@ export function sayFault(cause) {
   if (cause instanceof KeyNotKept) return t("error.key_not_kept");
   if (cause instanceof UnfitEvent) return t("sign.unfit", { reason: cause.message });
   if (cause instanceof UnfitAnswer) return t(`receive.${cause.fault}`);
+  if (cause instanceof DamagedFile) return t("error.damaged");
   if (cause instanceof MalformedDer || cause instanceof RangeError) return t("register.bad_certificate");
   if (cause instanceof UnusableFile) {
     return t(`paper.${cause.fault}`, { name: cause.file.name, size: size(cause.file.size), most: size(MOST_PDF_BYTES) });

@@ -4,6 +4,7 @@ import { answerText } from "../answers.js";
 import { dossierName, loadDossier } from "../dossiers.js";
 import { newSupplement } from "../drafts.js";
 import { Refused } from "../lib/api.js";
+import { DamagedFile } from "../lib/chunks.js";
 import { isSettled, progress } from "../lib/outbox.js";
 import { both, dateTime, day, known, size, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
@@ -201,26 +202,40 @@ function papers({ docs, stored }) {
 /** @param {import("../lib/event.js").FileRef[]} files @returns {import("../lib/event.js").FileRef[]} without previews */
 const papersIn = (files) => files.filter((file) => file.preview_of === undefined);
 
-/**
- * Opened from this phone where it still has it, else from the node; while it has not arrived there, its preview is, saying so.
- * @param {import("../lib/event.js").FileRef} file @param {import("../store/drafts.js").StoredFile[]} stored @param {import("../lib/event.js").FileRef[]} all
- */
+/** @typedef {import("../lib/event.js").FileRef} FileRef */
+
+/** @param {FileRef} file @param {import("../store/drafts.js").StoredFile[]} stored @param {FileRef[]} all */
 function fileButton(file, stored, all) {
   const open = async () => {
     try {
-      const here = stored.find((one) => one.manifest.sha256 === file.sha256);
-      if (here) return save(new Blob([await readFile(here)], { type: file.type }), file.name);
-      const preview = all.find((one) => one.preview_of === file.sha256);
-      const blob = await nodeApi().fetchFile(file.sha256).catch(async (cause) => {
-        if (!preview || !(cause instanceof Refused) || cause.status !== 404) throw cause;
-        const small = await nodeApi().fetchFile(preview.sha256);
-        toast(t("dossier.preview_instead"));
-        return small;
-      });
-      save(new Blob([blob], { type: file.type }), file.name);
+      const { ref, bytes } = await findPaper(file, stored, all);
+      save(new Blob([bytes], { type: ref.type }), ref.name);
     } catch (cause) {
       toast(sayFault(cause));
     }
   };
   return [h("button", { type: "button", class: "link", onclick: open }, t("dossier.open_file", { name: file.name })), h("span", { class: "small soft" }, ` ${size(file.size)}`)];
+}
+
+/**
+ * @param {FileRef} file @param {import("../store/drafts.js").StoredFile[]} stored @param {FileRef[]} all
+ * @returns {Promise<{ref: FileRef, bytes: BlobPart}>} from this phone where it is whole here, else from the node; while it has not arrived there, its preview
+ */
+async function findPaper(file, stored, all) {
+  const here = stored.find((one) => one.manifest.sha256 === file.sha256);
+  const kept = here && (await readFile(here).catch((cause) => {
+    if (!(cause instanceof DamagedFile)) throw cause;
+    return null; // the node may hold it whole
+  }));
+  if (kept) return { ref: file, bytes: kept };
+  toast(t("dossier.opening", { name: file.name, size: size(file.size) }));
+  const preview = all.find((one) => one.preview_of === file.sha256);
+  try {
+    return { ref: file, bytes: await nodeApi().fetchFile(file.sha256) };
+  } catch (cause) {
+    if (!preview || !(cause instanceof Refused) || cause.status !== 404) throw cause;
+    const small = await nodeApi().fetchFile(preview.sha256);
+    toast(t("dossier.preview_instead"));
+    return { ref: preview, bytes: small };
+  }
 }

@@ -1,5 +1,6 @@
 // #/drafts/<id>/papers/<part> : photographs of one paper: take, look, take again, remove.
 
+import { DamagedFile } from "../lib/chunks.js";
 import { cleanFileName } from "../lib/normalise.js";
 import { CONSENT_PART, MAX_FILES, backHref, loadWork, nextPath, partsToAttach } from "../drafts.js";
 import { size, t } from "../i18n/text.js";
@@ -127,7 +128,7 @@ class Album {
       this.urls.push(url);
       return h("img", { src: url, alt: t("paper.alt", { part: this.part.name, page }) });
     } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause;
+      if (!(cause instanceof DamagedFile)) throw cause;
       return h("span", { class: "tag tag--bad" }, t("paper.lost"));
     }
   }
