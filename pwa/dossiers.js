@@ -10,7 +10,7 @@ import { knownEvents } from "./signing.js";
 import { nodeNowMs, state } from "./state.js";
 import { foldWithStory, readStories } from "./stories.js";
 import { filesOfStream, listEntries } from "./store/drafts.js";
-import { currentTrust } from "./sync.js";
+import { currentTrust } from "./trusted.js";
 import { verifyReceipt } from "./lib/trust.js";
 import { judgeKept, keptReceipt } from "./receipts.js";
 

@@ -1,7 +1,7 @@
 // Registering this phone: make a key, ask for a certificate, wait for the office to compare six digits. Where no network joins
 // phone and office, request and certificate go as QR codes; nothing is believed because of the road it came by.
 
-import { NodeApi, Refused, Unreachable } from "./lib/api.js";
+import { Busy, NodeApi, Refused, Unreachable } from "./lib/api.js";
 import { decode, fromBase64, toBase64 } from "./lib/base64url.js";
 import { isIssuedBy, parseCertificate } from "./lib/der.js";
 import { buildEnrolmentRequest, comparisonCode } from "./lib/enrolment.js";
@@ -83,8 +83,8 @@ export async function askWhetherRevoked() {
     if (revoked === (record.revoked === true)) return;
     await saveKey({ ...record, revoked });
   } catch (cause) {
-    // Another node than the one that enrolled us, or a cut: nothing was learned, and the line's own state says the rest.
-    if (!(cause instanceof Refused || cause instanceof Unreachable)) throw cause;
+    // Another node than the one that enrolled us, one that is busy, or a cut: nothing was learned, and the line's own state says the rest.
+    if (!(cause instanceof Refused || cause instanceof Unreachable || cause instanceof Busy)) throw cause;
     return;
   }
   await announce();

@@ -18,7 +18,7 @@ import { keptLists, listsTag } from "./revocations.js";
 import { nodeNowMs, state } from "./state.js";
 import { get, getAll, put } from "./store/db.js";
 import { allEvents } from "./store/mine.js";
-import { currentTrust } from "./sync.js";
+import { currentTrust } from "./trusted.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
 /** @typedef {import("./lib/omission.js").Judgement} Judgement */

@@ -48,6 +48,11 @@ export async function reloadKey() {
   state.identity = await readIdentity("citizen");
 }
 
+export const HOUR_MS = 3600_000;
+
+/** @param {number} readMs by this phone's clock @param {number} ageMs @returns {boolean} also of what a clock that was set back since says is to come */
+export const isOlder = (readMs, ageMs) => Math.abs(Date.now() - readMs) > ageMs;
+
 /** The time by the node's clock, as far as we know it. @returns {number} milliseconds */
 export const nodeNowMs = () => Date.now() + state.offsetMs;
 

@@ -2,19 +2,14 @@
 // Only one tab sends (navigator.locks); what it does is lib/outbox.js.
 
 import { Unreachable } from "./lib/api.js";
-import { outcomeOf, runOutbox, isOpen } from "./lib/outbox.js";
-import { Trust, verifyReceipt } from "./lib/trust.js";
+import { isOpen, outcomeOf } from "./lib/outbox.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
-import { askWhetherRevoked, pollEnrolment } from "./enrol.js";
-import { dropErased } from "./erasures.js";
-import { keptLists, refreshLists } from "./revocations.js";
-import { ORIGIN, citizenToken, isHelper, nodeApi, nodeNowMs, refreshMe, refreshNode, renewTokens, state, tellAll } from "./state.js";
-import { askStoriesAgain, refreshStories } from "./stories.js";
+import { HOUR_MS, isOlder, refreshNode, renewTokens, state, tellAll } from "./state.js";
 import { saveSetting, setting } from "./store/db.js";
-import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
-import { addEvent, allEvents, eventsOf, findCertificate, replicationWith } from "./store/mine.js";
+import { listEntries } from "./store/drafts.js";
 
-const HOUR_MS = 3600_000;
+/** @typedef {import("./lib/outbox.js").Outcome} Outcome */
+
 // First failures are often a bend in the road; a phone in a pocket should not knock all day.
 const BACKOFF_MS = [5_000, 15_000, 45_000, 120_000, 300_000, 600_000];
 // With everything sent: how often an open page asks for news, and how often while the node's receipt is awaited.
@@ -57,103 +52,49 @@ async function lockedRun() {
 async function oneRun() {
   state.sending = true;
   tellAll("link");
-  let { outcome } = state.link;
+  /** @type {Outcome | null} */
+  let outcome = null;
   try {
-    outcome = await pass();
-    if (outcome === "unauthorised") {
-      // From the replication, which does not try again by itself.
-      await renewTokens();
-      outcome = await pass();
-    }
-  } catch (cause) {
-    outcome = outcomeOf(cause);
+    outcome = await attempt();
   } finally {
+    // Also after what nobody foresaw (a full phone, a defect): it is told, and is not this page's last run.
     state.sending = false;
+    await settle(outcome);
   }
-  if (outcome === "unauthorised" || (outcome === "done" && state.record?.revoked)) await askWhetherRevoked();
-  await sweepOthers();
-  await settle(outcome);
 }
 
-/** Let go of what was filed for others and is due; on a phone that never did, nothing is loaded for it. */
-async function sweepOthers() {
-  const signed = [...(await listEntries()).map(({ doc }) => doc), ...(isHelper() ? await allEvents() : [])];
-  if (!signed.some(({ event }) => event.body.on_behalf) && !(await setting("keeping"))) return;
-  await (await import("./keeping.js")).sweepKept();
-}
-
-/** @returns {Promise<import("./lib/outbox.js").Outcome>} */
-async function pass() {
-  if (Date.now() - state.nodeReadMs > HOUR_MS || !state.node) await refreshNode();
-  if (Date.now() - catalogueReadMs() > HOUR_MS && (await refreshCatalogue())) tellAll("catalogue");
-  if (state.record?.state === "pending") await pollEnrolment();
-  if (!state.identity) return "done";
-  // First, and asked without a token: an office whose own certificate is gone may take none of ours.
-  const news = await refreshLists(nodeApi());
-  if (news) await (await receiptsModule()).reviewReceipts();
-  if (news === "revoking") await askStoriesAgain();
-  if (state.me?.x5t !== state.identity.x5t || Math.abs(Date.now() - state.me.readMs) > HOUR_MS) await refreshMe(nodeApi());
-  const parts = await outboxParts();
-  const outcome = await runOutbox(parts);
-  if (outcome === "done") {
-    await dropErased(parts.api, await currentTrust());
-    await refreshStories(parts.api);
-    const { refreshReceipts, reviewReceipts } = await receiptsModule();
-    const changed = await refreshReceipts(parts.api);
-    if ((await reviewReceipts()) || changed) tellAll("receipts");
-  }
-  tellAll("events");
+/** @returns {Promise<Outcome>} Throws what is no failure of the line. */
+async function attempt() {
+  let outcome = await pass().catch(outcomeOf);
+  // From the replication, which does not try again by itself.
+  if (outcome === "unauthorised") outcome = await renewTokens().then(pass).catch(outcomeOf);
+  if (state.record && (outcome === "unauthorised" || (outcome === "done" && state.record.revoked))) await (await exchangeModule()).askWhetherRevoked();
+  if (state.record || (await setting("keeping"))) await (await exchangeModule()).sweepOthers();
   return outcome;
 }
 
-/** Loaded when it is needed, not with the first screen. */
-const receiptsModule = () => loaded(() => import("./receipts.js"));
-
-/** @template T @param {() => Promise<T>} load a module @returns {Promise<T>} A line that breaks meanwhile is a line that broke. */
-async function loaded(load) {
-  try {
-    return await load();
-  } catch (cause) {
-    throw new Unreachable("a module did not come", { cause });
-  }
+/** @returns {Promise<Outcome>} Throws what lib/api.js throws. */
+async function pass() {
+  if (isOlder(state.nodeReadMs, HOUR_MS) || !state.node) await refreshNode();
+  if (isOlder(catalogueReadMs(), HOUR_MS) && (await refreshCatalogue())) tellAll("catalogue");
+  return state.record ? (await exchangeModule()).exchange() : "done";
 }
 
-/** @returns {Promise<import("./lib/outbox.js").Parts>} */
-async function outboxParts() {
-  const trust = await currentTrust();
-  return {
-    entries: listEntries,
-    save: saveEntry,
-    chunk: readChunk,
-    api: nodeApi(),
-    mine: { add: addEvent, events: eventsOf, ...(await replicationWith(ORIGIN, () => citizenToken()())) },
-    verifyReceipt: async (receipt, submission) => {
-      await verifyReceipt(receipt, submission, trust);
-      await trust.verifyUnrevoked(receipt, nodeNowMs());
-    },
-    now: Date.now,
-    changed: () => tellAll("outbox"),
-  };
-}
+/** Loaded when there is a key, not with the first screen. A line that breaks meanwhile is a line that broke. */
+const exchangeModule = () => import("./exchange.js").catch((cause) => {
+  throw new Unreachable("a module did not come", { cause });
+});
 
-/** @returns {Promise<Trust>} in the node pinned at enrolment and what its authority issued since, with the revocation lists that are here */
-export async function currentTrust() {
-  const { identity } = state;
-  if (!identity) throw new Error("without a registration nobody is trusted yet");
-  const pins = { urn: identity.node.urn, certificate: identity.node.certificate, chain: identity.chain };
-  return new Trust(pins, async (x5t) => (await findCertificate(x5t)) ?? state.node?.certificate ?? null, await keptLists());
-}
-
-/** Write down how it went and set the clock for the next run. @param {import("./lib/outbox.js").Outcome} outcome */
+/** Set the clock for the next run and write down how it went. @param {Outcome | null} outcome null where something else than the line failed */
 async function settle(outcome) {
   const now = Date.now();
   const failures = outcome === "done" ? 0 : state.link.failures + 1;
   const waitMs = await nextWait(failures);
-  const answeredMs = outcome === "offline" ? state.link.answeredMs : now;
-  state.link = { outcome, triedMs: now, answeredMs, nextMs: now + waitMs, failures };
-  await saveSetting("link", state.link);
+  const answeredMs = outcome === null || outcome === "offline" ? state.link.answeredMs : now;
+  state.link = { outcome: outcome ?? state.link.outcome, triedMs: now, answeredMs, nextMs: now + waitMs, failures };
   schedule(waitMs);
   tellAll("link");
+  await saveSetting("link", state.link);
   // Only without a network: with one, the browser would fire at once, and a node that is away be asked without a pause.
   if (failures && !navigator.onLine) await askForBackgroundSync();
 }
