@@ -3,7 +3,8 @@
 import { NodeApi } from "./lib/api.js";
 import { buildEnrolmentRequest } from "./lib/enrolment.js";
 import { buildToken } from "./lib/token.js";
-import { acceptCertificate, forgetKey, makeKey, readIdentity, saveKey } from "./store/keys.js";
+import { forgetKey, readIdentity, saveKey } from "./store/keys.js";
+import { acceptCertificate, makeKey } from "./store/newkey.js";
 
 /** @returns {Promise<{name: string, subject: string} | null>} the official whose key is on this computer */
 export async function knownOfficial() {
@@ -14,7 +15,7 @@ export async function knownOfficial() {
 /**
  * Make a key, have it certified against the activation code, and log in.
  * @param {{name: string, activation: string}} person
- * @returns {Promise<any>} the answer of /api/session. Throws what lib/api.js and store/keys.js throw; a key that was not
+ * @returns {Promise<any>} the answer of /api/session. Throws what lib/api.js and store/newkey.js throw; a key that was not
  *   certified is forgotten, so that the form can be sent again.
  */
 export async function registerOfficial({ name, activation }) {

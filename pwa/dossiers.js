@@ -22,7 +22,7 @@ import { judgeKept, keptReceipt } from "./receipts.js";
  * @property {import("./lib/fold.js").Dossier} dossier
  * @property {EventDocument[]} docs
  * @property {import("./stories.js").Story | null} story what the node says beside
- * @property {import("./lib/outbox.js").Entry[]} entries
+ * @property {import("./lib/entry.js").Entry[]} entries
  * @property {import("./lib/procedures.js").Procedure | null} procedure
  * @property {EventDocument | null} receipt of the submission, verified on this phone just now
  * @property {import("./receipts.js").KeptReceipt | null} kept the submission's receipt as COSE, and what the log keeps of it

@@ -6,14 +6,15 @@ import { decode, fromBase64, toBase64 } from "./lib/base64url.js";
 import { isIssuedBy, parseCertificate } from "./lib/der.js";
 import { buildEnrolmentRequest, comparisonCode } from "./lib/enrolment.js";
 import { ORIGIN, nodeNowMs, refreshNode, reloadKey, state, tellAll } from "./state.js";
-import { UnfitAnswer, acceptCertificate, makeKey, readKey, saveKey } from "./store/keys.js";
+import { readKey, saveKey } from "./store/keys.js";
+import { UnfitAnswer, acceptCertificate, makeKey } from "./store/newkey.js";
 
 /** @typedef {import("./store/keys.js").KeyRecord} KeyRecord */
 
 /**
  * @param {{name: string, phone?: string, idNumber?: string, activation?: string}} person
  * @returns {Promise<KeyRecord>} pending or issued; pending and `unsent` where the office cannot be reached, to be shown at the
- *   counter. Throws what lib/api.js and store/keys.js throw; `Unreachable` only on a phone that has never met its office.
+ *   counter. Throws what lib/api.js and store/newkey.js throw; `Unreachable` only on a phone that has never met its office.
  */
 export async function registerPhone({ activation, ...person }) {
   if (!(await isReachable()) && !state.node) throw new Unreachable("this phone has never met its office");

@@ -7,7 +7,8 @@ import { pollEnrolment } from "./enrol.js";
 import { dropErased } from "./erasures.js";
 import { refreshReceipts, reviewReceipts } from "./receipts.js";
 import { refreshLists } from "./revocations.js";
-import { HOUR_MS, ORIGIN, citizenToken, isHelper, isOlder, nodeApi, nodeNowMs, refreshMe, state, tellAll } from "./state.js";
+import { citizenToken, nodeApi } from "./speaking.js";
+import { HOUR_MS, ORIGIN, isHelper, isOlder, nodeNowMs, refreshMe, state, tellAll } from "./state.js";
 import { askStoriesAgain, refreshStories } from "./stories.js";
 import { setting } from "./store/db.js";
 import { listEntries, readChunk, saveEntry } from "./store/drafts.js";
@@ -15,8 +16,9 @@ import { addEvent, allEvents, eventsOf, replicationWith } from "./store/mine.js"
 import { currentTrust } from "./trusted.js";
 
 export { askWhetherRevoked } from "./enrol.js";
+export { renewTokens } from "./speaking.js";
 
-/** @returns {Promise<import("./lib/outbox.js").Outcome>} Throws what lib/api.js throws. */
+/** @returns {Promise<import("./lib/api.js").Outcome>} Throws what lib/api.js throws. */
 export async function exchange() {
   if (state.record?.state === "pending") await pollEnrolment();
   if (!state.identity) return "done";

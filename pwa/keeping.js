@@ -5,7 +5,7 @@
 //
 // Nothing goes while anything of the dossier waits to be sent, or while the office waits for papers. The node holds it all.
 
-import { isSettled } from "./lib/outbox.js";
+import { isSettled } from "./lib/entry.js";
 import { tellAll } from "./state.js";
 import { saveSetting, setting } from "./store/db.js";
 import { dropStream, freeReceived, listEntries } from "./store/drafts.js";

@@ -1,6 +1,7 @@
 // What a page is, going to another one, and the pages for addresses that lead nowhere or failed.
 
 import { t } from "./i18n/text.js";
+import { Unreachable } from "./lib/api.js";
 import { h } from "./ui/dom.js";
 import { backLink, button, heading } from "./ui/parts.js";
 
@@ -25,6 +26,7 @@ export function notFound() {
 
 /** @param {unknown} cause @returns {Page} never a blank screen, and never a lost draft */
 export function failed(cause) {
+  if (cause instanceof Unreachable) return notLoaded();
   console.error(cause);
   const title = t("error.unknown_title");
   const details = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
@@ -33,4 +35,11 @@ export function failed(cause) {
     content: h("div", null, backLink("#/", t("app.home")), heading(title), h("p", null, t("error.unknown")),
       h("p", null, h("code", null, details)), button(t("error.reload"), () => location.reload())),
   };
+}
+
+/** The line broke before this page was here. @returns {Page} */
+function notLoaded() {
+  const title = t("error.not_loaded_title");
+  const again = () => dispatchEvent(new HashChangeEvent("hashchange"));
+  return { title, content: h("div", null, backLink("#/", t("app.home")), heading(title), h("p", null, t("error.not_loaded")), button(t("error.retry"), again)) };
 }

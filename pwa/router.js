@@ -1,5 +1,7 @@
 // From the address's hash to a page. One page per file in views/; a page is drawn anew when something it shows changes.
 
+import { loadTexts } from "./i18n/text.js";
+import { arrived } from "./lib/arrived.js";
 import { failed, notFound } from "./page.js";
 import { onChange } from "./state.js";
 import { drawNetwork, drawShell, showPage } from "./ui/shell.js";
@@ -86,7 +88,9 @@ async function draw(again) {
 async function find(path, query) {
   for (const [pattern, load] of ROUTES) {
     const match = pattern.exec(path);
-    if (match) return (await load())(match.slice(1).map(decodeURIComponent), query);
+    if (!match) continue;
+    const [view] = await Promise.all([arrived(load()), path && loadTexts()]);
+    return view(match.slice(1).map(decodeURIComponent), query);
   }
   return notFound();
 }

@@ -1,7 +1,6 @@
 // What every page may ask: which node, which clock, who we are, how the line is. Loaded once, kept fresh, told to all tabs.
 
 import { NodeApi, Refused } from "./lib/api.js";
-import { tokenSource } from "./lib/token.js";
 import { saveSetting, setting } from "./store/db.js";
 import { readIdentity, readKey } from "./store/keys.js";
 
@@ -82,30 +81,6 @@ export async function refreshMe(api) {
   await saveSetting("me", state.me);
   if (JSON.stringify(roles) !== before) tellAll("me");
 }
-
-/** @type {{x5t: string, urn: string, token: () => Promise<string>} | null} */
-let source = null;
-
-/** @returns {() => Promise<string>} bearer tokens of the citizen. Throws when there is no certificate yet. */
-export function citizenToken() {
-  const { identity } = state;
-  if (!identity) throw new Error("this phone is not registered yet");
-  const urn = state.node?.urn ?? identity.node.urn;
-  if (source?.x5t !== identity.x5t || source.urn !== urn) {
-    const signer = { key: identity.privateKey, x5t: identity.x5t, subject: identity.subject };
-    source = { x5t: identity.x5t, urn, token: tokenSource(signer, urn, () => Math.floor(nodeNowMs() / 1000)) };
-  }
-  return source.token;
-}
-
-/** The node does not take our token: read its clock, and make new ones. */
-export async function renewTokens() {
-  await refreshNode();
-  source = null;
-}
-
-/** @returns {NodeApi} speaking as the citizen where there is one */
-export const nodeApi = () => new NodeApi(ORIGIN, state.identity ? { token: () => citizenToken()(), renew: renewTokens } : {});
 
 const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("tram");
 const listeners = new Set(/** @type {((what: string) => void)[]} */ ([]));

@@ -1,6 +1,6 @@
 // One line per dossier, and what is true of it: worked out of the outbox and of the events on this phone.
 
-import { isSettled, progress } from "./lib/outbox.js";
+import { isSettled, progress } from "./lib/entry.js";
 import { clock, day, known, size, t } from "./i18n/text.js";
 import { state } from "./state.js";
 import { getAll } from "./store/db.js";
@@ -8,7 +8,7 @@ import { foldWithStory } from "./stories.js";
 import { sayRefusal } from "./ui/faults.js";
 
 /** @typedef {import("./lib/event.js").EventDocument} EventDocument */
-/** @typedef {import("./lib/outbox.js").Entry} Entry */
+/** @typedef {import("./lib/entry.js").Entry} Entry */
 /** @typedef {import("./ui/parts.js").Tone} Tone */
 /** @typedef {{stream: string, name: string, applicant: string, code: string, label: string, tone: Tone, next: string, when: string, behalf: string}} Summary `behalf`: for whom it was filed, "" for one's own */
 

@@ -1,14 +1,15 @@
 // When things travel: at start, when the network or the page comes back, after signing, and at growing intervals.
 // Only one tab sends (navigator.locks); what it does is lib/outbox.js.
 
-import { Unreachable } from "./lib/api.js";
-import { isOpen, outcomeOf } from "./lib/outbox.js";
+import { outcomeOf } from "./lib/api.js";
+import { arrived } from "./lib/arrived.js";
+import { isOpen } from "./lib/entry.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
-import { HOUR_MS, isOlder, refreshNode, renewTokens, state, tellAll } from "./state.js";
+import { HOUR_MS, isOlder, refreshNode, state, tellAll } from "./state.js";
 import { saveSetting, setting } from "./store/db.js";
 import { listEntries } from "./store/drafts.js";
 
-/** @typedef {import("./lib/outbox.js").Outcome} Outcome */
+/** @typedef {import("./lib/api.js").Outcome} Outcome */
 
 // First failures are often a bend in the road; a phone in a pocket should not knock all day.
 const BACKOFF_MS = [5_000, 15_000, 45_000, 120_000, 300_000, 600_000];
@@ -67,7 +68,7 @@ async function oneRun() {
 async function attempt() {
   let outcome = await pass().catch(outcomeOf);
   // From the replication, which does not try again by itself.
-  if (outcome === "unauthorised") outcome = await renewTokens().then(pass).catch(outcomeOf);
+  if (outcome === "unauthorised") outcome = await exchangeModule().then(({ renewTokens }) => renewTokens()).then(pass).catch(outcomeOf);
   if (state.record && (outcome === "unauthorised" || (outcome === "done" && state.record.revoked))) await (await exchangeModule()).askWhetherRevoked();
   if (state.record || (await setting("keeping"))) await (await exchangeModule()).sweepOthers();
   return outcome;
@@ -80,10 +81,8 @@ async function pass() {
   return state.record ? (await exchangeModule()).exchange() : "done";
 }
 
-/** Loaded when there is a key, not with the first screen. A line that breaks meanwhile is a line that broke. */
-const exchangeModule = () => import("./exchange.js").catch((cause) => {
-  throw new Unreachable("a module did not come", { cause });
-});
+/** Loaded when there is a key, not with the first screen. */
+const exchangeModule = () => arrived(import("./exchange.js"));
 
 /** Set the clock for the next run and write down how it went. @param {Outcome | null} outcome null where something else than the line failed */
 async function settle(outcome) {

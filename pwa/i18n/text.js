@@ -1,19 +1,40 @@
-// Texts in the language chosen; Vietnamese until somebody chooses otherwise. English is loaded only when it is used.
+// Texts in the language chosen; Vietnamese until somebody chooses otherwise. The first screen brings the words it says itself;
+// those of the other pages, room by room, and English are loaded when they are used.
 
-import { vi } from "./vi.js";
+import { texts as first } from "./vi/first.js";
+import { arrived } from "../lib/arrived.js";
 
-/** @typedef {keyof typeof vi} Key */
+/** @typedef {keyof typeof first | keyof typeof import("./vi/filing.js").texts | keyof typeof import("./vi/dossier.js").texts | keyof typeof import("./vi/receipt.js").texts | keyof typeof import("./vi/phone.js").texts | keyof typeof import("./vi/behalf.js").texts} Key */
 
-/** @type {Record<Key, string>} */
-let texts = vi;
+const FIRST = { vi: async () => ({ texts: first }), en: () => import("./en/first.js") };
+const ROOMS = {
+  vi: () => Promise.all([import("./vi/filing.js"), import("./vi/dossier.js"), import("./vi/receipt.js"), import("./vi/phone.js"), import("./vi/behalf.js")]),
+  en: () => Promise.all([import("./en/filing.js"), import("./en/dossier.js"), import("./en/receipt.js"), import("./en/phone.js"), import("./en/behalf.js")]),
+};
+
+/** @type {Record<string, string>} */
+let texts = first;
+/** @type {"vi" | "en"} */
 let language = "vi";
+let whole = false;
 
 export const lang = () => language;
 
-/** @param {string} wanted "vi" or "en" */
+/** @param {string} wanted "vi" or "en" @returns {Promise<void>} Throws `Unreachable`; then the language is what it was. */
 export async function useLanguage(wanted) {
-  language = wanted === "en" ? "en" : "vi";
-  texts = language === "en" ? (await import("./en.js")).en : vi;
+  const next = wanted === "en" ? "en" : "vi";
+  const fresh = await arrived(FIRST[next]());
+  const rooms = whole ? await arrived(ROOMS[next]()) : [];
+  language = next;
+  texts = Object.assign({}, fresh.texts, ...rooms.map((room) => room.texts));
+}
+
+/** Have the words of every page, not of the first screen alone. @returns {Promise<void>} Throws `Unreachable`. */
+export async function loadTexts() {
+  if (whole) return;
+  const rooms = await arrived(ROOMS[language]());
+  texts = Object.assign({}, texts, ...rooms.map((room) => room.texts));
+  whole = true;
 }
 
 /** @param {Key} key @param {Record<string, string | number>} [values] @returns {string} */
@@ -22,7 +43,7 @@ export function t(key, values = {}) {
 }
 
 /** @param {string} key made at run time @param {Key} otherwise @returns {Key} `key` if there is such a text */
-export const known = (key, otherwise) => (key in vi ? /** @type {Key} */ (key) : otherwise);
+export const known = (key, otherwise) => (key in texts ? /** @type {Key} */ (key) : otherwise);
 
 /** @param {{vi: string, en: string}} both @returns {string} */
 export const both = (both) => (language === "en" && both.en ? both.en : both.vi);

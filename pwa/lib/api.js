@@ -30,9 +30,21 @@ export class Refused extends Error {
   }
 }
 
+/** @param {unknown} cause @returns {Outcome} what a failure of the whole line means. Anything else is a defect and is thrown on. */
+export function outcomeOf(cause) {
+  if (cause instanceof Unreachable) return "offline";
+  if (cause instanceof Busy) return "busy";
+  if (cause instanceof Refused && cause.status === 401) return "unauthorised";
+  throw cause;
+}
+
 // More than any answer of ours that is read whole as JSON (the catalogue is about 100 KB).
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
+/**
+ * Why the last run ended. `done`: nothing is left to do or everything waits for the node's receipt.
+ * @typedef {"done" | "offline" | "busy" | "unauthorised"} Outcome
+ */
 /**
  * @typedef {object} NodeInfo
  * @property {string} unit @property {string} name @property {string} urn

@@ -6,36 +6,15 @@
 // Every step is written down before the next begins, and every step may be repeated: a reload, a cut or a week changes
 // nothing. A stuck entry or file never blocks another. No DOM, no clock of its own, no storage of its own.
 
-import { Busy, Refused, Unreachable } from "./api.js";
-import { chunkSize } from "./chunks.js";
+import { Refused, outcomeOf } from "./api.js";
+import { progress } from "./entry.js";
 import { idInDocument } from "./event.js";
 import { packed } from "./gzip.js";
 
 /** @typedef {import("./event.js").EventDocument} EventDocument */
-/** @typedef {import("./event.js").FileRef} FileRef */
-/** @typedef {import("./chunks.js").Manifest} Manifest */
-/** @typedef {"files" | "event" | "sent" | "received" | "stored" | "refused"} Stage */
-/**
- * Why an entry does not move. `lost`: its bytes are gone from this phone. `refused`: the node said no, in `error` and `reason`.
- * @typedef {{kind: "refused" | "lost", error: string, reason: string, atMs: number, retryMs: number, tries: number}} Trouble
- */
-/**
- * @typedef {object} Entry
- * @property {string} id               document id of the event
- * @property {EventDocument} doc
- * @property {{ref: FileRef, manifest: Manifest}[]} files
- * @property {string[]} acked          chunks the node has said it holds
- * @property {string[]} manifests      manifests the node has said it holds
- * @property {Stage} stage
- * @property {number} signedMs         when it was signed
- * @property {number} sinceMs          when this stage began
- * @property {Trouble | null} trouble
- * @property {string} [receipt]        document id of the verified receipt
- */
-/**
- * Why the last run ended. `done`: nothing is left to do or everything waits for the node's receipt.
- * @typedef {"done" | "offline" | "busy" | "unauthorised"} Outcome
- */
+/** @typedef {import("./entry.js").Entry} Entry */
+/** @typedef {import("./entry.js").Stage} Stage */
+/** @typedef {import("./api.js").Outcome} Outcome */
 /**
  * @typedef {object} Mine               the database that replicates with /db/mine
  * @property {(doc: EventDocument) => Promise<void>} add
@@ -67,38 +46,6 @@ const RECEIPTED = new Set(["dossier.submitted", "dossier.supplemented"]);
 // A node that lost chunks between our PUT and the manifest is asked again this often in one run.
 const ROUNDS = 3;
 
-/** @param {EventDocument} doc signed @param {{ref: FileRef, manifest: Manifest}[]} files @param {number} nowMs @returns {Entry} */
-export function buildEntry(doc, files, nowMs) {
-  return { id: doc._id, doc, files, acked: [], manifests: [], stage: "files", signedMs: nowMs, sinceMs: nowMs, trouble: null };
-}
-
-/** @param {Entry} entry @returns {{sent: number, total: number, files: {name: string, part: string, sent: number, total: number}[]}} bytes */
-export function progress(entry) {
-  const held = new Set(entry.acked);
-  const arrived = entry.stage !== "files" && entry.stage !== "refused";
-  const files = entry.files.map(({ ref, manifest }) => ({
-    isPreview: ref.preview_of !== undefined,
-    name: ref.name,
-    part: ref.part,
-    total: ref.size,
-    sent: manifest.chunks.reduce((sum, id, i) => sum + (arrived || held.has(id) ? chunkSize(manifest, i) : 0), 0),
-  }));
-  const sum = (/** @type {"sent" | "total"} */ what) => files.reduce((all, file) => all + file[what], 0);
-  return { sent: sum("sent"), total: sum("total"), files: files.filter((file) => !file.isPreview).map(({ isPreview: _, ...file }) => file) };
-}
-
-/** @param {Entry} entry */
-const bytesLeft = (entry) => {
-  const { sent, total } = progress(entry);
-  return total - sent;
-};
-
-/** @param {Entry} entry @returns {boolean} whether the node has it for good */
-export const isSettled = (entry) => entry.stage === "received" || entry.stage === "stored";
-
-/** @param {Entry} entry @returns {boolean} whether a run could still move it */
-export const isOpen = (entry) => !isSettled(entry) && entry.stage !== "refused";
-
 /** One pass over everything that is signed. Repeat it as often as you like; only one at a time (`navigator.locks`). @param {Parts} parts @returns {Promise<Outcome>} */
 export async function runOutbox(parts) {
   try {
@@ -112,13 +59,11 @@ export async function runOutbox(parts) {
   }
 }
 
-/** @param {unknown} cause @returns {Outcome} what a failure of the whole line means. Anything else is a defect and is thrown on. */
-export function outcomeOf(cause) {
-  if (cause instanceof Unreachable) return "offline";
-  if (cause instanceof Busy) return "busy";
-  if (cause instanceof Refused && cause.status === 401) return "unauthorised";
-  throw cause;
-}
+/** @param {Entry} entry */
+const bytesLeft = (entry) => {
+  const { sent, total } = progress(entry);
+  return total - sent;
+};
 
 /** Smallest first, so that a large dossier never holds up a small one. @param {Parts} parts */
 async function sendAllFiles(parts) {

@@ -1,7 +1,7 @@
 // Dossiers being filled in: the draft, its photographs in chunks, and the moment a draft becomes something signed.
 
 import { cutFile, joinFile } from "../lib/chunks.js";
-import { buildEntry, isSettled } from "../lib/outbox.js";
+import { buildEntry, isSettled } from "../lib/entry.js";
 import { done, get, getAll, put, transact } from "./db.js";
 import { randomText } from "./keys.js";
 
@@ -27,7 +27,7 @@ import { randomText } from "./keys.js";
  * @property {import("../lib/chunks.js").Manifest} manifest @property {string} manifestId @property {number} addedMs
  * @property {{manifest: import("../lib/chunks.js").Manifest, manifestId: string}} [preview] a small picture of it
  */
-/** @typedef {import("../lib/outbox.js").Entry} Entry */
+/** @typedef {import("../lib/entry.js").Entry} Entry */
 
 /** @returns {Promise<Draft[]>} newest first, without deleted ones */
 export async function listDrafts() {

@@ -9,7 +9,7 @@ import { toast } from "./shell.js";
 /** @param {{name: string, how: string, witness?: string}} behalf @returns {string} */
 export const behalfText = ({ name, how, witness }) => [t(known(`behalf.${how}`, "behalf.wet_signature"), { name }), witness ? t("behalf.witness", { witness }) : ""].filter(Boolean).join(" ");
 
-/** @param {string} stream @param {string} name @param {import("../lib/outbox.js").Entry[]} entries of the dossier @returns {Promise<HTMLElement>} what is kept, until when, and how to change it */
+/** @param {string} stream @param {string} name @param {import("../lib/entry.js").Entry[]} entries of the dossier @returns {Promise<HTMLElement>} what is kept, until when, and how to change it */
 export async function keepingPanel(stream, name, entries) {
   const { leaving } = await readKeeping();
   const goesMs = leaving[stream];

@@ -5,7 +5,7 @@ import { DamagedFile } from "../lib/chunks.js";
 import { MalformedDer } from "../lib/der.js";
 import { UnfitEvent } from "../lib/event.js";
 import { NoStorage, StorageFull } from "../store/db.js";
-import { KeyNotKept, UnfitAnswer } from "../store/keys.js";
+import { KeyNotKept, UnfitAnswer } from "../store/newkey.js";
 import { known, size, t } from "../i18n/text.js";
 import { MOST_PDF_BYTES, UnusableFile } from "./photo.js";
 

@@ -25,3 +25,6 @@ export function dossierCards(summaries, title) {
     one.next && h("p", null, one.next));
   return [h("h2", null, title), h("ul", { class: "cards" }, summaries.map(card))];
 }
+
+/** What stands where there is no list yet. @returns {HTMLElement} */
+export const nothingYet = () => h("div", { class: "empty" }, h("p", null, h("strong", null, t("home.empty_title"))), h("p", null, t("home.empty")));

@@ -1,7 +1,8 @@
 // What the office's log was found to keep of a receipt, in words a person can act on; an omission with its evidence.
 
 import { dateTime, t } from "../i18n/text.js";
-import { nodeApi, refreshNode, state, tellAll } from "../state.js";
+import { nodeApi } from "../speaking.js";
+import { refreshNode, state, tellAll } from "../state.js";
 import { evidenceOf, refreshReceipts, reviewReceipts } from "../receipts.js";
 import { refreshLists } from "../revocations.js";
 import { askStoriesAgain } from "../stories.js";

@@ -5,10 +5,11 @@ import { dossierName, loadDossier } from "../dossiers.js";
 import { newSupplement } from "../drafts.js";
 import { Refused } from "../lib/api.js";
 import { DamagedFile } from "../lib/chunks.js";
-import { isSettled, progress } from "../lib/outbox.js";
+import { isSettled, progress } from "../lib/entry.js";
 import { both, dateTime, day, known, size, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
-import { nodeApi, state, tellAll } from "../state.js";
+import { nodeApi } from "../speaking.js";
+import { state, tellAll } from "../state.js";
 import { readFile, saveEntry } from "../store/drafts.js";
 import { syncNow } from "../sync.js";
 import { nextText, sendingText } from "../summaries.js";
@@ -23,7 +24,7 @@ import { logNotice } from "../ui/standing.js";
 import { erasedPage } from "./erased.js";
 
 /** @typedef {import("../dossiers.js").Loaded} Loaded */
-/** @typedef {import("../lib/outbox.js").Entry} Entry */
+/** @typedef {import("../lib/entry.js").Entry} Entry */
 
 /** @param {string[]} path @returns {Promise<import("../page.js").Page>} */
 export async function dossierPage([stream]) {

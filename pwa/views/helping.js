@@ -3,7 +3,8 @@
 import { procedures } from "../catalogue.js";
 import { KEEP_DAYS, readKeeping } from "../keeping.js";
 import { both, day, known, t } from "../i18n/text.js";
-import { isHelper, nodeApi, refreshMe, state } from "../state.js";
+import { nodeApi } from "../speaking.js";
+import { isHelper, refreshMe, state } from "../state.js";
 import { listDrafts, listEntries } from "../store/drafts.js";
 import { allEvents } from "../store/mine.js";
 import { readStories } from "../stories.js";

@@ -1,7 +1,7 @@
 // #/settings/wipe : delete everything on this phone, after saying what would be lost.
 
 import { procedures } from "../catalogue.js";
-import { isSettled } from "../lib/outbox.js";
+import { isSettled } from "../lib/entry.js";
 import { both, t } from "../i18n/text.js";
 import { go } from "../page.js";
 import { reloadKey, tellAll } from "../state.js";
@@ -29,7 +29,7 @@ export async function wipePage() {
     toast(t("wipe.done"));
     go("");
   };
-  const named = (/** @type {import("../lib/outbox.js").Entry} */ entry) => names.get(entry.doc.event.body.procedure) ?? entry.doc.event.body.procedure ?? entry.doc.event.type;
+  const named = (/** @type {import("../lib/entry.js").Entry} */ entry) => names.get(entry.doc.event.body.procedure) ?? entry.doc.event.body.procedure ?? entry.doc.event.type;
   const content = h("div", null, backLink("#/settings"), faults, heading(title), h("p", null, t("wipe.text")),
     unsent.length ? notice("bad", h("p", null, t("wipe.unsent", { count: unsent.length })), h("ul", null, unsent.map((entry) => h("li", null, named(entry))))) : null,
     drafts.length ? notice("wait", h("p", null, t("wipe.drafts", { count: drafts.length }))) : null,

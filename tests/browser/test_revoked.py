@@ -170,7 +170,8 @@ def test_a_list_with_a_lower_number_or_anothers_signature_changes_nothing(
             told = str(parse_crl(old.der).number + 5)
             phone.page.route("**/api/crls/*", answering(body))
             phone.page.evaluate(
-                "async ([key, told]) => { const { state, nodeApi } = await import('/state.js');"
+                "async ([key, told]) => { const { state } = await import('/state.js');"
+                " const { nodeApi } = await import('/speaking.js');"
                 " state.node = { ...state.node, crls: { [key]: told } };"
                 " const { refreshLists } = await import('/revocations.js'); await refreshLists(nodeApi()); }",
                 [key, told],

@@ -3,12 +3,21 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
-import { en } from "../../pwa/i18n/en.js";
-import { vi } from "../../pwa/i18n/vi.js";
 import { ROOT } from "./support/vectors.mjs";
 
+const ROOMS = ["first", "filing", "dossier", "receipt", "phone", "behalf"];
+const whole = async (language) => Object.assign({}, ...(await Promise.all(ROOMS.map(async (room) => (await import(`../../pwa/i18n/${language}/${room}.js`)).texts))));
+const [vi, en] = await Promise.all([whole("vi"), whole("en")]);
 const sources = readdirSync(`${ROOT}pwa`, { recursive: true }).filter((name) => name.endsWith(".js") && !/vendor|i18n/.test(name)).map((name) => readFileSync(`${ROOT}pwa/${name}`, "utf8")).join("\n");
 const places = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+
+test("no text stands in two rooms, and no room is forgotten", async () => {
+  for (const language of ["vi", "en"]) {
+    assert.deepEqual(readdirSync(`${ROOT}pwa/i18n/${language}`).sort(), ROOMS.map((room) => `${room}.js`).sort());
+    const keys = (await Promise.all(ROOMS.map(async (room) => Object.keys((await import(`../../pwa/i18n/${language}/${room}.js`)).texts)))).flat();
+    assert.equal(new Set(keys).size, keys.length);
+  }
+});
 
 test("both languages have the same keys, with the same places to fill in", () => {
   assert.deepEqual(Object.keys(en), Object.keys(vi));
