@@ -12,7 +12,8 @@ let held = null;
 
 /** @returns {Promise<Procedure[]>} what this phone holds, [] before the first time */
 export async function procedures() {
-  held ??= await setting("catalogue", null);
+  const kept = held ?? (await setting("catalogue", null));
+  held ??= kept; // not `held ??= await …`: that would put what was read over what came while it was read
   return inForce(held?.procedures ?? [], new Date(nodeNowMs()).toISOString().slice(0, 10));
 }
 

@@ -42,6 +42,8 @@ const ROUTES = /** @type {[RegExp, () => Promise<View>][]} */ ([
 let shown = null;
 let turn = 0;
 let stale = false;
+/** What changed while a page was being made: it may have read before. @type {Set<string>} */
+const meanwhile = new Set();
 
 /** Draw the page the address names, and follow it from now on. */
 export async function startRouter() {
@@ -60,6 +62,7 @@ export async function startRouter() {
 
 /** @param {string} what */
 function refresh(what) {
+  meanwhile.add(what);
   if (!shown?.refreshOn?.includes(what) || stale) return;
   stale = true; // several changes in one moment are one drawing
   requestAnimationFrame(() => {
@@ -71,6 +74,7 @@ function refresh(what) {
 /** @param {boolean} again the same page, fresher */
 async function draw(again) {
   const mine = ++turn;
+  meanwhile.clear();
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   let page;
   try {
@@ -82,6 +86,8 @@ async function draw(again) {
   shown?.leave?.();
   shown = page;
   showPage(page.title, page.content, { keepFocus: again });
+  const missed = page.refreshOn?.find((what) => meanwhile.has(what));
+  if (missed) refresh(missed);
 }
 
 /** @param {string} path @param {URLSearchParams} query @returns {Promise<Page>} */
