@@ -32,6 +32,9 @@ export async function forgetStream(db, stream) {
   await db.compact();
 }
 
+/** @param {any} cause @returns {boolean} whether this phone's disk is full; PouchDB says it in the reason of an error of its own */
+export const isFull = ({ name, reason, message }) => [name, reason, message].some((text) => String(text).includes("QuotaExceeded"));
+
 /** What was removed here is no news for the node. A name of its own, because PouchDB makes it part of the checkpoint's. @param {any} doc */
 const isKept = (doc) => !doc._deleted;
 
@@ -136,6 +139,7 @@ class Line {
       await replication;
     } catch (cause) {
       const { message, reason, name } = /** @type {any} */ (cause);
+      if (isFull(cause)) throw cause;
       if (this.cut || !this.status) throw new Unreachable("the node did not answer", { cause });
       if (this.status === 429 || this.status >= 500) throw new Busy(this.status, String(reason ?? message));
       throw new Refused(this.status, { error: name, reason: reason ?? message });

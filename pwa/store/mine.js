@@ -2,8 +2,9 @@
 //
 // PouchDB is 43 KB gzipped and loaded only when it is first needed, after the first screen.
 
+import { arrived } from "../lib/arrived.js";
 import * as mine from "../lib/mine.js";
-import { setting } from "./db.js";
+import { StorageFull, setting } from "./db.js";
 
 /** @typedef {import("../lib/event.js").EventDocument} EventDocument */
 
@@ -13,13 +14,19 @@ const POUCHDB = "../vendor/pouchdb.min.js";
 /** @type {{name: string, db: Promise<any>} | null} */
 let opened = null;
 
-/** @param {string} name @returns {Promise<any>} */
-const open = (name) => import(POUCHDB).then(() => new /** @type {any} */ (globalThis).PouchDB(name, { revs_limit: 1 }));
+/** @param {string} name @returns {Promise<any>} Throws `Unreachable` where PouchDB is not here yet and does not come. */
+async function open(name) {
+  await arrived(import(POUCHDB));
+  return new /** @type {any} */ (globalThis).PouchDB(name, { revs_limit: 1 });
+}
 
 /** @returns {Promise<any>} the open PouchDB database. It gets another name whenever dossiers are erased, in any tab. */
 export async function openMine() {
   const name = await setting("mine", "mine");
-  if (!opened || opened.name !== name) opened = { name, db: open(name) };
+  if (!opened || opened.name !== name) {
+    const opening = opened = { name, db: open(name) };
+    opening.db.catch(() => { if (opened === opening) opened = null; }); // the next use tries again
+  }
   return opened.db;
 }
 
@@ -41,8 +48,8 @@ export const allEvents = async () => mine.eventsOf(await openMine());
 /** @param {string} stream @returns {Promise<EventDocument[]>} */
 export const eventsOf = async (stream) => mine.eventsOf(await openMine(), stream);
 
-/** @param {EventDocument} doc */
-export const addEvent = async (doc) => mine.addEvent(await openMine(), doc);
+/** @param {EventDocument} doc @returns {Promise<void>} Throws `StorageFull`. */
+export const addEvent = (doc) => openMine().then((db) => mine.addEvent(db, doc)).catch(asOurs);
 
 /** @param {string} stream whose events leave this phone; the node keeps them */
 export const forgetStream = async (stream) => mine.forgetStream(await openMine(), stream);
@@ -50,8 +57,16 @@ export const forgetStream = async (stream) => mine.forgetStream(await openMine()
 /** @param {string} x5t @returns {Promise<string | null>} base64 DER */
 export const findCertificate = async (x5t) => mine.findCertificate(await openMine(), x5t);
 
-/** @param {string} origin @param {() => Promise<string>} token */
-export const replicationWith = async (origin, token) => mine.replicationWith(await openMine(), origin, token);
+/** @param {string} origin @param {() => Promise<string>} token @returns {Promise<Pick<import("../lib/outbox.js").Mine, "push" | "pull">>} they throw `StorageFull`, too */
+export async function replicationWith(origin, token) {
+  const { push, pull } = mine.replicationWith(await openMine(), origin, token);
+  return { push: (denied) => push(denied).catch(asOurs), pull: () => pull().catch(asOurs) };
+}
+
+/** @param {any} cause @returns {never} */
+function asOurs(cause) {
+  throw mine.isFull(cause) ? new StorageFull("the phone's storage is full", { cause }) : cause;
+}
 
 /** Delete the database for good. */
 export async function destroyMine() {

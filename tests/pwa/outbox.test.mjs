@@ -15,7 +15,7 @@ import { runOutbox } from "../../pwa/lib/outbox.js";
 import { tokenSource } from "../../pwa/lib/token.js";
 import { Trust, verifyReceipt } from "../../pwa/lib/trust.js";
 import { uuid7 } from "../../pwa/lib/uuid7.js";
-import { addEvent, eventsOf, replicationWith } from "../../pwa/lib/mine.js";
+import { addEvent, eventsOf, isFull, replicationWith } from "../../pwa/lib/mine.js";
 import { TestAuthority, makeIdentity } from "./support/authority.mjs";
 import { SmallNode } from "./support/node.mjs";
 
@@ -351,6 +351,23 @@ test("a receipt under a renewed certificate of the same authority counts", async
   phone.certificates.set(renewed.x5t, renewed.certificate);
   await node.sign(doc.event.stream, "receipt.issued", bodyFor(doc), [idInDocument(doc)], renewed);
   await phone.run();
+  assert.equal(phone.stage(doc), "received");
+});
+
+test("a full phone is told apart from one without a network", async () => {
+  const phone = new Phone();
+  const doc = await phone.file([]);
+  node.receipts = false;
+  await phone.run();
+  node.receipts = true;
+  await node.receiptFor(doc);
+  const { bulkDocs } = phone.db;
+  // What PouchDB's adapter for browsers makes of a transaction that the browser ended for want of room.
+  phone.db.bulkDocs = async () => { throw Object.assign(new Error("Failed to write"), { status: 500, name: "abort", reason: "QuotaExceededError" }); };
+  await assert.rejects(phone.run(), isFull);
+  phone.db.bulkDocs = bulkDocs;
+  phone.restart();
+  assert.equal(await phone.run(), "done");
   assert.equal(phone.stage(doc), "received");
 });
 
