@@ -7,7 +7,7 @@ import { isIndispensable, isReplacedByForm, isShown, optionsOf, papersOf } from 
 import { faultOf, isDoubt, isIdNumber, isPhone } from "./lib/validate.js";
 import { both, t } from "./i18n/text.js";
 import { nodeNowMs, state } from "./state.js";
-import { filesOfDraft, readDraft, saveDraft } from "./store/drafts.js";
+import { addDraft, filesOfDraft, readDraft } from "./store/drafts.js";
 
 /** @typedef {import("./store/drafts.js").Draft} Draft */
 /** @typedef {import("./store/drafts.js").StoredFile} StoredFile */
@@ -53,16 +53,14 @@ export async function newDraft(procedure) {
   if (asksRequester(procedure)) {
     for (const one of APPLICANT_NAMES) if (draft.applicant[one]) draft.form[REQUESTER[one]] = draft.applicant[one];
   }
-  await saveDraft(draft);
-  return draft;
+  return addDraft(draft);
 }
 
 /** @param {Procedure} procedure @returns {Promise<Draft>} saved, for somebody else: nothing of the helper is filled in */
 export async function newDraftForOther(procedure) {
   const draft = blank("dossier.submitted", newStream(), procedure.code);
   draft.behalf = { name: "", how: "", witness: "" };
-  await saveDraft(draft);
-  return draft;
+  return addDraft(draft);
 }
 
 /**
@@ -80,8 +78,7 @@ export function fillRequester({ draft, procedure }, before) {
 /** @param {string} stream @param {string} procedure @returns {Promise<Draft>} */
 export async function newSupplement(stream, procedure) {
   const draft = blank("dossier.supplemented", stream, procedure);
-  await saveDraft(draft);
-  return draft;
+  return addDraft(draft);
 }
 
 const newStream = () => uuid7(nodeNowMs() > 0 ? Math.floor(nodeNowMs()) : Date.now(), crypto.getRandomValues(new Uint8Array(10)));

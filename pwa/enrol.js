@@ -19,6 +19,11 @@ import { UnfitAnswer, acceptCertificate, makeKey } from "./store/newkey.js";
 export async function registerPhone({ activation, ...person }) {
   if (!(await isReachable()) && !state.node) throw new Unreachable("this phone has never met its office");
   const kept = await readKey("citizen");
+  // Another window was quicker: a key that waits for approval, or has it, is never made anew over.
+  if (kept?.state === "pending" || (kept?.state === "issued" && !kept.revoked)) {
+    await announce();
+    return kept;
+  }
   // A key whose request never reached the node is asked for again; a refused one is not.
   const made = kept?.state === "made" ? { ...kept, ...person } : await makeKey("citizen", person);
   const record = { ...made, code: await comparisonCode(made.thumbprint) };
@@ -29,6 +34,8 @@ export async function registerPhone({ activation, ...person }) {
     await saveKey({ ...record, state: "pending", unsent: true, activation });
     await announce();
   }
+  // From here on there is something that nobody can bring back: ask the browser not to evict it when the phone is full.
+  void navigator.storage?.persist?.();
   return /** @type {KeyRecord} */ (state.record);
 }
 

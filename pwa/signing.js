@@ -3,7 +3,7 @@
 import { signDocument } from "./lib/identity.js";
 import { arrange } from "./lib/order.js";
 import { bodyOf, fileRefs } from "./drafts.js";
-import { nodeNowMs, state, tellAll } from "./state.js";
+import { nodeNowMs, state, tellAll, tellOthers } from "./state.js";
 import { commitSigned, listEntries } from "./store/drafts.js";
 import { allEvents } from "./store/mine.js";
 import { withEntries } from "./summaries.js";
@@ -17,11 +17,12 @@ export async function knownEvents(stream) {
   return withEntries(entries, events).filter((doc) => doc.event.stream === stream);
 }
 
-/** @param {import("./drafts.js").Work} work complete and confirmed @returns {Promise<EventDocument>} in the outbox. Throws `UnfitEvent`, `StorageFull`. */
+/** @param {import("./drafts.js").Work} work complete and confirmed @returns {Promise<EventDocument>} in the outbox. Throws `UnfitEvent`, `StorageFull`, `DraftGone`. */
 export async function signDraft(work) {
   const { draft, files } = work;
   const doc = await sign({ stream: draft.stream, type: draft.type, body: bodyOf(work), files: fileRefs(files) });
   await commitSigned(draft, doc, files);
+  tellOthers("draft");
   announce();
   return doc;
 }

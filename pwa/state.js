@@ -89,8 +89,11 @@ if (channel) channel.onmessage = ({ data }) => listeners.forEach((listener) => l
 /** @param {(what: string) => void} listener told of changes in this tab and others: "outbox", "events", "link", "key", "draft", "receipts", "keeping", "me" */
 export const onChange = (listener) => listeners.add(listener);
 
+/** Tell the other tabs alone: this one knows, and is being typed into. @param {string} what */
+export const tellOthers = (what) => channel?.postMessage(what);
+
 /** @param {string} what */
 export function tellAll(what) {
-  channel?.postMessage(what);
+  tellOthers(what);
   listeners.forEach((listener) => listener(what));
 }

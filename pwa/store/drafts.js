@@ -41,34 +41,54 @@ export async function readDraft(id) {
   return draft && !draft.deletedMs ? draft : null;
 }
 
-/** @type {Map<string, {latest: Draft, writing: Promise<void>}>} */
+/** The draft is not here as this page knows it: signed, deleted or changed in another window. */
+export class DraftGone extends Error {}
+
+/** @param {Draft} draft not kept yet @returns {Promise<Draft>} Throws `StorageFull`. */
+export async function addDraft(draft) {
+  await put("drafts", draft);
+  return draft;
+}
+
+/** Draft id → the newest state that waits to be written, and the promise of its being on disk. @type {Map<string, {next: Draft | null, written: Promise<void>}>} */
 const writing = new Map();
 
 /**
  * Save the draft as it is now. While one write is under way only the newest state waits, so every keystroke may call this.
- * @param {Draft} draft @returns {Promise<void>} when this state or a newer one is on disk. Throws `StorageFull`.
+ * @param {Draft} draft @returns {Promise<void>} when this state or a newer one is on disk. Throws `StorageFull`, and `DraftGone` for one that
+ *   was signed or purged meanwhile: it must not come back, to be signed a second time.
  */
 export function saveDraft(draft) {
   draft.savedMs = Date.now();
   const current = writing.get(draft.id);
   if (current) {
-    current.latest = draft;
-    return current.writing;
+    current.next = draft;
+    return current.written;
   }
-  const slot = { latest: draft, writing: Promise.resolve() };
+  const slot = { next: /** @type {Draft | null} */ (draft), written: Promise.resolve() };
   writing.set(draft.id, slot);
-  slot.writing = writeOut(slot).finally(() => writing.delete(draft.id));
-  return slot.writing;
+  slot.written = writeOut(slot, draft.id);
+  return slot.written;
 }
 
-/** @param {{latest: Draft}} slot */
-async function writeOut(slot) {
-  for (let saved = 0; saved !== slot.latest.savedMs; ) {
-    const copy = structuredClone(slot.latest);
-    saved = copy.savedMs;
-    await put("drafts", copy);
+/** @param {{next: Draft | null}} slot @param {string} id */
+async function writeOut(slot, id) {
+  try {
+    while (slot.next) {
+      const copy = structuredClone(slot.next);
+      slot.next = null;
+      await replaceDraft(copy);
+    }
+  } finally {
+    writing.delete(id);
   }
 }
+
+/** @param {Draft} draft */
+const replaceDraft = (draft) => transact(["drafts"], "readwrite", async ({ drafts }) => {
+  if (!(await done(drafts.getKey(draft.id)))) throw new DraftGone(`draft ${draft.id} is not here any more`);
+  await done(drafts.put(draft));
+});
 
 /** @param {Draft} draft @param {boolean} deleted */
 export async function markDeleted(draft, deleted) {
@@ -106,7 +126,7 @@ export async function filesOfStream(stream) {
 /**
  * Cut, hash and keep one file. Nothing is kept unless all of it is.
  * @param {Draft} draft @param {{part: string, name: string, type: string, bytes: Uint8Array<ArrayBuffer>, preview?: Uint8Array<ArrayBuffer> | null}} file
- * @returns {Promise<StoredFile>} Throws `StorageFull`.
+ * @returns {Promise<StoredFile>} Throws `StorageFull`, `DraftGone`.
  */
 export async function addFile(draft, { part, name, type, bytes, preview = null }) {
   const { manifest, manifestId, chunks } = await cutFile(bytes);
@@ -114,7 +134,8 @@ export async function addFile(draft, { part, name, type, bytes, preview = null }
   /** @type {StoredFile} */
   const stored = { id: randomText(), draft: draft.id, stream: draft.stream, part, name, type, size: bytes.length, manifest, manifestId, addedMs: Date.now() };
   if (small) stored.preview = { manifest: small.manifest, manifestId: small.manifestId };
-  await transact(["files", "chunks"], "readwrite", async (stores) => {
+  await transact(["drafts", "files", "chunks"], "readwrite", async (stores) => {
+    if (!(await done(stores.drafts.getKey(draft.id)))) throw new DraftGone(`draft ${draft.id} is not here any more`);
     for (const chunk of [...chunks, ...(small?.chunks ?? [])]) await done(stores.chunks.put(chunk));
     await done(stores.files.put(stored));
   });
@@ -143,13 +164,14 @@ export const readChunk = async (id) => (await get("chunks", id))?.bytes ?? null;
  * The moment of signing: the draft goes, the outbox entry comes, the files change hands; all of it or nothing.
  * @param {Draft | null} draft null for events without a draft (withdrawal)
  * @param {import("../lib/event.js").EventDocument} doc @param {StoredFile[]} files
- * @returns {Promise<Entry>}
+ * @returns {Promise<Entry>} Throws `DraftGone` unless draft and files are on disk as they were signed, and `StorageFull`.
  */
 export async function commitSigned(draft, doc, files) {
   const manifests = new Map(manifestsOf(files).map((manifest) => [manifest.sha256, manifest]));
   const sent = doc.event.files.map((ref) => ({ ref, manifest: /** @type {import("../lib/chunks.js").Manifest} */ (manifests.get(ref.sha256)) }));
   const entry = buildEntry(doc, sent, Date.now());
   await transact(["drafts", "files", "outbox"], "readwrite", async (stores) => {
+    if (draft && !(await isAsSigned(stores, draft, files))) throw new DraftGone(`draft ${draft.id} is not as it was when it was shown`);
     await done(stores.outbox.put(entry));
     for (const file of files) await done(stores.files.put({ ...file, draft: "" }));
     if (draft) await done(stores.drafts.delete(draft.id));
@@ -157,13 +179,23 @@ export async function commitSigned(draft, doc, files) {
   return entry;
 }
 
+/** @param {Record<string, IDBObjectStore>} stores @param {Draft} draft @param {StoredFile[]} files @returns {Promise<boolean>} */
+async function isAsSigned(stores, draft, files) {
+  const held = /** @type {Draft | undefined} */ (await done(stores.drafts.get(draft.id)));
+  const all = /** @type {StoredFile[]} */ (await done(stores.files.getAll()));
+  const ids = (/** @type {StoredFile[]} */ some) => some.map(({ id }) => id).sort().join();
+  return held !== undefined && !held.deletedMs && held.savedMs === draft.savedMs && ids(all.filter((file) => file.draft === draft.id)) === ids(files);
+}
+
 /** @returns {Promise<Entry[]>} oldest first */
 export async function listEntries() {
   return /** @type {Entry[]} */ (await getAll("outbox")).sort((a, b) => a.signedMs - b.signedMs);
 }
 
-/** @param {Entry} entry */
-export const saveEntry = (entry) => put("outbox", entry);
+/** Write down how far an entry has come. One that left this phone meanwhile (wiped, erased) stays away. @param {Entry} entry */
+export const saveEntry = (entry) => transact(["outbox"], "readwrite", async ({ outbox }) => {
+  if (await done(outbox.getKey(entry.id))) await done(outbox.put(entry));
+});
 
 /**
  * Free the photographs of dossiers whose receipt was verified; the node holds them.

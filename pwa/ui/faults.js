@@ -5,6 +5,7 @@ import { DamagedFile } from "../lib/chunks.js";
 import { MalformedDer } from "../lib/der.js";
 import { UnfitEvent } from "../lib/event.js";
 import { NoStorage, StorageFull } from "../store/db.js";
+import { DraftGone } from "../store/drafts.js";
 import { KeyNotKept, UnfitAnswer } from "../store/newkey.js";
 import { known, size, t } from "../i18n/text.js";
 import { MOST_PDF_BYTES, UnusableFile } from "./photo.js";
@@ -26,6 +27,7 @@ export function sayFault(cause) {
   if (cause instanceof Busy) return t("error.busy");
   if (cause instanceof Refused) return t("error.refused", { reason: sayRefusal(cause) });
   if (cause instanceof StorageFull) return t("error.storage_full");
+  if (cause instanceof DraftGone) return t("draft.gone");
   if (cause instanceof NoStorage) return t("error.no_storage");
   if (cause instanceof KeyNotKept) return t("error.key_not_kept");
   if (cause instanceof UnfitEvent) return t("sign.unfit", { reason: cause.message });

@@ -24,7 +24,7 @@ export async function checkPage([id]) {
     work.draft.behalf ? notice("info", h("p", null, t("behalf.read_aloud", { name: work.draft.behalf.name }))) : null,
     await doubts(work),
     missing.length ? null : h("div", { class: "actions" }, linkButton(t("check.continue"), `#/drafts/${id}/sign`)));
-  return { title, content };
+  return { title, content, refreshOn: ["draft"] };
 }
 
 /** What will be doubtful about the signature or the papers, while there is time to mend it. @param {Work} work */

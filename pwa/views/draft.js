@@ -1,12 +1,12 @@
 // #/drafts/<id> : the task list of one dossier being filled in.
 
-import { readDraft, markDeleted, saveDraft } from "../store/drafts.js";
+import { readDraft, markDeleted } from "../store/drafts.js";
 import { both, t } from "../i18n/text.js";
 import { loadWork, partsOf } from "../drafts.js";
 import { foldWithStory, readStories } from "../stories.js";
 import { go, notFound } from "../page.js";
 import { knownEvents } from "../signing.js";
-import { tellAll } from "../state.js";
+import { tellAll, tellOthers } from "../state.js";
 import { h } from "../ui/dom.js";
 import { backLink, heading, notice, tag } from "../ui/parts.js";
 import { toast } from "../ui/shell.js";
@@ -36,7 +36,7 @@ export async function draftPage([id]) {
     supplement ? null : h("h2", null, t("draft.delivery")),
     h("ul", { class: "tasks" }, group("last"), checkRow(id, parts)),
     h("p", null, h("button", { type: "button", class: "link link--warning", onclick: () => remove(draft, title) }, t("draft.delete"))));
-  return { title, content };
+  return { title, content, refreshOn: ["draft"] };
 }
 
 /** What the office wants, beside the papers that answer it. @param {string} stream */
@@ -57,6 +57,7 @@ function checkRow(id, parts) {
 /** Deleted at once, and brought back as easily; gone for good at the next start. @param {import("../store/drafts.js").Draft} draft @param {string} name */
 async function remove(draft, name) {
   await markDeleted(draft, true);
+  tellOthers("draft");
   const undo = async () => {
     await markDeleted(draft, false);
     tellAll("draft");
@@ -69,7 +70,6 @@ async function remove(draft, name) {
 async function withoutProcedure(id) {
   const draft = await readDraft(id);
   if (!draft) return notFound();
-  await saveDraft(draft);
   const title = t("draft.title");
   return { title, content: h("div", null, backLink("#/"), heading(title), notice("bad", h("p", null, t("draft.no_procedure", { code: draft.procedure })))), refreshOn: ["catalogue"] };
 }

@@ -6,6 +6,7 @@ import { CONSENT_PART, MAX_FILES, backHref, loadWork, nextPath, partsToAttach } 
 import { size, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
 import { tellAll } from "../state.js";
+import { put } from "../store/db.js";
 import { addFile, filesOfDraft, readFile, removeFile } from "../store/drafts.js";
 import { fill, freshId, h } from "../ui/dom.js";
 import { sayFault } from "../ui/faults.js";
@@ -102,7 +103,6 @@ class Album {
 
   /** The new page takes the old one's place in the order. @param {StoredFile} old @param {StoredFile} fresh */
   async replace(old, fresh) {
-    const { put } = await import("../store/db.js");
     await put("files", { ...fresh, addedMs: old.addedMs });
     await removeFile(old.id);
   }

@@ -1,7 +1,8 @@
 // The shape of every page that asks: back link, faults, the questions, "continue", and when it was last saved.
 
 import { StorageFull } from "../store/db.js";
-import { saveDraft } from "../store/drafts.js";
+import { DraftGone, saveDraft } from "../store/drafts.js";
+import { tellOthers } from "../state.js";
 import { clock, t } from "../i18n/text.js";
 import { backHref, markVisited, nextPath } from "../drafts.js";
 import { go } from "../page.js";
@@ -17,7 +18,7 @@ import { backLink, showFaults } from "../ui/parts.js";
  * @param {Work} page.work @param {string} page.path part of the draft @param {URLSearchParams} page.query @param {string} page.title
  * @param {import("../ui/dom.js").Child[]} page.questions
  * @param {() => Fault[]} page.check clean what was typed into the draft, and say what is wrong
- * @returns {{page: import("../page.js").Page, save: () => Promise<void>}} `save` after every input
+ * @returns {{page: import("../page.js").Page, save: () => Promise<string>}} `save` after every input; it says why nothing was saved, "" if it was
  */
 export function questionPage({ work, path, query, title, questions, check }) {
   const { draft } = work;
@@ -27,21 +28,26 @@ export function questionPage({ work, path, query, title, questions, check }) {
     try {
       await saveDraft(draft);
       fill(saved, t("app.saved", { time: clock(draft.savedMs) }));
+      tellOthers("draft");
+      return "";
     } catch (cause) {
-      if (!(cause instanceof StorageFull)) throw cause;
-      fill(saved, h("strong", { class: "field__error" }, sayFault(cause)));
+      if (!(cause instanceof StorageFull || cause instanceof DraftGone)) throw cause;
+      const message = sayFault(cause);
+      fill(saved, h("strong", { class: "field__error" }, message));
+      return message;
     }
   };
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     markVisited(draft, path);
     const found = check();
-    await save();
+    const unsaved = await save();
+    if (unsaved) found.push({ message: unsaved }); // to go on would be to lose what was typed
     showFaults(faults, found);
     if (!found.length) go(nextPath(work, path, query));
   };
   const content = h("div", null, backLink(backHref(draft, query)), faults,
     h("form", { novalidate: true, onsubmit: submit, autocomplete: "off" }, questions,
       h("div", { class: "actions" }, h("button", { class: "button", type: "submit" }, t("app.continue")), saved)));
-  return { page: { title, content }, save };
+  return { page: { title, content, refreshOn: ["draft"] }, save };
 }

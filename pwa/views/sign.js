@@ -28,7 +28,7 @@ export async function signPage([id]) {
     files: work.files.length ? t("sign.files", { count: work.files.length, size: size(bytes) }) : t("sign.no_files"),
   });
   const act = async () => { go(`dossiers/${(await signDraft(work)).event.stream}`, { replace: true }); };
-  return { title, content: confirmation({ title, back: `#/drafts/${id}/check`, statement, label: t(supplement ? "sign.go_supplement" : "sign.go"), act }), refreshOn: state.identity ? [] : ["key"] };
+  return { title, content: confirmation({ title, back: `#/drafts/${id}/check`, statement, label: t(supplement ? "sign.go_supplement" : "sign.go"), act }), refreshOn: state.identity ? ["draft"] : ["draft", "key"] };
 }
 
 /**

@@ -22,11 +22,11 @@ SECRET = "Bản Tuyệt Mật"  # stands in the form alone: whoever finds it has
 
 # A dossier with a photograph, made and signed by the phone's own modules, without walking through the form's pages.
 FILE = """async ([procedure, secret, bytes]) => {
-  const [{ addFile, commitSigned }, { signDocument }, { uuid7 }, state, { syncNow }] = await Promise.all(
+  const [{ addDraft, addFile, commitSigned }, { signDocument }, { uuid7 }, state, { syncNow }] = await Promise.all(
     ["/store/drafts.js", "/lib/identity.js", "/lib/uuid7.js", "/state.js", "/sync.js"].map((name) => import(name)));
   const { identity, node } = state.state;
   const stream = uuid7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
-  const draft = { id: "d1", stream };
+  const draft = await addDraft({ id: stream, stream, savedMs: 1 });
   const what = { part: "giay-chung-sinh", name: "giay.jpg", type: "image/jpeg" };
   const file = await addFile(draft, { ...what, bytes: new Uint8Array(bytes) });
   const files = [{ ...what, sha256: file.manifest.sha256, manifest: file.manifestId, size: file.size }];
@@ -34,7 +34,7 @@ FILE = """async ([procedure, secret, bytes]) => {
   const body = { procedure, channel: "online", applicant: { name: secret }, form, delivery: "counter" };
   const event = { stream, type: "dossier.submitted", unit: node.unit, prev: [], body, files };
   const doc = await signDocument(event, identity, state.nodeNowMs());
-  await commitSigned(null, doc, [file]);
+  await commitSigned(draft, doc, [file]);
   state.tellAll("outbox");
   await syncNow();
   return stream;

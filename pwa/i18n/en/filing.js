@@ -57,6 +57,7 @@ export const texts = {
   "draft.state.optional": "Optional",
   "draft.delete": "Delete this unfinished dossier",
   "draft.deleted": "Deleted the unfinished dossier “{name}”.",
+  "draft.gone": "This dossier was just changed, signed or deleted in another window. Open it again from the start page to see it as it is now.",
   "draft.no_procedure": "Procedure {code} is no longer in the list. Ask the office before filing.",
 
   "applicant.name": "Full name of the person filing",

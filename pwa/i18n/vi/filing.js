@@ -56,6 +56,7 @@ export const texts = {
   "draft.state.optional": "Không bắt buộc",
   "draft.delete": "Xóa hồ sơ đang nhập",
   "draft.deleted": "Đã xóa hồ sơ đang nhập «{name}».",
+  "draft.gone": "Hồ sơ này vừa được sửa, ký hoặc xóa ở một cửa sổ khác. Hãy mở lại từ trang đầu để xem bản mới nhất.",
   "draft.no_procedure": "Thủ tục {code} không còn trong danh mục. Hãy hỏi cán bộ trước khi nộp.",
 
   "applicant.name": "Họ, chữ đệm và tên người nộp",
