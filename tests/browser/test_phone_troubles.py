@@ -1,4 +1,4 @@
-"""What happens to a phone: a full disk, two windows, a line that breaks while the application itself is loading, an update."""
+"""What happens to a phone: a full disk, two windows, a line that breaks while the application is loading, an update."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_first_visit_loads_no_more_than_the_first_screen_needs(phone: Phone) -
 
 @pytest.mark.browser
 def test_a_page_whose_program_does_not_come_says_so_and_comes_when_asked_again(phone: Phone) -> None:
-    """The line breaks before a page was loaded: words a person can act on, and the page itself once the line is back."""
+    """The line breaks before a page was loaded: words to act on, and the page itself once the line is back."""
     page = phone.page
     page.route("**/views/procedures.js", lambda route: route.abort())
     page.goto("/#/procedures")
@@ -72,7 +72,12 @@ def test_a_page_whose_program_does_not_come_says_so_and_comes_when_asked_again(p
 def test_a_database_program_that_did_not_come_is_asked_for_again(phone: Phone, office: Any) -> None:
     """PouchDB is cut off while a phone registers; when the line is back the same page goes on, without a reload."""
     page, cut = phone.page, list[Route]()
-    page.context.route("**/vendor/pouchdb.min.js", lambda route: (cut.append(route), route.abort()))
+
+    def cut_off(route: Route) -> None:
+        cut.append(route)
+        route.abort()
+
+    page.context.route("**/vendor/pouchdb.min.js", cut_off)
     page.goto("/#/register")
     page.get_by_label("Họ, chữ đệm và tên").fill(NAME)
     page.get_by_role("button", name="Tạo khóa và gửi đăng ký").click()
@@ -102,7 +107,7 @@ HOLD_THE_LINE = """() => new Promise((held) => {
 
 @pytest.mark.browser
 def test_what_changes_while_a_page_is_made_is_on_it(chromium: Browser, office: Any) -> None:
-    """The first page has read the drafts and waits for its last module; a draft that comes then is shown all the same."""
+    """The first page has read the drafts and waits for its last module; a draft that comes then is shown."""
     office.stock()
     phone, held = Phone(chromium, office.url, service_workers="block"), list[Route]()
     page = phone.page
@@ -163,14 +168,15 @@ SIGN = """async ([id, change]) => {
   const shown = await loadWork(id);
   if (change) await saveDraft((await loadWork(id)).draft);
   const sign = () => signDraft(shown).then(() => "signed", (cause) => cause.constructor.name);
-  return [await sign(), await sign(), await saveDraft(shown.draft).then(() => "saved", (cause) => cause.constructor.name)];
+  const save = () => saveDraft(shown.draft).then(() => "saved", (cause) => cause.constructor.name);
+  return [await sign(), await sign(), await save()];
 }"""
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("change", [False, True], ids=["signed-twice", "changed-elsewhere"])
 def test_a_draft_is_signed_once_and_as_it_was_shown(phone: Phone, office: Any, change: bool) -> None:
-    """A second window can neither sign again, nor sign what was changed since it was shown, nor bring the draft back."""
+    """A second window can neither sign again, nor sign what was changed since it was shown, nor revive the draft."""
     phone.register(office, NAME)
     draft = open_form(phone.page).removeprefix("drafts/")
     done = phone.page.evaluate(SIGN, [draft, change])
@@ -190,7 +196,7 @@ FULL = """(wanted) => {
 
 @pytest.mark.browser
 def test_a_full_phone_does_not_leave_a_page_whose_answers_it_could_not_keep(phone: Phone, office: Any) -> None:
-    """Typing says that it was not saved, "continue" stays where the answers still are; with room again they are kept."""
+    """Typing says that nothing was saved, "continue" stays where the answers are; with room again they are kept."""
     page = phone.page
     phone.register(office, NAME)
     open_form(page)
@@ -220,7 +226,7 @@ WELL = "import('/state.js').then(({ state }) => state.link.outcome === 'done' &&
 
 @pytest.mark.browser
 def test_an_exchange_that_found_no_room_is_not_the_last_one(phone: Phone, office: Any) -> None:
-    """The phone is full when news come: that is said, not that the office is away; the next try is set and goes well."""
+    """The phone is full when news come: that is said, not that the office is away; the next try goes well."""
     page = phone.page
     phone.register(office, NAME)
     page.evaluate(FULL, ["settings"])
