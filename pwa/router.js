@@ -5,6 +5,7 @@ import { arrived } from "./lib/arrived.js";
 import { failed, notFound } from "./page.js";
 import { onChange } from "./state.js";
 import { drawNetwork, drawShell, showPage } from "./ui/shell.js";
+import { isReplaced } from "./worker.js";
 
 /** @typedef {import("./page.js").Page} Page */
 /** @typedef {(path: string[], query: URLSearchParams) => Promise<Page>} View */
@@ -48,6 +49,7 @@ const meanwhile = new Set();
 /** Draw the page the address names, and follow it from now on. */
 export async function startRouter() {
   addEventListener("hashchange", () => {
+    if (isReplaced()) return location.reload(); // between two pages nothing is half typed
     if (location.hash.startsWith("#/") || !location.hash) void draw(false);
   });
   addEventListener("online", drawNetwork);

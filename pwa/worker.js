@@ -11,8 +11,18 @@ function trusted() {
   return factory ? factory.createPolicy("tram", { createScriptURL: () => URL_OF_WORKER }).createScriptURL("") : URL_OF_WORKER;
 }
 
+let replaced = false;
+
+/** @returns {boolean} whether another window let a newer version in: modules loaded from now on would not fit those that are here */
+export const isReplaced = () => replaced;
+
 export async function startWorker() {
   if (!navigator.serviceWorker) return; // works online only; nothing is lost
+  let served = navigator.serviceWorker.controller !== null;
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    replaced = served; // the first worker of all replaces nobody
+    served = true;
+  });
   let registration;
   try {
     registration = await navigator.serviceWorker.register(trusted());
