@@ -5,7 +5,7 @@ import { cleanFileName } from "../lib/normalise.js";
 import { CONSENT_PART, MAX_FILES, backHref, loadWork, nextPath, partsToAttach } from "../drafts.js";
 import { size, t } from "../i18n/text.js";
 import { go, notFound } from "../page.js";
-import { tellAll } from "../state.js";
+import { tellOthers } from "../state.js";
 import { put } from "../store/db.js";
 import { addFile, filesOfDraft, readFile, removeFile } from "../store/drafts.js";
 import { fill, freshId, h } from "../ui/dom.js";
@@ -63,7 +63,6 @@ class Album {
       this.taker(t("paper.choose"), { accept: PICTURES, multiple: true }, "button--secondary"));
     const bytes = files.reduce((sum, file) => sum + file.size, 0);
     fill(this.status, files.length ? `${t("papers.pages", { count: files.length })}, ${size(bytes)}` : t("papers.no_pages"));
-    tellAll("draft");
   }
 
   /** @param {string} label @param {Record<string, any>} attributes @param {string} look @param {StoredFile} [instead] */
@@ -84,6 +83,7 @@ class Album {
       if (message) found.push({ message, target: input.id });
     }
     await this.draw();
+    tellOthers("draft");
     showFaults(this.faults, found);
   }
 
@@ -112,6 +112,7 @@ class Album {
     const remove = async () => {
       await removeFile(file.id);
       await this.draw();
+      tellOthers("draft");
       fill(this.status, t("paper.removed", { page }));
     };
     const again = this.taker(t("paper.retake"), { accept: "image/*", capture: "environment" }, "button--secondary button--small", file);
