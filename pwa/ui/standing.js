@@ -14,11 +14,13 @@ import { toast } from "./shell.js";
 
 /** @typedef {import("../receipts.js").KeptReceipt} KeptReceipt */
 
+/** @param {KeptReceipt | null} kept @returns {boolean} whether the log does not bear it out: that comes before everything else */
+export const isAccused = (kept) => kept?.found?.standing === "missing" || kept?.found?.standing === "contradicts";
+
 /** @param {KeptReceipt} kept @param {import("../lib/event.js").EventDocument[]} docs of the dossier @returns {HTMLElement} */
 export function logNotice(kept, docs) {
   const { found } = kept;
-  const accused = found?.standing === "missing" || found?.standing === "contradicts";
-  if (accused) return accusation(kept, docs);
+  if (isAccused(kept)) return accusation(kept, docs);
   return found?.standing === "behind" || found?.standing === "revoked" ? notice("wait", h("p", { role: "status" }, logText(kept))) : h("p", { class: "small", role: "status" }, logText(kept));
 }
 

@@ -20,7 +20,7 @@ import { backLink, button, heading, linkButton, notice, progressBar, summaryList
 import { verdictNotice } from "../ui/revoked.js";
 import { save } from "../ui/save.js";
 import { toast } from "../ui/shell.js";
-import { logNotice } from "../ui/standing.js";
+import { isAccused, logNotice } from "../ui/standing.js";
 import { erasedPage } from "./erased.js";
 
 /** @typedef {import("../dossiers.js").Loaded} Loaded */
@@ -34,9 +34,11 @@ export async function dossierPage([stream]) {
   const title = dossierName(loaded);
   const travelling = entries.filter((entry) => !isSettled(entry));
   const behalf = dossier.submission?.on_behalf;
+  const log = loaded.kept && logNotice(loaded.kept, loaded.docs);
+  const accused = isAccused(loaded.kept);
   const content = h("div", null, backLink(behalf ? "#/behalf" : "#/", t(behalf ? "behalf.title" : "home.title")), heading(title, behalf ? t("behalf.for", { name: behalf.name }) : dossier.submission?.applicant?.name),
     behalf && notice("quiet", h("p", null, behalfText(behalf))),
-    travelling.map(sendingPanel), loaded.verdict && verdictNotice(loaded.verdict, state.identity?.node.name ?? "", loaded.kept?.worseMs), loaded.kept && logNotice(loaded.kept, loaded.docs), travelling.length ? null : standing(loaded), requestBox(loaded), resultBox(loaded),
+    travelling.map(sendingPanel), loaded.verdict && verdictNotice(loaded.verdict, state.identity?.node.name ?? "", loaded.kept?.worseMs), accused && log, travelling.length ? null : standing(loaded), !accused && log, requestBox(loaded), resultBox(loaded),
     facts(loaded), actions(loaded), behalf && (await keepingPanel(dossier.stream, behalf.name, entries)),
     h("h2", null, t("dossier.timeline")), timeline(loaded), answers(loaded), papers(loaded));
   return { title, content, refreshOn: ["outbox", "events", "link", "receipts", "keeping"] };

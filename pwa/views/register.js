@@ -6,7 +6,7 @@ import { cleanLine } from "../lib/normalise.js";
 import { cleanIdNumber, cleanPhone } from "../lib/validate.js";
 import { day, t } from "../i18n/text.js";
 import { reloadKey, state, tellAll } from "../state.js";
-import { forgetKey } from "../store/keys.js";
+import { forgetKey, readKey, saveKey } from "../store/keys.js";
 import { syncNow } from "../sync.js";
 import { fill, h } from "../ui/dom.js";
 import { sayFault } from "../ui/faults.js";
@@ -14,6 +14,7 @@ import { Doubts } from "../ui/doubts.js";
 import { textField } from "../ui/fields.js";
 import { backLink, button, heading, linkButton, notice, showFaults } from "../ui/parts.js";
 import { drawQr } from "../ui/qr.js";
+import { toast } from "../ui/shell.js";
 
 /** @returns {Promise<import("../page.js").Page>} */
 export async function register() {
@@ -87,7 +88,7 @@ async function waiting(record) {
     h("div", { class: "panel" }, h("p", { class: "caption" }, t("register.code_label")), h("p", { class: "bigcode" }, code), h("p", null, record.name)),
     notice(away ? "wait" : "info", h("p", { role: "status" }, t(record.unsent ? "register.unsent" : away ? "register.waiting_offline" : "register.waiting"))),
     await byHand(record, away),
-    h("div", { class: "actions" }, linkButton(t("home.new"), "#/procedures", "button--secondary"), button(t("register.cancel"), startOver, "button--secondary")));
+    h("div", { class: "actions" }, linkButton(t("home.new"), "#/procedures", "button--secondary"), button(t("register.cancel"), () => giveUp(record), "button--secondary")));
   return { title, content };
 }
 
@@ -126,6 +127,19 @@ function revoked() {
   const content = h("div", null, backLink("#/"), heading(title), notice("bad", h("p", null, t("home.revoked_text"))), h("p", null, t("register.revoked")),
     h("div", { class: "actions" }, button(t("home.register_again"), startOver)));
   return { title, content };
+}
+
+/** A key that waits is given up by one tap, so it can be brought back by one. @param {import("../store/keys.js").KeyRecord} record */
+async function giveUp(record) {
+  await startOver();
+  const undo = async () => {
+    if (await readKey("citizen")) return; // another was made meanwhile
+    await saveKey(record);
+    await reloadKey();
+    tellAll("key");
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  };
+  toast(t("register.given_up"), { label: t("app.undo"), run: undo });
 }
 
 /** Nothing can be signed any more with a key that was refused, given up or taken away. */

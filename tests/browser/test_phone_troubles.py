@@ -62,6 +62,7 @@ def test_a_page_whose_program_does_not_come_says_so_and_comes_when_asked_again(p
     page.route("**/views/procedures.js", lambda route: route.abort())
     page.goto("/#/procedures")
     expect(page.get_by_role("heading", name="Chưa tải được trang này")).to_be_visible()
+    phone.look("not-loaded")
     page.unroute("**/views/procedures.js")
     page.get_by_role("button", name="Thử lại").click()
     expect(page.get_by_label("Tìm thủ tục")).to_be_visible()
@@ -147,6 +148,20 @@ def test_two_windows_register_one_key(phone: Phone, office: Any) -> None:
 
 
 @pytest.mark.browser
+def test_a_registration_given_up_by_a_slip_of_the_finger_is_brought_back(phone: Phone) -> None:
+    """One tap gives the waiting key up, one brings it back: the same key, with the same six digits."""
+    page = phone.page
+    page.goto("/#/register")
+    page.get_by_label("Họ, chữ đệm và tên").fill(NAME)
+    page.get_by_role("button", name="Tạo khóa và gửi đăng ký").click()
+    code = page.locator(".bigcode").inner_text()
+    page.get_by_role("button", name="Hủy đăng ký này").click()
+    expect(page.get_by_label("Họ, chữ đệm và tên")).to_have_value("")
+    page.get_by_role("button", name="Hoàn tác").click()
+    expect(page.locator(".bigcode")).to_have_text(code)
+
+
+@pytest.mark.browser
 def test_what_is_typed_in_one_window_is_not_overwritten_by_another(phone: Phone) -> None:
     """The same form in two windows: each shows what the other saved, so the last letter typed takes nothing away."""
     open_form(phone.page)
@@ -206,12 +221,14 @@ def test_a_full_phone_does_not_leave_a_page_whose_answers_it_could_not_keep(phon
     expect(page.get_by_text("Bộ nhớ của máy đã đầy").first).to_be_visible()
     page.get_by_role("button", name="Tiếp tục").click()
     expect(page.get_by_role("alert")).to_contain_text("Bộ nhớ của máy đã đầy")
+    phone.look("storage-full")
     expect(name).to_have_value("Lò Văn Khoán")
     page.evaluate("window.makeRoom()")
     page.get_by_role("button", name="Tiếp tục").click()
     expect(name).to_be_hidden()
     page.go_back()
     expect(name).to_have_value("Lò Văn Khoán")
+    assert phone.faults == []
 
 
 EXCHANGE = """async () => {

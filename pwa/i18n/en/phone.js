@@ -26,6 +26,7 @@ export const texts = {
   "register.refused": "The office refused it, or no longer has the request. You may register again.",
   "register.again": "Register again",
   "register.cancel": "Cancel this registration",
+  "register.given_up": "The registration was given up. The old comparison code is of no use any more.",
   "register.bad_certificate": "The certificate received does not fit the key on this phone. Do not use it; register again at the office.",
   "register.unsent": "It could not be sent to the office's machine. Show the QR code below at the counter; should a network come back, the phone sends it by itself.",
   "register.qr_title": "No network: register with a QR code",

@@ -25,6 +25,7 @@ export const texts = {
   "register.refused": "Cán bộ đã từ chối, hoặc yêu cầu không còn trên máy của xã. Anh/chị có thể đăng ký lại.",
   "register.again": "Đăng ký lại",
   "register.cancel": "Hủy đăng ký này",
+  "register.given_up": "Đã hủy đăng ký. Mã đối chiếu cũ không dùng được nữa.",
   "register.bad_certificate": "Chứng thư nhận được không khớp với khóa trên máy. Đừng dùng; hãy đăng ký lại tại xã.",
   "register.unsent": "Chưa gửi được đến máy của xã. Đưa mã QR dưới đây cho cán bộ tại quầy; nếu có mạng lại, máy sẽ tự gửi.",
   "register.qr_title": "Không có mạng: đăng ký bằng mã QR",
