@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
+import { loadTexts } from "../../pwa/i18n/text.js";
 import { inForce, isIndispensable, isShown, optionsOf, searchProcedures } from "../../pwa/lib/procedures.js";
 import { Doubts } from "../../pwa/ui/doubts.js";
 import { cleanPhone, cleanValue, faultOf, isDay, isDoubt, joinDate, splitDate } from "../../pwa/lib/validate.js";
@@ -22,7 +23,8 @@ for (const [type, value, fault] of [
   assert.equal(faultOf(field(type), value, [{ value: "a" }]), fault);
 });
 
-test("an unusual number is doubted once for each value, and then kept as people gave it", () => {
+test("an unusual number is doubted once for each value, and then kept as people gave it", async () => {
+  await loadTexts();
   const doubts = new Doubts();
   assert.deepEqual(["id_number", "phone", "required", "date"].map(isDoubt), [true, true, false, false]);
   assert.ok(doubts.about("a", "123", "Lạ").startsWith("Lạ. "));
