@@ -33,11 +33,12 @@ export function summaryList(rows) {
 /**
  * Problems at the head of the page, each a link to its field (GOV.UK "error summary"). Show it and move the focus to it.
  * @param {HTMLElement} place @param {{message: string, target?: string}[]} faults `target` is the id of the field
+ * @param {string} [title] what they have in common
  */
-export function showFaults(place, faults) {
+export function showFaults(place, faults, title = t("error.title")) {
   if (!faults.length) return fill(place);
   const list = faults.map(({ message, target }) => h("li", null, target ? h("a", { href: `#${target}`, onclick: goTo(target) }, message) : message));
-  const box = h("div", { class: "error-summary", role: "alert", tabindex: "-1" }, h("h2", null, t("error.title")), h("ul", null, list));
+  const box = h("div", { class: "error-summary", role: "alert", tabindex: "-1" }, h("h2", null, title), h("ul", null, list));
   fill(place, box);
   box.focus();
   box.scrollIntoView({ block: "nearest" });

@@ -42,7 +42,7 @@ export function questionPage({ work, path, query, title, questions, check }) {
     markVisited(draft, path);
     const found = check();
     const unsaved = await save();
-    if (unsaved) found.push({ message: unsaved }); // to go on would be to lose what was typed
+    if (unsaved) return showFaults(faults, [{ message: unsaved }], t("error.unsaved_title")); // to go on would be to lose what was typed
     showFaults(faults, found);
     if (!found.length) go(nextPath(work, path, query));
   };

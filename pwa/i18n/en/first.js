@@ -23,6 +23,7 @@ export const texts = {
   "app.office": "the commune office",
 
   "error.title": "There is a problem",
+  "error.unsaved_title": "Not saved",
   "error.prefix": "Error:",
   "error.unknown_title": "This page failed",
   "error.unknown": "What was saved on this phone is still there. Reload the page; if it fails again, tell the office this:",

@@ -22,6 +22,7 @@ export const texts = {
   "app.office": "ủy ban nhân dân xã",
 
   "error.title": "Có nội dung cần sửa",
+  "error.unsaved_title": "Chưa lưu được",
   "error.prefix": "Lỗi:",
   "error.unknown_title": "Trang này gặp lỗi",
   "error.unknown": "Những gì đã lưu trên máy vẫn còn nguyên. Hãy tải lại trang; nếu vẫn lỗi, báo cho cán bộ xã nội dung sau:",
