@@ -2,7 +2,7 @@
 
 import { Busy, Refused, Unreachable } from "/lib/api.js";
 import { NoStorage, StorageFull } from "/store/db.js";
-import { KeyNotKept } from "/store/keys.js";
+import { KeyNotKept } from "/store/newkey.js";
 
 /** @typedef {{vi: string, en: string}} Both */
 
