@@ -164,7 +164,7 @@ TROUBLES: Final[dict[str, Trouble]] = {
         ),
         Trouble(
             "not_a_node",
-            Text("Địa chỉ này trả lời, nhưng không phải trạm Trạm.", "This address answers, but not as a node does."),
+            Text("Địa chỉ này trả lời, nhưng không phải là một trạm.", "This address answers, but not as a node does."),
             Text(
                 "Trạm tự thử lại. Người quản trị kiểm tra địa chỉ bằng «tram link list».",
                 "Trạm keeps trying. An administrator checks the address with “tram link list”.",
