@@ -105,4 +105,6 @@ def _state(node: Node, erasure: Erasure) -> str:
     doubt = node.erasures.doubt(erasure)
     if doubt == "old_store":
         return "waits: the store this node moved from still holds it; run `tram migrate --forget-old`"
+    if doubt == "not_logged":
+        return f"waits: the log of {erasure.unit} has not been seen to hold both signatures; sync, or import its stick"
     return f"waits: the signatures are in doubt ({doubt})" if doubt else "to be erased here"

@@ -66,7 +66,9 @@ class Orders:
         """Return why this node does not carry out a confirmed erasure yet, "" if it does.
 
         "revoked", "expired", "not_yet_valid" or "crl_stale": its signatures are in doubt here, and what cannot be taken
-        back waits. "old_store": `tram migrate` left a store in which the dossier would remain, unseen.
+        back waits. "not_logged": the unit's node has neither erased nor been seen to log the word of one of the two
+        persons, so nobody else says that they were in office then. "old_store": `tram migrate` left a store in which
+        the dossier would remain, unseen.
         """
         if self._home.settings.old_engine is not None:
             return "old_store"
@@ -75,7 +77,17 @@ class Orders:
             admission = self._admissions.of(database, f"{stream}:{event}")
             if admission is not None and (admission.verdict.status != "valid" or admission.verdict.reason):
                 return admission.verdict.reason
-        return ""
+        return "" if self._is_vouched_for(erasure) else "not_logged"
+
+    def _is_vouched_for(self, erasure: Erasure) -> bool:
+        """Say whether the owning unit's node stands for the time of both orders, by its log or by having erased. An
+        order that came here past it, by stick, has the time its author claims: not enough for what is never undone."""
+        if any(each.node == units.node_urn(erasure.unit) for each in erasure.done):
+            return True
+        database, stream = units.database_name(erasure.unit), units.unit_stream(erasure.unit)
+        proofs = self._model.proofs(stream, database)
+        voices = ((erasure.id, erasure.proposer), (erasure.confirmed, erasure.confirmer))
+        return all(proofs.is_logged(event) for event, actor in voices if units.is_subject_urn(actor))
 
     # Retention
 
