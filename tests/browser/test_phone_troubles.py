@@ -235,8 +235,9 @@ EXCHANGE = """async () => {
   const { state } = await import("/state.js");
   const { syncNow } = await import("/sync.js");
   state.nodeReadMs = 0; // ask the office who it is, and write that down
+  state.link.nextMs = 0; // what an earlier exchange had set
   const failed = await syncNow().then(() => "", (cause) => cause.constructor.name);
-  return [failed, state.link.outcome === "offline", state.link.nextMs > Date.now()];
+  return [failed, state.link.outcome === "offline", state.link.nextMs > Date.now(), state.link.failures];
 }"""
 WELL = "import('/state.js').then(({ state }) => state.link.outcome === 'done' && state.link.failures === 0)"
 
@@ -247,6 +248,6 @@ def test_an_exchange_that_found_no_room_is_not_the_last_one(phone: Phone, office
     page = phone.page
     phone.register(office, NAME)
     page.evaluate(FULL, ["settings"])
-    assert page.evaluate(EXCHANGE) == ["StorageFull", False, True]
+    assert page.evaluate(EXCHANGE) == ["StorageFull", False, True, 1]
     page.evaluate("window.makeRoom()")
     wait_for(page, WELL)
