@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ class NodeDb:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
-        with translated(path):
+        with translated(path), ExitStack() as failing:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            failing.callback(self._connection.close)
             self._connection.row_factory = sqlite3.Row
             path.chmod(0o600)
             for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self._connection.execute(f"PRAGMA {pragma}")
+            failing.pop_all()
 
     def ensure(self, schema: str) -> None:
         """Create the tables of `schema` that are not there (every statement says IF NOT EXISTS)."""

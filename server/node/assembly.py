@@ -13,6 +13,7 @@ One dossier's way through them, from a phone or a link:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from wsgiref.types import WSGIApplication
@@ -40,10 +41,13 @@ class Node(Parts):
         uptime: Callable[[], Uptime] = system_uptime,
     ) -> None:
         super().__init__(home, now, uptime)
-        spread_news(self)
-        self.life = Life(self)
-        self.errands = self.life.errands
-        self.life.prepare()
+        with ExitStack() as failing:
+            failing.callback(self.opened.close)
+            spread_news(self)
+            self.life = Life(self)
+            self.errands = self.life.errands
+            self.life.prepare()
+            failing.pop_all()
 
     def start(
         self,

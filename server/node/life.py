@@ -89,9 +89,7 @@ class Life:
 
     def close(self) -> None:
         """Close all files of a node that was not started."""
-        self._parts.model.close()
-        self._parts.store.close()
-        self._parts.db.close()
+        self._parts.opened.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -18,6 +18,7 @@ this begins and ends is `server.node.life`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import datetime
 
 from server.access import NodeAccess
@@ -80,25 +81,34 @@ from server.trust.rejudging import Rejudging
 
 
 class Parts:
-    """What a node consists of. Its files are open; nothing has been written into its databases, and nothing runs.
+    """What a node consists of. Its files are open until `opened` is closed; nothing has been written into its
+    databases, and nothing runs.
 
     Raises `NotReady` while the unit's CA is not signed.
     """
 
     def __init__(self, home: Home, now: Callable[[], datetime], uptime: Callable[[], Uptime]) -> None:
+        with ExitStack() as opened:  # what cannot be put together, on a full disk for one, leaves no file open
+            self._put_together(home, now, uptime, opened)
+            self.opened = opened.pop_all()
+
+    def _put_together(
+        self, home: Home, now: Callable[[], datetime], uptime: Callable[[], Uptime], opened: ExitStack
+    ) -> None:
         self.home = home
         self.unit = home.unit
         self.database = units.database_name(home.unit)
         self.files_database = units.files_database_name(home.unit)
-        self.db = NodeDb(home.path / "node.db")
+        self.db = opened.enter_context(closing(NodeDb(home.path / "node.db")))
         self.clock = NodeClock(self.db, now, uptime)
         self.signer = open_signer(home, self.clock.now())
-        self.store = open_store(home)
+        self.store = opened.enter_context(closing(open_store(home)))
         self.directory = Directory(self.db, self.store, home.anchors())
         self.files = FileStore(self.store)
         self.complaints = Complaints(self.db)
         self.admissions = Admissions(self.db)
-        self.model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
+        model = ReadModel(home.path / "readmodel.db", self.store, self.admissions, self.files)
+        self.model = opened.enter_context(closing(model))
         self.policies = Policies(self.model, units.node_urn(root_unit(home)))
         self._add_log()
         self._add_door()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +124,13 @@ class Tables:
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         # A command beside a starting node: neither may take away the file that the other has just made and opened.
-        with one_at_a_time(path.with_name(path.name + "-lock")), _translated(path):
+        with one_at_a_time(path.with_name(path.name + "-lock")), _translated(path), ExitStack() as failing:
             self._drop_if_old()
             self._writer = self._connect()
+            failing.callback(self._writer.close)
             if not self._writer.execute("PRAGMA user_version").fetchone()[0]:
                 self._writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            failing.pop_all()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -178,9 +180,12 @@ class Tables:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "cache_size=-4000"):
-            connection.execute(f"PRAGMA {pragma}")
+        with ExitStack() as failing:
+            failing.callback(connection.close)
+            connection.row_factory = sqlite3.Row
+            for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "cache_size=-4000"):
+                connection.execute(f"PRAGMA {pragma}")
+            failing.pop_all()
         return connection
 
     def _drop_if_old(self) -> None:
