@@ -7,16 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from crypto import jcs, jws, keys
 from crypto.crl import Revocation
 from server.cli.ca import revoke_by_name
 from server.dossier.documents import crl_doc, event_doc
 from server.dossier.event import build_event
 from server.dossier.times import format_time
-from server.enrolment.request import REQUEST_TYPE
 from server.home import Home
 from server.intake.source import Source
 from server.pki.authority import Authority
+from tests.threats.approvals import ask_and_approve
 
 
 @pytest.fixture
@@ -146,24 +145,7 @@ def test_a_revoked_officials_approval_dated_back_certifies_nobody(office, key_po
     at = node.clock.now() + timedelta(minutes=1)
     monkeypatch.setattr(node.clock, "_now", lambda: datetime.now(UTC) + timedelta(minutes=2))
     assert revoke_by_name(node, official.urn, lost=False) == 1
-    claims = {"name": "Người Lạ", "kind": "citizen", "iat": int(at.timestamp()), "nonce": "A" * 22}
-    header = {"typ": REQUEST_TYPE, "jwk": keys.public_to_jwk(key.public_key())}
-    token = jws.sign_compact(jcs.canonical(claims), key=key, header=header)
-    thumbprint = node.people.ask(token).thumbprint
-    event = build_event(
-        stream="unit.h41-12-03",
-        type="enrol.approved",
-        unit=node.unit,
-        actor=official.urn,
-        at=format_time(at),
-        nonce=b"a" * 16,
-        body={
-            "subject": f"urn:tram:subject:{'e' * 32}",
-            "name": "Người Lạ",
-            "thumbprint": thumbprint,
-            "kind": "citizen",
-        },
-    )
+    thumbprint, event = ask_and_approve(node, official, key, at)
 
     result = node.intake.admit(node.database, [event_doc(official.envelope(event, at))], source=Source("bundle", "b"))[
         0

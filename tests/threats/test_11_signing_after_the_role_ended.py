@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from crypto import jcs, jws, keys
 from server.dossier.event import build_event
 from server.dossier.times import format_time
-from server.enrolment.request import REQUEST_TYPE
 from server.intake.source import Source
+from tests.threats.approvals import ask_and_approve
 
 
 @pytest.fixture
@@ -107,23 +106,7 @@ def test_an_approval_from_before_the_role_ended_certifies_nobody_afterwards(
     next_second(helpers)
     node.people.revoke(official.urn, "official", "Thôi việc")
     next_second(helpers)
-    claims = {"name": "Người Lạ", "kind": "citizen", "iat": int(in_office.timestamp()), "nonce": "A" * 22}
-    header = {"typ": REQUEST_TYPE, "jwk": keys.public_to_jwk(key.public_key())}
-    thumbprint = node.people.ask(jws.sign_compact(jcs.canonical(claims), key=key, header=header)).thumbprint
-    event = build_event(
-        stream="unit.h41-12-03",
-        type="enrol.approved",
-        unit=node.unit,
-        actor=official.urn,
-        at=format_time(in_office),
-        nonce=b"a" * 16,
-        body={
-            "subject": f"urn:tram:subject:{'e' * 32}",
-            "name": "Người Lạ",
-            "thumbprint": thumbprint,
-            "kind": "citizen",
-        },
-    )
+    thumbprint, event = ask_and_approve(node, official, key, in_office)
 
     posted = led.official.post("/api/events", official.envelope(event, in_office))
 
