@@ -32,7 +32,7 @@ from crypto.certificates import parse_certificate
 from crypto.crl import Crl, CrlSet, Revocation, is_issued_by, revocation_of
 from crypto.errors import CryptoError, ReasonCode, UntrustedChain
 from crypto.names import SignerKind
-from crypto.path import TrustAnchors, verify_ca, verify_leaf_profile, verify_path
+from crypto.path import TrustAnchors, find_begins, verify_ca, verify_leaf_profile, verify_path
 
 __all__ = [
     "ChainCache",
@@ -170,11 +170,14 @@ def verify_claim(
 ) -> VerifiedSigner:
     """Return who signs with the leaf in `leaf_der`, for a signature of which only its author says when it was made.
 
-    As `verify_chain`, but `revoked` is raised only for a claim at or after the day the CA revoked. A key that was lost
-    stops counting earlier than that, and what it signed in between is in doubt, not false: nobody had said yet that the
-    key was lost. `revoked_at` of the answer may lie before `claimed`.
+    As `verify_chain`, with two differences. A claim from before the certificates of the path began counts as one from
+    the instant they did: the signature names the leaf by its hash, so it was made once there was one, and it is the
+    author's clock that stood too far back (a box without a battery wakes in 1970). And `revoked` is raised only for a
+    claim at or after the day the CA revoked: a key that was lost stops counting earlier than that, and what it signed
+    in between is in doubt, not false: nobody had said yet that the key was lost. `revoked_at` of the answer may lie
+    before `claimed`.
     """
-    signer = _verify_path(leaf_der, intermediates_der, anchors, claimed, crls, cache)
+    signer = _verify_path_begun(leaf_der, intermediates_der, anchors, claimed, crls, cache)
     if signer.revoked_on is not None and claimed >= signer.revoked_on:
         raise UntrustedChain(
             f"revoked on {signer.revoked_on:%Y-%m-%dT%H:%MZ}, the signature claims {claimed:%Y-%m-%dT%H:%MZ}", "revoked"
@@ -203,6 +206,30 @@ def judge(outcome: VerifiedSigner | CryptoError, *, at: datetime) -> Verdict:
         status: Status = "indeterminate" if outcome.reason_code in _INDETERMINATE else "invalid"
         return Verdict(status, outcome.reason_code)
     return Verdict("invalid", type(outcome).__name__)
+
+
+def _verify_path_begun(
+    leaf_der: bytes,
+    intermediates_der: Sequence[bytes],
+    anchors: TrustAnchors,
+    claimed: datetime,
+    crls: CrlSet | Iterable[Crl],
+    cache: ChainCache | None,
+) -> VerifiedSigner:
+    """As `_verify_path`, for `claimed` or the first instant after it at which the whole path had begun."""
+    try:
+        return _verify_path(leaf_der, intermediates_der, anchors, claimed, crls, cache)
+    except UntrustedChain as exc:
+        if exc.reason_code != "not_yet_valid":
+            raise
+        refusal = exc
+    for at in find_begins(leaf_der, intermediates_der, anchors):
+        try:
+            return _verify_path(leaf_der, intermediates_der, anchors, at, crls, cache)
+        except UntrustedChain as exc:
+            if exc.reason_code != "not_yet_valid":
+                raise
+    raise refusal
 
 
 def _verify_path(

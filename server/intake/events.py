@@ -74,16 +74,22 @@ def check_event_document(
 def _signer(
     directory: Directory, database: str, signed: SignedEvent, event: Event, now: datetime
 ) -> tuple[VerifiedSigner, Verdict]:
-    """Return the proven signer and the verdict. The trusted time is now: the first this node knows of the event."""
+    """Return the proven signer and the verdict. The trusted time is now: the first this node knows of the event.
+
+    A path that holds now is asked about the author's claim too: the nodes above may hear of the event when the path has
+    ended, and `tram verify` always comes later. What they would refuse is refused here, while its author can mend it.
+    """
+    claimed = parse_time(event.at)
     with refusing():
         try:
             signer = directory.verify(database, signed.fingerprint, now)
         except UntrustedChain as exc:
-            claimed = parse_time(event.at)
             if exc.reason_code not in _MAY_HAVE_HELD or claimed > now + _CLOCK_AHEAD:
                 raise
             return directory.verify_claim(database, signed.fingerprint, claimed), Verdict(
                 "indeterminate", exc.reason_code
             )
+        if not signer.not_before <= claimed <= signer.not_after:
+            directory.verify_claim(database, signed.fingerprint, claimed)
     freshness = signer.freshness(now)
     return signer, Verdict("valid", "crl_stale" if freshness == "stale" else "")

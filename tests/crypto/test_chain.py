@@ -366,6 +366,29 @@ def test_a_claim_before_the_day_of_revocation_is_in_doubt_and_not_refused(provin
     assert refused.value.reason_code == "revoked"
 
 
+def test_a_claim_from_before_the_certificates_counts_as_one_from_when_they_began(province: Any, issuing: Any) -> None:
+    """The signature names the leaf by its hash: it was made later than the clock says. Past its end, nothing helps."""
+    young = issuing.ca(province.district, "H41.12.05", not_before=NOW - 2 * DAY)
+    leaf = issuing.leaf(young, "H41.12.05", not_after=NOW)
+    above = [young.der, province.district.der]
+    cache = ChainCache()
+
+    def claim(at: datetime, below: Any = leaf) -> chain.VerifiedSigner:
+        return chain.verify_claim(below.der, above, anchors=province.anchors, claimed=at, cache=cache)
+
+    signer = claim(datetime(1970, 1, 1, tzinfo=UTC))
+
+    assert signer.not_before == NOW - 2 * DAY
+    assert claim(NOW - 5 * DAY) is claim(NOW - DAY) is signer
+    with pytest.raises(UntrustedChain) as refused:
+        claim(NOW + timedelta(seconds=1))
+    assert refused.value.reason_code == "expired"
+    never = issuing.leaf(young, "H41.12.05", not_after=NOW - 3 * DAY)
+    with pytest.raises(UntrustedChain) as refused:
+        claim(NOW - 5 * DAY, never)
+    assert refused.value.reason_code in ("not_yet_valid", "expired")
+
+
 def test_a_revoked_ca_takes_its_leaves_along(province: Any) -> None:
     """The district revoked the commune CA: its people no longer sign."""
     revocation = crl.Revocation(province.commune.certificate.serial_number, NOW - DAY)

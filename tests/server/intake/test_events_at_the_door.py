@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from replication.document import DocId, Rev
+from server.verify import verify_path
 
 
 def test_an_authentic_event_is_stored_with_the_revision_of_its_content(commune, citizen, helpers):
@@ -213,13 +214,30 @@ def test_an_event_that_arrives_after_its_certificate_expired_is_kept_as_indeterm
     assert (verdict.status, verdict.reason) == ("indeterminate", "expired")
 
 
-def test_an_event_dated_after_its_certificate_expired_is_refused(commune, citizen, helpers):
-    """An author who says himself that the certificate had expired is believed."""
+@pytest.mark.parametrize("days", [0, 500], ids=["while it is good", "after its end"])
+def test_an_event_dated_after_its_certificate_expired_is_refused(commune, citizen, helpers, days):
+    """An author who says himself that the certificate had expired is believed, by the first node as by the last."""
     late = commune.now[0] + timedelta(days=450)
     doc = citizen.sign(helpers.submission(commune.home.unit, citizen, at=late.strftime("%Y-%m-%dT%H:%M:%SZ")))
-    commune.now[0] += timedelta(days=500)
+    commune.now[0] += timedelta(days=days)
 
     assert commune.put(doc).startswith("untrusted_chain")
+
+
+@pytest.mark.parametrize("claimed", ["1970-01-01T00:00:07Z", "2025-06-01T00:00:00Z"])
+def test_an_event_dated_before_its_certificate_is_taken_now_and_later_and_verifies(commune, citizen, helpers, claimed):
+    """It names the certificate by its hash, so its author's clock stood in the past: a box without a battery."""
+    early, late = (citizen.sign(helpers.submission(commune.home.unit, citizen, at=claimed)) for _ in range(2))
+
+    assert commune.put(early) == ""
+    commune.now[0] += timedelta(days=500)
+    assert commune.put(late) == ""
+
+    verdicts = [commune.admissions.of(commune.database, doc.id).verdict for doc in (early, late)]
+    assert [(each.status, each.reason) for each in verdicts] == [("valid", ""), ("indeterminate", "expired")]
+    commune.store.close()
+    report = verify_path(commune.home.path)
+    assert (report.problems, report.checked["events"]) == ([], 2)
 
 
 def test_a_person_may_not_bring_another_persons_event(commune, citizen, key_pool, helpers):
