@@ -26,10 +26,12 @@ export async function registerOfficial({ name, activation }) {
     const once = { nowS: Math.floor((Date.now() + offsetMs) / 1000), nonce: crypto.getRandomValues(new Uint8Array(16)) };
     const request = await buildEnrolmentRequest({ name, kind: "official", activation }, record, once);
     const answer = await api.postEnrolment(request);
-    await saveKey({ ...record, state: "pending", code: answer.code });
+    /** @type {import("./store/keys.js").KeyRecord} */
+    const waiting = { ...record, state: "pending", code: answer.code };
+    await saveKey(waiting);
     const issued = answer.certificate ? answer : await api.fetchEnrolment(record.thumbprint);
     if (!issued.certificate) throw new RangeError("the node did not accept the activation code at once");
-    await acceptCertificate(record, issued, { unit: node.unit, name: node.name, urn: node.urn, certificate: node.certificate });
+    await acceptCertificate(waiting, issued, { unit: node.unit, name: node.name, urn: node.urn, certificate: node.certificate });
   } catch (cause) {
     await forgetKey("official");
     throw cause;

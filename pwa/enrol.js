@@ -6,7 +6,7 @@ import { decode, fromBase64, toBase64 } from "./lib/base64url.js";
 import { isIssuedBy, parseCertificate } from "./lib/der.js";
 import { buildEnrolmentRequest, comparisonCode } from "./lib/enrolment.js";
 import { ORIGIN, nodeNowMs, refreshNode, reloadKey, state, tellAll } from "./state.js";
-import { readKey, saveKey } from "./store/keys.js";
+import { readKey, replaceKey } from "./store/keys.js";
 import { UnfitAnswer, acceptCertificate, makeKey } from "./store/newkey.js";
 
 /** @typedef {import("./store/keys.js").KeyRecord} KeyRecord */
@@ -31,7 +31,7 @@ export async function registerPhone({ activation, ...person }) {
     await send(record, activation);
   } catch (cause) {
     if (!(cause instanceof Unreachable)) throw cause;
-    await saveKey({ ...record, state: "pending", unsent: true, activation });
+    await replaceKey(record, { ...record, state: "pending", unsent: true, activation });
     await announce();
   }
   // From here on there is something that nobody can bring back: ask the browser not to evict it when the phone is full.
@@ -53,9 +53,10 @@ async function isReachable() {
 /** @param {KeyRecord} record @param {string} [activation] */
 async function send(record, activation) {
   const answer = await new NodeApi(ORIGIN).postEnrolment(await signRequest(record, activation));
-  const { unsent: _, activation: __, ...rest } = record;
-  await saveKey({ ...rest, state: "pending" });
-  await take(answer);
+  /** @type {KeyRecord} */
+  const waiting = { ...asSent(record), state: "pending" };
+  await replaceKey(record, waiting);
+  await take(waiting, answer);
 }
 
 /**
@@ -74,11 +75,10 @@ export async function pollEnrolment() {
   if (record?.state !== "pending") return;
   try {
     if (record.unsent) await sendKept(record);
-    else await take(await new NodeApi(ORIGIN).fetchEnrolment(record.thumbprint));
+    else await take(record, await new NodeApi(ORIGIN).fetchEnrolment(record.thumbprint));
   } catch (cause) {
     if (!(cause instanceof Refused) || cause.status !== 404) throw cause;
-    await saveKey({ ...record, state: "refused" });
-    await announce();
+    if (await replaceKey(record, { ...record, state: "refused" })) await announce();
   }
 }
 
@@ -89,7 +89,7 @@ export async function askWhetherRevoked() {
   try {
     const revoked = (await new NodeApi(ORIGIN).fetchEnrolment(record.thumbprint)).revoked === true;
     if (revoked === (record.revoked === true)) return;
-    await saveKey({ ...record, revoked });
+    if (!(await replaceKey(record, { ...record, revoked }))) return;
   } catch (cause) {
     // Another node than the one that enrolled us, one that is busy, or a cut: nothing was learned, and the line's own state says the rest.
     if (!(cause instanceof Refused || cause instanceof Unreachable || cause instanceof Busy)) throw cause;
@@ -122,7 +122,7 @@ export async function takeScanned(text) {
   const der = decode(encoded);
   const chain = state.node?.chain ?? [];
   if (!(await isFrom(chain[0], der))) throw new UnfitAnswer("foreign", "issued by an authority this phone does not know");
-  await take({ state: "issued", certificate: toBase64(der), chain });
+  await take(record, { state: "issued", certificate: toBase64(der), chain });
 }
 
 /** @param {string | undefined} authority base64 DER of the office's own CA: those above it enrol for other offices @param {import("./lib/bytes.js").Bytes} der */
@@ -131,18 +131,24 @@ async function isFrom(authority, der) {
   return authority !== undefined && !certificate.ca && isIssuedBy(certificate, parseCertificate(fromBase64(authority)), new Date(nodeNowMs()));
 }
 
-/** @param {any} answer of the enrolment routes */
-async function take(answer) {
-  const { unsent: _, activation: __, ...record } = /** @type {KeyRecord} */ (await readKey("citizen"));
+/**
+ * Do as the office answered, unless the key was given up while the answer was on its way.
+ * @param {KeyRecord} record the key that was asked about, as it waits @param {any} answer of the enrolment routes
+ */
+async function take(record, answer) {
+  const kept = asSent(record);
   if (answer.certificate) {
     const node = state.node ?? (await refreshNode());
     const pinned = { unit: node.unit, name: node.name, urn: node.urn, certificate: node.certificate };
-    await acceptCertificate(record, answer, pinned);
+    await acceptCertificate(kept, answer, pinned);
   } else if (answer.state === "refused") {
-    await saveKey({ ...record, state: "refused" });
+    await replaceKey(kept, { ...kept, state: "refused" });
   }
   await announce();
 }
+
+/** @param {KeyRecord} record @returns {KeyRecord} without what is kept only until the office has the request */
+const asSent = ({ unsent: _, activation: __, ...record }) => record;
 
 async function announce() {
   await reloadKey();

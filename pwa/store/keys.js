@@ -4,7 +4,7 @@
 // Citizen and official have a slot each, so a desk computer can be used for both without mixing them up.
 
 import { encode } from "../lib/base64url.js";
-import { get, put, remove } from "./db.js";
+import { done, get, put, remove, transact } from "./db.js";
 
 /** @typedef {"citizen" | "official"} Slot */
 /** @typedef {{unit: string, name: string, urn: string, certificate: string}} PinnedNode `certificate` is base64 DER */
@@ -40,6 +40,18 @@ export async function readIdentity(slot) {
 
 /** @param {KeyRecord} record */
 export const saveKey = (record) => put("keys", record);
+
+/**
+ * Put `after` where `before` was read, if it is still there as it was: whoever waited for the network in between may come back to
+ * a slot that was given up, made anew, or moved on by another window.
+ * @param {KeyRecord} before @param {KeyRecord} after @returns {Promise<boolean>} whether it was
+ */
+export const replaceKey = (before, after) => transact(["keys"], "readwrite", async ({ keys }) => {
+  const kept = await done(keys.get(before.id));
+  if (kept?.thumbprint !== before.thumbprint || kept.state !== before.state) return false;
+  await done(keys.put(after));
+  return true;
+});
 
 /** @param {Slot} slot */
 export const forgetKey = (slot) => remove("keys", slot);

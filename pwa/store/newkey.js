@@ -5,7 +5,7 @@ import { utf8 } from "../lib/bytes.js";
 import { parseCertificate } from "../lib/der.js";
 import { ES256, P256, certificateThumbprint, keyThumbprint } from "../lib/jws.js";
 import { put, remove } from "./db.js";
-import { readKey, saveKey } from "./keys.js";
+import { readKey, replaceKey } from "./keys.js";
 
 /** @typedef {import("./keys.js").Slot} Slot */
 /** @typedef {import("./keys.js").KeyRecord} KeyRecord */
@@ -59,7 +59,8 @@ async function proveKept(record, publicKey) {
  * Put the certificate into the record, if it is this key's.
  * @param {KeyRecord} record
  * @param {{certificate: string, chain?: string[], subject?: string}} issued @param {PinnedNode} node
- * @returns {Promise<Identity>} Throws RangeError or `MalformedDer` for a certificate that is not for this key.
+ * @returns {Promise<Identity | null>} null where the key is no longer waiting here. Throws RangeError or `MalformedDer` for a
+ *   certificate that is not for this key.
  */
 export async function acceptCertificate(record, issued, node) {
   const der = fromBase64(issued.certificate);
@@ -71,8 +72,7 @@ export async function acceptCertificate(record, issued, node) {
     ...record, state: /** @type {const} */ ("issued"), subject, certificate: issued.certificate,
     x5t: await certificateThumbprint(der), chain: issued.chain ?? [], node, expires: certificate.notAfter.toISOString(),
   };
-  await saveKey(identity);
-  return identity;
+  return (await replaceKey(record, identity)) ? identity : null;
 }
 
 /** @param {Uint8Array<ArrayBuffer>} spki @param {JsonWebKey} jwk */

@@ -15,6 +15,7 @@ from tests.server.conftest import wait_until
 
 NAME = "Lò Thị Phìn"
 OUTCOME = "import('/state.js').then(({ state }) => state.link.outcome)"
+KEYS = "import('/store/db.js').then(({ getAll }) => getAll('keys')).then((keys) => keys.length)"
 IDENTITY = "import('/state.js').then(({ state }) => state.identity?.x5t ?? '')"
 
 
@@ -159,6 +160,29 @@ def test_a_registration_given_up_by_a_slip_of_the_finger_is_brought_back(phone: 
     expect(page.get_by_label("Họ, chữ đệm và tên")).to_have_value("")
     page.get_by_role("button", name="Hoàn tác").click()
     expect(page.locator(".bigcode")).to_have_text(code)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("status", [200, 404], ids=["waits", "unknown"])
+def test_an_answer_that_comes_after_the_key_was_given_up_changes_nothing(phone: Phone, status: int) -> None:
+    """The line is slow, the finger quick: no key comes back by itself, and the undo is still there."""
+    page, asked = phone.page, list[Route]()
+    page.route("**/api/enrolments/*", lambda route: asked.append(route))
+    page.goto("/#/register")
+    page.get_by_label("Họ, chữ đệm và tên").fill(NAME)
+    page.get_by_role("button", name="Tạo khóa và gửi đăng ký").click()
+    code = page.locator(".bigcode").inner_text()
+    wait_until(lambda: page.evaluate("true") and len(asked) > 0)  # asking the page lets Playwright tell of its requests
+    page.get_by_role("button", name="Hủy đăng ký này").click()
+    expect(page.get_by_role("button", name="Hoàn tác")).to_be_visible()
+    body = {"state": "pending"} if status == 200 else {"error": "not_found", "reason": "no such request"}
+    asked.pop().fulfill(status=status, json=body)
+    wait_for(page, "import('/state.js').then(({ state }) => !state.sending)")
+    assert page.evaluate(KEYS) == 0
+    page.unroute("**/api/enrolments/*")
+    page.get_by_role("button", name="Hoàn tác").click()
+    expect(page.locator(".bigcode")).to_have_text(code)
+    assert phone.faults == []
 
 
 @pytest.mark.browser
