@@ -3,7 +3,7 @@
 import { useLanguage, t } from "./i18n/text.js";
 import { failed } from "./page.js";
 import { startRouter } from "./router.js";
-import { loadState } from "./state.js";
+import { WIPE, loadState, onChange, startAnew } from "./state.js";
 import { NoStorage, StorageFull, setting } from "./store/db.js";
 import { h } from "./ui/dom.js";
 import { heading } from "./ui/parts.js";
@@ -11,11 +11,14 @@ import { drawShell, showPage, toast } from "./ui/shell.js";
 import { startWorker } from "./worker.js";
 
 async function start() {
+  let wiped = false;
   try {
     if (!isSecureContext) return stop("error.insecure_title", "error.insecure");
     await useLanguage(await setting("language", "vi"));
     document.documentElement.lang = await setting("language", "vi");
     document.documentElement.dataset.text = await setting("text", "normal");
+    wiped = localStorage.getItem(WIPE) !== null;
+    if (wiped) await (await import("./wiping.js")).finishWipe();
     await loadState();
   } catch (cause) {
     if (cause instanceof NoStorage) return stop("error.no_storage_title", "error.no_storage");
@@ -24,6 +27,7 @@ async function start() {
   }
   drawShell();
   await startRouter();
+  if (wiped) toast(t("wipe.done"));
   // Everything below can wait for the first screen.
   const [{ startSync }, { purgeDeleted }] = await Promise.all([import("./sync.js"), import("./store/drafts.js")]);
   startSync();
@@ -43,4 +47,5 @@ addEventListener("unhandledrejection", ({ reason }) => {
   toast(reason instanceof StorageFull ? t("error.storage_full") : `${t("error.unknown_title")}: ${reason?.message ?? reason}`);
 });
 
+onChange((what) => { if (what === "wipe") startAnew(); });
 void start();

@@ -14,6 +14,10 @@ import { readIdentity, readKey } from "./store/keys.js";
 /** What `/api/me` said of the certificate `x5t`. @typedef {{roles: string[], warnings: {vi: string, en: string}[], readMs: number, x5t: string}} Me */
 
 export const ORIGIN = location.origin;
+/** Held by the one window that sends (sync.js), and while everything is deleted (wiping.js). */
+export const OUTBOX_LOCK = "tram-outbox";
+/** In `localStorage`: everything on this phone is to be deleted before anything else is done. */
+export const WIPE = "tram-wipe";
 
 export const state = {
   /** @type {import("./lib/api.js").NodeInfo | null} */
@@ -86,7 +90,7 @@ const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastCh
 const listeners = new Set(/** @type {((what: string) => void)[]} */ ([]));
 if (channel) channel.onmessage = ({ data }) => listeners.forEach((listener) => listener(String(data)));
 
-/** @param {(what: string) => void} listener told of changes in this tab and others: "outbox", "events", "link", "key", "draft", "receipts", "keeping", "me" */
+/** @param {(what: string) => void} listener told of changes in this tab and others: "outbox", "events", "link", "key", "draft", "receipts", "keeping", "me", "wipe" */
 export const onChange = (listener) => listeners.add(listener);
 
 /** Tell the other tabs alone: this one knows, and is being typed into. @param {string} what */
@@ -96,4 +100,10 @@ export const tellOthers = (what) => channel?.postMessage(what);
 export function tellAll(what) {
   tellOthers(what);
   listeners.forEach((listener) => listener(what));
+}
+
+/** Load the application again at its first page: nothing that is under way in this window goes on. */
+export function startAnew() {
+  history.replaceState(null, "", "#/");
+  location.reload();
 }

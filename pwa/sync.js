@@ -5,7 +5,7 @@ import { outcomeOf } from "./lib/api.js";
 import { arrived } from "./lib/arrived.js";
 import { isOpen } from "./lib/entry.js";
 import { catalogueReadMs, refreshCatalogue } from "./catalogue.js";
-import { HOUR_MS, isOlder, refreshNode, state, tellAll } from "./state.js";
+import { HOUR_MS, OUTBOX_LOCK, isOlder, refreshNode, state, tellAll } from "./state.js";
 import { saveSetting, setting } from "./store/db.js";
 import { listEntries } from "./store/drafts.js";
 
@@ -44,7 +44,7 @@ export function syncNow() {
 
 async function lockedRun() {
   if (!navigator.locks) return oneRun();
-  await navigator.locks.request("tram-outbox", { ifAvailable: true }, async (lock) => {
+  await navigator.locks.request(OUTBOX_LOCK, { ifAvailable: true }, async (lock) => {
     if (lock) return oneRun();
     schedule(NEWS_MS); // another tab is at it and tells us what changes
   });

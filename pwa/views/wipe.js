@@ -3,14 +3,10 @@
 import { procedures } from "../catalogue.js";
 import { isSettled } from "../lib/entry.js";
 import { both, t } from "../i18n/text.js";
-import { go } from "../page.js";
-import { reloadKey, tellAll } from "../state.js";
-import { clearAll } from "../store/db.js";
 import { listDrafts, listEntries } from "../store/drafts.js";
-import { destroyMine } from "../store/mine.js";
 import { freshId, h } from "../ui/dom.js";
 import { backLink, heading, linkButton, notice, showFaults } from "../ui/parts.js";
-import { toast } from "../ui/shell.js";
+import { beginWipe } from "../wiping.js";
 
 /** @returns {Promise<import("../page.js").Page>} */
 export async function wipePage() {
@@ -20,14 +16,9 @@ export async function wipePage() {
   const unsent = entries.filter((entry) => !isSettled(entry));
   const faults = h("div", null);
   const box = h("input", { type: "checkbox", id: freshId("confirm") });
-  const wipe = async () => {
+  const wipe = () => {
     if (!box.checked) return showFaults(faults, [{ message: t("wipe.confirm_fault"), target: box.id }]);
-    await destroyMine();
-    await clearAll();
-    await reloadKey();
-    tellAll("key");
-    toast(t("wipe.done"));
-    go("");
+    beginWipe();
   };
   const named = (/** @type {import("../lib/entry.js").Entry} */ entry) => names.get(entry.doc.event.body.procedure) ?? entry.doc.event.body.procedure ?? entry.doc.event.type;
   const content = h("div", null, backLink("#/settings"), faults, heading(title), h("p", null, t("wipe.text")),

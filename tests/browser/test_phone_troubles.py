@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.conftest import wait_for
 from tests.browser.phones import Phone
@@ -39,6 +41,18 @@ def open_form(page: Page) -> str:
     page.locator(".tasks a").first.click()
     page.locator("form input").first.wait_for()
     return draft
+
+
+def hold(page: Page, pattern: str) -> list[Route]:
+    """Let a page's requests to these addresses wait; return the list in which they will stand."""
+    held = list[Route]()
+    page.route(pattern, lambda route: held.append(route))
+    return held
+
+
+def wait_for_any(page: Page, held: list[Route]) -> None:
+    """Return once a request is held. Playwright tells of requests only while it is asked something."""
+    wait_until(lambda: page.evaluate("true") and len(held) > 0)
 
 
 @pytest.mark.browser
@@ -166,13 +180,12 @@ def test_a_registration_given_up_by_a_slip_of_the_finger_is_brought_back(phone: 
 @pytest.mark.parametrize("status", [200, 404], ids=["waits", "unknown"])
 def test_an_answer_that_comes_after_the_key_was_given_up_changes_nothing(phone: Phone, status: int) -> None:
     """The line is slow, the finger quick: no key comes back by itself, and the undo is still there."""
-    page, asked = phone.page, list[Route]()
-    page.route("**/api/enrolments/*", lambda route: asked.append(route))
+    page, asked = phone.page, hold(phone.page, "**/api/enrolments/*")
     page.goto("/#/register")
     page.get_by_label("Họ, chữ đệm và tên").fill(NAME)
     page.get_by_role("button", name="Tạo khóa và gửi đăng ký").click()
     code = page.locator(".bigcode").inner_text()
-    wait_until(lambda: page.evaluate("true") and len(asked) > 0)  # asking the page lets Playwright tell of its requests
+    wait_for_any(page, asked)
     page.get_by_role("button", name="Hủy đăng ký này").click()
     expect(page.get_by_role("button", name="Hoàn tác")).to_be_visible()
     body = {"state": "pending"} if status == 200 else {"error": "not_found", "reason": "no such request"}
@@ -275,3 +288,39 @@ def test_an_exchange_that_found_no_room_is_not_the_last_one(phone: Phone, office
     assert page.evaluate(EXCHANGE) == ["StorageFull", False, True, 1]
     page.evaluate("window.makeRoom()")
     wait_for(page, WELL)
+
+
+LEFT = """async () => {
+  const { getAll } = await import("/store/db.js");
+  const stores = ["keys", "drafts", "files", "chunks", "outbox", "receipts"];
+  const kept = await Promise.all(stores.map((store) => getAll(store)));
+  const personal = (await getAll("settings")).filter(({ name }) => ["me", "mine", "keeping"].includes(name));
+  return [...kept.flat(), ...personal].map(({ id, name }) => id ?? name);
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["this-window", "another-window"])
+def test_nothing_comes_back_after_everything_was_deleted(phone: Phone, office: Any, elsewhere: bool) -> None:
+    """An exchange that waits for its answer, here or in another window, writes nothing down once all was to go."""
+    phone.register(office, NAME)
+    open_form(phone.page)
+    asking = phone.context.new_page() if elsewhere else phone.page
+    asking.goto("/")
+    asking.locator("main h1").wait_for()
+    wait_for(asking, "import('/state.js').then(({ state }) => !state.sending)")
+    asked = hold(asking, "**/api/me")
+    asking.evaluate("import('/state.js').then(({ state }) => { state.me = null; })")
+    asking.evaluate("import('/sync.js').then(({ syncNow }) => { void syncNow(); })")
+    wait_for_any(asking, asked)
+    phone.page.goto("/#/settings/wipe")
+    phone.page.get_by_label("Tôi hiểu và muốn xóa hết").check()
+    phone.page.get_by_role("button", name="Xóa hết").click()
+    expect(phone.page.get_by_text("Đã xóa hết dữ liệu trên máy này.")).to_be_visible()
+    with suppress(PlaywrightError):  # nobody waits for this answer any more
+        asked.pop().fulfill(json={"roles": ["citizen"], "warnings": []})
+    wait_for(asking, "import('/state.js').then(({ state }) => !state.sending)")
+
+    assert phone.page.evaluate(LEFT) == []
+    assert asking.evaluate("import('/state.js').then(({ state }) => state.record)") is None
+    assert phone.faults == []

@@ -21,6 +21,7 @@ export const texts = {
   "app.none": "None",
   "app.page": "Page {page} of {pages}",
   "app.office": "the commune office",
+  "wipe.done": "All data on this phone was deleted.",
 
   "error.title": "There is a problem",
   "error.unsaved_title": "Not saved",

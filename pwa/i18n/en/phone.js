@@ -83,7 +83,6 @@ export const texts = {
   "wipe.confirm": "I understand and want to delete everything",
   "wipe.confirm_fault": "Tick the box if you really want to delete",
   "wipe.go": "Delete everything",
-  "wipe.done": "All data on this phone was deleted.",
 
   "refusal.bad_time": "The time on the dossier is too far from the office's. Set the phone's date and time.",
   "refusal.bad_signature": "The signature does not fit the content. File and sign it again.",

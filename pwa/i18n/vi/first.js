@@ -20,6 +20,7 @@ export const texts = {
   "app.none": "Không có",
   "app.page": "Trang {page} trên {pages}",
   "app.office": "ủy ban nhân dân xã",
+  "wipe.done": "Đã xóa hết dữ liệu trên máy này.",
 
   "error.title": "Có nội dung cần sửa",
   "error.unsaved_title": "Chưa lưu được",

@@ -82,7 +82,6 @@ export const texts = {
   "wipe.confirm": "Tôi hiểu và muốn xóa hết",
   "wipe.confirm_fault": "Đánh dấu vào ô xác nhận nếu thật sự muốn xóa",
   "wipe.go": "Xóa hết",
-  "wipe.done": "Đã xóa hết dữ liệu trên máy này.",
 
   "refusal.bad_time": "Giờ ghi trên hồ sơ lệch quá xa so với giờ của xã. Chỉnh lại ngày giờ trên điện thoại.",
   "refusal.bad_signature": "Chữ ký không khớp với nội dung. Hãy lập và ký lại hồ sơ.",
