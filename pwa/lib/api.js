@@ -8,7 +8,7 @@ import { fetchPatiently } from "./patience.js";
 /** No answer at all: no network, no node, or the line was cut. Nothing is known about what arrived. */
 export class Unreachable extends Error {}
 
-/** The node answered and asks us to come again: 429 and 5xx. */
+/** The node answered and asks us to come again: 408 (the line was too slow for it), 429 and 5xx. */
 export class Busy extends Error {
   /** @param {number} status @param {string} reason */
   constructor(status, reason) {
@@ -239,7 +239,7 @@ export class NodeApi {
     }));
     if (response.ok || response.status === 304) return response;
     const details = await readJson(response).catch(() => ({ error: `http_${response.status}`, reason: response.statusText }));
-    if (response.status === 429 || response.status >= 500) throw new Busy(response.status, details.reason ?? "");
+    if ([408, 429].includes(response.status) || response.status >= 500) throw new Busy(response.status, details.reason ?? "");
     throw new Refused(response.status, details);
   }
 }

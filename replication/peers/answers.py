@@ -79,7 +79,8 @@ def check_peer(status: int, headers: Mapping[str, str]) -> None:
 def parse_json(answer: Answer) -> Any:
     """Return the JSON value of a successful answer.
 
-    Raises the `StoreError` a refusal names, `Busy` for 429 and 503, and `Unreadable` for what is not JSON.
+    Raises the `StoreError` a refusal names, `Busy` for 429 and 503, `Unavailable` for 408, and `Unreadable` for what is
+    not JSON.
     """
     try:
         # A few levels are the answer's own, around a document as deep as documents may be.
@@ -98,6 +99,8 @@ def build_error(answer: Answer, value: Any) -> StoreError:
     reason = reason or word or f"status {answer.status}"
     if answer.status in (429, 503):
         return Busy(reason, parse_retry_after(answer.headers.get("retry-after", "")))
+    if answer.status == 408:  # the line was too slow for the peer's patience: no word on what was being sent
+        return Unavailable(reason)
     kind = _BY_WORD.get(word)
     if kind is None or kind.status != answer.status:
         kind = _BY_STATUS.get(answer.status)

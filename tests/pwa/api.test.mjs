@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { NodeApi, Unreachable } from "../../pwa/lib/api.js";
+import { Busy, NodeApi, Refused, Unreachable } from "../../pwa/lib/api.js";
 import { DamagedFile } from "../../pwa/lib/chunks.js";
 import { sha256Id } from "../../pwa/lib/hashing.js";
 import { SILENCE_MS } from "../../pwa/lib/patience.js";
@@ -76,4 +76,10 @@ test("other bytes than those a signed event names are no paper of it", async () 
   send(PIECE.slice(1));
   end();
   await asked;
+});
+
+test("an answer about the line or the node is no word on what was sent", async () => {
+  const answering = (status) => new NodeApi("https://xa.example", { fetch: async () => Response.json({ error: "x", reason: "y" }, { status }) });
+  for (const status of [408, 429, 500, 503]) await assert.rejects(answering(status).fetchMissing(["a"]), Busy);
+  for (const status of [400, 403, 409, 413]) await assert.rejects(answering(status).fetchMissing(["a"]), Refused);
 });

@@ -38,11 +38,12 @@ Events = Callable[..., list[Doc]]
 
 class PickyPeer:
     """A WSGI peer that greets, creates, and takes documents, but fails batches with `poison` whole, as CouchDB does
-    with an illegal id; `busy` 503 answers come first."""
+    with an illegal id; `busy` 503 answers come first, and `slow` 408."""
 
-    def __init__(self, poison: set[str], busy: int = 0, full: int = 0, retry_after: str = "0") -> None:
+    def __init__(self, poison: set[str], busy: int = 0, full: int = 0, slow: int = 0, retry_after: str = "0") -> None:
         self.poison = poison
         self.busy = busy
+        self.slow = slow
         self.full = full
         self.retry_after = retry_after
         self.stored: dict[str, int] = {}
@@ -73,6 +74,9 @@ class PickyPeer:
         if self.busy:
             self.busy -= 1
             return 503, {"error": "service_unavailable", "reason": "compacting"}
+        if self.slow:
+            self.slow -= 1
+            return 408, {"error": "timeout", "reason": "the request body comes too slowly"}
         if self.full:
             self.full -= 1
             return 507, {"error": "insufficient_storage", "reason": "the disk is full"}
@@ -164,6 +168,23 @@ def test_a_busy_peer_is_given_time_and_gets_everything(
     figures = replicate(Pair(near_peer, serve(picky), MemoryState()))
 
     assert (figures.docs_written, figures.refused, len(picky.stored)) == (10, 0, 10)
+
+
+def test_a_line_too_slow_for_the_peers_patience_is_no_word_on_the_documents(
+    near: Database,
+    near_peer: LocalPeer,
+    events: Events,
+    serve: Callable[[PickyPeer], HttpPeer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """408 again and again, as over a line that stands: the document is sent until it goes through."""
+    near.bulk_docs(events(1), new_edits=False)
+    picky = PickyPeer(set(), slow=6)
+    monkeypatch.setattr("replication.replicator.wire.FAULT_STEPS_S", (0.1,))
+
+    figures = replicate(Pair(near_peer, serve(picky), MemoryState()))
+
+    assert (figures.docs_written, figures.refused, len(picky.batches)) == (1, 0, 7)
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
