@@ -16,7 +16,7 @@ from replication.bundle.acknowledgement import Acknowledgement, parse_acknowledg
 from replication.bundle.age import AgeKey, Opener, Sealer, check_recipient
 from replication.bundle.envelope import SUFFIX, Envelope, Signed, Signer, Verifier
 from replication.bundle.errors import BadBundle, BundleError, Damaged, MediumError, Sealed
-from replication.bundle.feed import Stretch, read_ids, read_stretches
+from replication.bundle.feed import Stretch, read_again, read_ids, read_stretches
 from replication.bundle.frames import FrameContent
 from replication.bundle.manifest import FrameEntry, Manifest
 from replication.bundle.reader import PartReader, read_envelope
@@ -46,6 +46,7 @@ __all__ = [
     "Verifier",
     "check_recipient",
     "parse_acknowledgement",
+    "read_again",
     "read_envelope",
     "read_ids",
     "read_stretches",

@@ -9,7 +9,7 @@ from replication.bundle.frames import FRAME_BYTES
 from replication.bundle.records import pack_document
 from replication.document import Doc, DocId, Seq
 from replication.errors import Unavailable
-from replication.replicator.checkpoint import seq_number
+from replication.replicator.checkpoint import has_one_order, seq_number
 from replication.store import ChangeRow, Database, GetRequest
 
 PAGE_ROWS = 1000
@@ -44,11 +44,15 @@ class Stretch:
 
 
 def read_ids(database: Database, since: Seq, end: Seq) -> Iterator[Sequence[ChangeRow]]:
-    """Yield the rows after `since` up to `end`, page by page, without bodies. Tombstones are left out."""
-    last = seq_number(end)
+    """Yield the rows after `since` up to `end`, page by page, without bodies. Tombstones are left out.
+
+    Of CouchDB everything after `since` comes: no number tells which rows of which shard stand behind `end`, and what
+    came meanwhile may go twice, but what stood before must not be left out.
+    """
+    last, ordered = seq_number(end), has_one_order(end)
     while True:
         page = database.changes(since, limit=PAGE_ROWS)
-        rows = [row for row in page.rows if seq_number(row.seq) <= last]
+        rows = [row for row in page.rows if not ordered or seq_number(row.seq) <= last]
         yield [row for row in rows if not row.deleted]
         if len(rows) < len(page.rows) or not page.rows or not page.pending:
             return
@@ -58,8 +62,8 @@ def read_ids(database: Database, since: Seq, end: Seq) -> Iterator[Sequence[Chan
 def read_stretches(database: Database, since: Seq, end: Seq, wants: Wants = lambda _: True) -> Iterator[Stretch]:
     """Yield the wanted documents after `since` up to `end` as stretches that follow one another without a gap.
 
-    The last one ends at `end`, whatever it holds. Raises `Unavailable` for a document that the feed names and that
-    cannot be read now: a hole would look like the whole.
+    The last one ends at `end`, whatever it holds; of CouchDB more may come, as `read_ids` says. Raises `Unavailable`
+    for a document that the feed names and that cannot be read now: a hole would look like the whole.
     """
     records: list[bytes] = []
     places: list[Seq] = []
@@ -75,6 +79,15 @@ def read_stretches(database: Database, since: Seq, end: Seq, wants: Wants = lamb
             places.append(row.seq)
             size, reached = size + len(record), row.seq
     yield Stretch(tuple(records), begin, end, tuple(places))
+
+
+def read_again(database: Database, since: Seq, until: Seq) -> Iterator[Stretch]:
+    """Yield the stretches between two positions that `read_stretches` gave out before. Raises as it does."""
+    later: set[DocId] = set()
+    if not has_one_order(until):  # or all that came since would go with it
+        for rows in read_ids(database, until, until):
+            later.update(row.id for row in rows)
+    yield from read_stretches(database, since, until, lambda doc_id: doc_id not in later)
 
 
 def read_documents(database: Database, ids: Sequence[DocId]) -> Iterator[Doc]:

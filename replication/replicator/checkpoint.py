@@ -10,11 +10,14 @@ set back to a backup: only what both remember counts.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from replication.document import Seq
 from replication.store import ZERO
+
+_IN_ONE_ORDER = re.compile(r"\d{1,18}(-[0-9a-f]{8})?", re.ASCII)  # the seqs of replication.sqlite
 
 JsonObject = dict[str, Any]
 
@@ -121,3 +124,9 @@ def seq_number(seq: Seq) -> int:
     """Return the leading number of a seq such as "812-1f…", 0 for one without. Only good for ordering one feed."""
     digits = seq.partition("-")[0]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else 0
+
+
+def has_one_order(*seqs: Seq) -> bool:
+    """Say whether the numbers of these seqs order them as their feed does: those of our own stores, "812" or
+    "812-1f0b3c4d". One of CouchDB names a place in each shard of a database, of which its number is but the sum."""
+    return all(_IN_ONE_ORDER.fullmatch(each) for each in seqs)

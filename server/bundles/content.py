@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from crypto import strictjson
-from replication.bundle import Acknowledgement, BundleWriter, Stretch, read_ids, read_stretches
+from replication.bundle import Acknowledgement, BundleWriter, Stretch, read_again, read_ids, read_stretches
 from replication.bundle.acknowledgement import Hole
 from replication.bundle.feed import read_documents
 from replication.bundle.records import pack_document
@@ -237,7 +237,7 @@ class Filling:
         """What the destination could not read, and the chunks it misses."""
         database = self.node.store.open(name)
         for since, until in self.basis.holes.get(name, ()):
-            for stretch in read_stretches(database, since, until):
+            for stretch in read_again(database, since, until):
                 if not self._add("asked", name, stretch):
                     return
         ids = self.basis.missing.get(name, ())

@@ -12,7 +12,7 @@ import orjson
 from replication.bundle import Envelope, FrameEntry
 from replication.bundle.acknowledgement import MAX_BUNDLES, MAX_HOLES, Have, Hole
 from replication.document import Seq
-from replication.replicator.checkpoint import seq_number
+from replication.replicator.checkpoint import has_one_order, seq_number
 from replication.store import ZERO
 from server.bundles.positions import Reached, is_reached
 from server.bundles.sent import digest_of
@@ -155,11 +155,10 @@ class Taken(Book):
         for store, points in groupby(rows, key=lambda row: str(row["store"])):
             holes = self._holes(store)
             for row in points:
-                before = tuple(
-                    hole for name, hole in holes if name == row["database"] and seq_number(hole[0]) < row["number"]
-                )
+                point = Seq(row["seq"])
+                before = tuple(hole for name, hole in holes if name == row["database"] and _may_precede(hole, point))
                 if len(before) <= MAX_HOLES:
-                    found.setdefault(store, {}).setdefault(row["database"], Have(Seq(row["seq"]), before))
+                    found.setdefault(store, {}).setdefault(row["database"], Have(point, before))
         return found
 
     def whole_bundles(self, unit: str) -> list[str]:
@@ -204,12 +203,21 @@ class Taken(Book):
         for database, since, until in filled:
             chains.setdefault((database, since), set()).add(until)
         for database, hole in self._holes(store):
-            if _covers(chains, database, hole) or any(_is_within(database, hole, span) for span in spans):
+            newest = self._newest(connection, store, database)
+            if _covers(chains, database, hole) or any(_is_within(database, hole, span, newest) for span in spans):
                 connection.execute(
                     "DELETE FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ? AND since = ?"
                     " AND until = ?",
                     (self.store, store, database, *hole),
                 )
+
+    def _newest(self, connection: sqlite3.Connection, store: str, database: str) -> int:
+        """Return the number of the newest position reached in a database of another's store, 0 if there is none."""
+        row = connection.execute(
+            "SELECT max(number) FROM bundle_points WHERE into_store = ? AND store = ? AND database = ?",
+            (self.store, store, database),
+        ).fetchone()
+        return row[0] or 0
 
     def _whole(self, connection: sqlite3.Connection, bundle: str) -> list[sqlite3.Row]:
         """Return the parts of a bundle, the last at the end, once all of them were gone through; none before."""
@@ -265,10 +273,23 @@ def _spans(parts: Sequence[sqlite3.Row]) -> list[Stretch]:
     return [] if any(part["damaged"] for part in parts) else _ends(parts)
 
 
-def _is_within(database: str, hole: Hole, span: Stretch) -> bool:
-    """Say whether a hole lies in a stretch, by numbers: of another epoch is only what its source has lost itself."""
-    since, until = map(seq_number, hole)
-    return database == span[0] and seq_number(span[1]) <= since and until <= seq_number(span[2])
+def _is_within(database: str, hole: Hole, span: Stretch, newest: int) -> bool:
+    """Say whether a hole lies in a stretch, by numbers: of another epoch is only what its source has lost itself.
+
+    Holes in CouchDB's feeds, which numbers do not order, are filled by what begins at the beginning and ends beyond
+    the `newest` position known before: from there the next bundle brings whatever it may have left behind.
+    """
+    name, begin, end = span
+    if database != name:
+        return False
+    if not has_one_order(*hole, begin, end):
+        return seq_number(begin) == 0 and newest <= seq_number(end)
+    return seq_number(begin) <= seq_number(hole[0]) and seq_number(hole[1]) <= seq_number(end)
+
+
+def _may_precede(hole: Hole, point: Seq) -> bool:
+    """Say whether a hole may begin before a position; of CouchDB nothing tells that it does not."""
+    return not has_one_order(hole[0], point) or seq_number(hole[0]) < seq_number(point)
 
 
 def _covers(chains: Mapping[tuple[str, Seq], set[Seq]], database: str, hole: Hole) -> bool:
