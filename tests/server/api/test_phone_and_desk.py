@@ -154,6 +154,7 @@ def test_files_are_handed_out_in_a_sandbox_under_their_own_name(office):
 
     good = office.citizen.get(f"/api/files/{stream_of_jpeg['sha256']}")
     bad = office.citizen.get(f"/api/files/{stream_of_html['sha256']}")
+    assert (good.headers["Cache-Control"], bad.headers["Cache-Control"]) == ("no-store", "no-store")
 
     assert good.headers["Content-Type"] == "image/jpeg"
     assert good.headers["Content-Disposition"].startswith("inline; filename*=UTF-8''gi%E1%BA%A5y")
