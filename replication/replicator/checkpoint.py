@@ -100,19 +100,24 @@ def _parse_session(entry: object) -> Session | None:
     )
 
 
-def common_seq(source: Log, target: Log) -> Seq:
-    """Return the newest seq both sides remember having reached, "0" if there is none.
+def common_log(source: Log, target: Log) -> Log:
+    """Return what both sides remember of how far they got, empty if there is nothing: the log to go on with.
 
-    As CouchDB compares: the same newest session, else the newest session of one that the other knows. Within one
-    session the smaller seq counts: a side set back to a backup in the middle of a long session says less.
+    On top is the newest common session, as CouchDB compares: the same newest one, else the newest session of one that
+    the other knows. Within one session the smaller seq counts: a side set back to a backup in the middle of a long
+    session says less. Below it are those that came before. Sessions only one side remembers are left out for good: the
+    other was set back to before them, and were they written down over there again, they would say that it holds what
+    it has lost, as soon as this side is set back to where they were the newest.
     """
-    mine = {entry.session_id: entry.recorded_seq for entry in source.sessions}
     theirs = {entry.session_id: entry.recorded_seq for entry in target.sessions}
+    mine = {entry.session_id: (place, entry) for place, entry in enumerate(source.sessions)}
     for ours, other in zip(_padded(source, target), _padded(target, source), strict=True):
-        for entry in (ours, other):
-            if entry is not None and entry.session_id in mine and entry.session_id in theirs:
-                return min(mine[entry.session_id], theirs[entry.session_id], key=seq_number)
-    return ZERO
+        for found in (ours, other):
+            if found is not None and found.session_id in mine and found.session_id in theirs:
+                place, entry = mine[found.session_id]
+                top = replace(entry, recorded_seq=min(entry.recorded_seq, theirs[found.session_id], key=seq_number))
+                return Log((top, *source.sessions[place + 1 :]))
+    return Log()
 
 
 def _padded(log: Log, other: Log) -> list[Session | None]:

@@ -14,7 +14,7 @@ from replication.document import Seq
 from replication.errors import DatabaseExists, LinkError, NotFound, StoreError
 from replication.peers import FeedAnswer, Peer, Summary
 from replication.peers.pending import Mapped, Pending
-from replication.replicator.checkpoint import Log, common_seq, parse_log_doc, seq_number
+from replication.replicator.checkpoint import Log, common_log, parse_log_doc, seq_number
 from replication.replicator.identity import Direction, build_replication_id
 from replication.replicator.state import CheckpointState, Resume
 from replication.store import ZERO, JsonObject
@@ -141,16 +141,16 @@ class Opening:
         try:
             theirs = parse_log_doc(self._logs[1].result())
         except NotFound:
-            return self._make_target(mine)
+            return self._make_target()
         resume = self._resume
         if resume is not None and (theirs.session_id, theirs.recorded_seq) == (resume.session_id, resume.published):
             return self._go_on(resume, theirs)
-        since = common_seq(mine, theirs)
-        if since == ZERO:
-            return self._look_for_doubt(mine)
+        common = common_log(mine, theirs)
+        if common.recorded_seq == ZERO:
+            return self._look_for_doubt()
         # Without notes of our own everything behind the common point is uncertain.
-        known = theirs if since == theirs.recorded_seq else None
-        return self._opened(mine, since, EVERY_ROW, known)
+        known = theirs if common.recorded_seq == theirs.recorded_seq else None
+        return self._opened(common, common.recorded_seq, EVERY_ROW, known)
 
     def _go_on(self, resume: Resume, theirs: Log) -> Opened:
         """The target's log is the one our note belongs to; what was acknowledged after that log is asked about.
@@ -170,16 +170,16 @@ class Opening:
         """Return where to read on if the target's log is the one our note belongs to."""
         return resume.since if self._target.endpoint is None else resume.published
 
-    def _look_for_doubt(self, mine: Log) -> Opened | None:
+    def _look_for_doubt(self) -> Opened | None:
         """From the beginning nothing is certain, unless there is nothing there."""
         if self._counted is None:
             self._counted = self._target.summary()
         if not self._counted.done:
             return None
         empty = self._counted.result().doc_count == 0
-        return self._opened(mine, ZERO, 0 if empty else EVERY_ROW)
+        return self._opened(Log(), ZERO, 0 if empty else EVERY_ROW)
 
-    def _make_target(self, mine: Log) -> Opened | None:
+    def _make_target(self) -> Opened | None:
         if not self._create_target:
             assert self._logs is not None
             self._logs[1].result()  # raises the NotFound it came with
@@ -191,8 +191,8 @@ class Opening:
             self._made.result()
         except DatabaseExists:
             self._counted = None  # asked when it was not there yet
-            return self._look_for_doubt(mine)  # somebody else was quicker and may have written there
-        return self._opened(mine, ZERO, 0)
+            return self._look_for_doubt()  # somebody else was quicker and may have written there
+        return self._opened(Log(), ZERO, 0)
 
     def _opened(self, log: Log, since: Seq, doubtful_rows: int, there: Log | None = None) -> Opened:
         """`there` is the log the target has, where it is a good one to go on from."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from replication.document import Seq
+from replication.errors import LinkCut
 from replication.peers import LocalPeer
-from replication.replicator import DatabaseState, MemoryState, Pair, replicate
-from replication.replicator.checkpoint import build_log_doc, common_seq, parse_log_doc
+from replication.peers.peer import Outgoing, WriteAnswer
+from replication.replicator import DatabaseState, Link, MemoryState, Pair, replicate
+from replication.replicator.checkpoint import build_log_doc, common_log, parse_log_doc
 from replication.sqlite import SqliteDatabase, SqliteStore
 from replication.testing.base import build_doc, put
 
@@ -240,6 +243,72 @@ def test_the_logs_of_both_sides_are_compared_as_couchdb_does(tmp_path: Path) -> 
     behind = parse_log_doc({"session_id": "s1", "history": [old]})
     stranger = parse_log_doc({"session_id": "s3", "history": [other]})
 
-    assert common_seq(ahead, behind) == common_seq(behind, ahead) == "5-aaaaaaaa"
-    assert common_seq(ahead, stranger) == "0"
+    assert common_log(ahead, behind).recorded_seq == common_log(behind, ahead).recorded_seq == "5-aaaaaaaa"
+    assert common_log(ahead, stranger).recorded_seq == "0"
     assert parse_log_doc(build_log_doc(ahead)) == ahead
+
+
+class CutPeer(LocalPeer):
+    """A database at the other end of a line that goes after so many documents."""
+
+    def __init__(self, database: SqliteDatabase, uuid: str, documents: int) -> None:
+        super().__init__(database, uuid)
+        self._left = documents
+        self.dead = threading.Event()
+
+    def _bulk_docs(self, docs: Sequence[Outgoing]) -> WriteAnswer:
+        through = docs[: self._left]
+        self._left -= len(through)
+        answer = super()._bulk_docs(through)
+        if len(through) < len(docs):
+            self.dead.set()
+            raise LinkCut("the line is down")
+        return answer
+
+
+def _push(source: Path, target: Path, documents: int = 1000) -> set[str]:
+    """Let one store meet another, for so many documents; return what the other holds then."""
+    here, there = SqliteStore(source), SqliteStore(target)
+    ours, theirs = (store.open(NAME) if NAME in store.names() else store.create(NAME) for store in (here, there))
+    far = CutPeer(theirs, "2" * 32, documents)
+    pair = Pair(LocalPeer(ours, "1" * 32), far, DatabaseState(ours))
+    Link([pair], random=lambda: 0.0).run(far.dead)
+    held = ids(theirs)
+    here.close()
+    there.close()
+    return held
+
+
+def _put_back(copy: Path, store: Path) -> None:
+    shutil.rmtree(store)
+    shutil.copytree(copy, store)
+
+
+@pytest.mark.parametrize("lost", ["everything", "what came last"])
+def test_first_the_target_is_set_back_and_then_the_source(tmp_path: Path, lost: str) -> None:
+    """They meet in between, and the line goes. What the source had noted before, of the target as it was before, must
+    not count again once the source is back there."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    store = SqliteStore(target)
+    store.create(NAME)
+    store.close()
+    if lost == "everything":
+        shutil.copytree(target, tmp_path / "target-copy")
+    store = SqliteStore(source)
+    write(store.create(NAME), 0, 5)
+    store.close()
+    _push(source, target)
+    if lost == "what came last":
+        shutil.copytree(target, tmp_path / "target-copy")
+    store = SqliteStore(source)
+    write(store.open(NAME), 5, 10)
+    store.close()
+    assert len(_push(source, target)) == 10
+    shutil.copytree(source, tmp_path / "source-copy")
+
+    _put_back(tmp_path / "target-copy", target)
+    between = _push(source, target, 2)
+    assert len(between) < 10
+    _put_back(tmp_path / "source-copy", source)
+
+    assert _push(source, target) == {f"a-{number:02d}" for number in range(10)}

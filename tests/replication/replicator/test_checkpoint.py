@@ -8,9 +8,13 @@ from replication.replicator.checkpoint import (
     Log,
     Session,
     build_log_doc,
-    common_seq,
+    common_log,
     parse_log_doc,
 )
+
+
+def common_seq(mine: Log, theirs: Log) -> Seq:
+    return common_log(mine, theirs).recorded_seq
 
 
 def session(name: str, seq: int) -> Session:
@@ -41,6 +45,15 @@ def test_no_common_session_starts_at_zero() -> None:
     """Strangers, or a side that lost everything."""
     assert common_seq(log(("a", 10)), log(("b", 10))) == "0"
     assert common_seq(Log(), log(("b", 10))) == "0"
+
+
+def test_what_only_one_side_remembers_is_not_written_down_again() -> None:
+    """The target was set back to before session b and c, so neither says anything of it, now or later."""
+    ours = log(("c", 30), ("b", 20), ("a", 10), ("z", 5))
+
+    assert common_log(ours, log(("a", 10), ("z", 5))) == log(("a", 10), ("z", 5))
+    assert common_log(ours, log(("a", 8))) == log(("a", 8), ("z", 5))
+    assert common_log(ours, Log()) == common_log(ours, log(("x", 10))) == Log()
 
 
 def test_a_log_keeps_five_sessions_and_replaces_its_own_entry() -> None:
