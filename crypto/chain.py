@@ -223,7 +223,7 @@ def _verify_path_begun(
         if exc.reason_code != "not_yet_valid":
             raise
         refusal = exc
-    for at in find_begins(leaf_der, intermediates_der, anchors):
+    for at in find_begins(leaf_der, intermediates_der, anchors, after=claimed):
         try:
             return _verify_path(leaf_der, intermediates_der, anchors, at, crls, cache)
         except UntrustedChain as exc:

@@ -128,16 +128,17 @@ def verify_path_of(
     return chain
 
 
-def find_begins(leaf_der: bytes, intermediates_der: Sequence[bytes], anchors: TrustAnchors) -> list[datetime]:
-    """Return when a leaf begins and then, in order of time, when those that may stand above it begin later than it.
+def find_begins(
+    leaf_der: bytes, intermediates_der: Sequence[bytes], anchors: TrustAnchors, *, after: datetime
+) -> list[datetime]:
+    """Return the instants after `after` at which a leaf and those that may stand above it begin, the earliest first.
 
-    A path that has not begun at one of these instants may have at the next: clocks of two offices that issue differ.
-    Raises `Malformed` or `TooLarge` for bytes that are no certificate or too many.
+    A path that has not begun at one of them may have at the next: clocks of two offices that issue differ. Raises
+    `Malformed` or `TooLarge` for bytes that are no certificate or too many.
     """
     leaf = parse_certificate(leaf_der)
-    above = [*anchors.roots, *_on_the_way_up(leaf, intermediates_der)]
-    begin = leaf.not_valid_before_utc
-    return [begin, *sorted({each.not_valid_before_utc for each in above if each.not_valid_before_utc > begin})]
+    begins = {each.not_valid_before_utc for each in (leaf, *anchors.roots, *_on_the_way_up(leaf, intermediates_der))}
+    return sorted(each for each in begins if each > after)
 
 
 def _on_the_way_up(leaf: x509.Certificate, intermediates_der: Sequence[bytes]) -> list[x509.Certificate]:

@@ -389,6 +389,19 @@ def test_a_claim_from_before_the_certificates_counts_as_one_from_when_they_began
     assert refused.value.reason_code in ("not_yet_valid", "expired")
 
 
+def test_a_claim_between_two_certificates_of_a_ca_is_not_taken_back_to_the_first(province: Any, issuing: Any) -> None:
+    """An instant at which the path held, before the claim, proves nothing: only what began after it may count."""
+    first = issuing.ca(province.district, "H41.12.05", not_before=NOW - 40 * DAY, not_after=NOW - 5 * DAY)
+    again = first.key.public_key()
+    second = issuing.ca(province.district, "H41.12.05", public_key=again, not_before=NOW - 2 * DAY)
+    leaf = issuing.leaf(first, "H41.12.05", not_before=NOW - 30 * DAY)
+    above = [second.der, first.der, province.district.der]
+
+    signer = chain.verify_claim(leaf.der, above, anchors=province.anchors, claimed=NOW - 3 * DAY)
+
+    assert signer.not_before == NOW - 2 * DAY
+
+
 def test_a_revoked_ca_takes_its_leaves_along(province: Any) -> None:
     """The district revoked the commune CA: its people no longer sign."""
     revocation = crl.Revocation(province.commune.certificate.serial_number, NOW - DAY)
