@@ -148,7 +148,7 @@ class Taken(Book):
         """
         found: dict[str, dict[str, Have]] = {}
         rows = self._db.rows(
-            "SELECT store, database, seq, number FROM bundle_points WHERE into_store = ? AND unit = ?"
+            "SELECT store, database, seq FROM bundle_points WHERE into_store = ? AND unit = ?"
             " ORDER BY store, database, number DESC",
             (self.store, unit),
         )
@@ -202,9 +202,11 @@ class Taken(Book):
         chains: dict[tuple[str, Seq], set[Seq]] = {}
         for database, since, until in filled:
             chains.setdefault((database, since), set()).add(until)
+        newest = {database: self._newest(connection, store, database) for database, _, _ in spans}
         for database, hole in self._holes(store):
-            newest = self._newest(connection, store, database)
-            if _covers(chains, database, hole) or any(_is_within(database, hole, span, newest) for span in spans):
+            if _covers(chains, database, hole) or any(
+                _is_within(hole, span, newest[database]) for span in spans if span[0] == database
+            ):
                 connection.execute(
                     "DELETE FROM bundle_holes WHERE into_store = ? AND store = ? AND database = ? AND since = ?"
                     " AND until = ?",
@@ -273,15 +275,13 @@ def _spans(parts: Sequence[sqlite3.Row]) -> list[Stretch]:
     return [] if any(part["damaged"] for part in parts) else _ends(parts)
 
 
-def _is_within(database: str, hole: Hole, span: Stretch, newest: int) -> bool:
-    """Say whether a hole lies in a stretch, by numbers: of another epoch is only what its source has lost itself.
+def _is_within(hole: Hole, span: Stretch, newest: int) -> bool:
+    """Say whether a hole lies in a stretch of its database, by numbers: of another epoch is only what its source has lost itself.
 
     Holes in CouchDB's feeds, which numbers do not order, are filled by what begins at the beginning and ends beyond
     the `newest` position known before: from there the next bundle brings whatever it may have left behind.
     """
-    name, begin, end = span
-    if database != name:
-        return False
+    _, begin, end = span
     if not has_one_order(*hole, begin, end):
         return seq_number(begin) == 0 and newest <= seq_number(end)
     return seq_number(begin) <= seq_number(hole[0]) and seq_number(hole[1]) <= seq_number(end)
