@@ -276,7 +276,8 @@ def _spans(parts: Sequence[sqlite3.Row]) -> list[Stretch]:
 
 
 def _is_within(hole: Hole, span: Stretch, newest: int) -> bool:
-    """Say whether a hole lies in a stretch of its database, by numbers: of another epoch is only what its source has lost itself.
+    """Say whether a hole lies in a stretch of its database, by numbers: of another epoch is only what its source has
+    lost itself.
 
     Holes in CouchDB's feeds, which numbers do not order, are filled by what begins at the beginning and ends beyond
     the `newest` position known before: from there the next bundle brings whatever it may have left behind.

@@ -25,7 +25,8 @@ from server.intake.places import REGISTRY
 from server.readmodel.model import ReadModel
 from server.readmodel.queries import MOST_ROWS, DossierFilter, DossierRow, EventVerdict
 from server.verify import verify_path
-from tests.simulation.lines import Line, exchange
+from tests.replication.cutline import Line
+from tests.simulation.lines import exchange
 from tests.simulation.office import Crash, Held, Image, Office
 from tests.simulation.sticks import Stick, harm
 from tests.simulation.town import BASE, ROOT, UNITS, Person, Town, parent_of

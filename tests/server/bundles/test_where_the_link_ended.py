@@ -12,8 +12,9 @@ from replication.document import Seq
 from server.bundles import Ledger, preview_export
 from server.bundles.positions import choose_begin, is_reached, with_links
 from server.links.neighbours import Neighbour
+from tests.replication.cutline import Line
 from tests.server.bundles.conftest import Carrier
-from tests.simulation.lines import Line, exchange
+from tests.simulation.lines import exchange
 from tests.simulation.office import Office
 
 C, D = "H41.12.03", "H41.12"
