@@ -141,3 +141,11 @@ def carry(make_homes: Any, make_node: Any, helpers: Any, key_pool: Any, tmp_path
         return Carrier({unit: make_node(home) for unit, home in homes.items()}, tmp_path, helpers, key_pool)
 
     return make
+
+
+@pytest.fixture
+def pair(carry):
+    """A commune and its district that know one another's keys and nothing else of each other."""
+    carrier = carry()
+    carrier.meet("H41.12.03", "H41.12")
+    return carrier
