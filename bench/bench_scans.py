@@ -18,9 +18,11 @@ from replication.document import Doc
 from replication.peers import Endpoint, HttpPeer, LocalPeer
 from replication.replicator import DatabaseState, Link, Pair
 from replication.sqlite import SqliteStore
+from server.dossier.manifest import CHUNK_BYTES
 
 RATE, UP_S, DOWN_S, SEED = 256_000, 30.0, 5.0, 1
-SCANS, CHUNKS_OF_ONE, EVENTS = 4, 46, 100  # 1.5 MB are 46 chunks of 32 KiB
+SCANS, SCAN_BYTES, EVENTS = 4, 1_500_000, 100
+CHUNKS_OF_ONE = SCAN_BYTES // CHUNK_BYTES
 
 
 @bench("scans")

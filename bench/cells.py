@@ -29,11 +29,11 @@ from replication.peers import Endpoint, HttpPeer, LocalPeer
 from replication.replicator import DatabaseState, Link, Pair
 from replication.sqlite import SqliteStore
 from replication.wire import render_document
+from server.dossier.manifest import CHUNK_BYTES
 
 CUT_EVERY_S = 30.0
 RTT_MS = 600
 SETTLE_S = 2.0
-CHUNK_JSON_BYTES = 43_900
 EVENT_JSON_BYTES = 1025
 # Documents enough that no line of the table ever runs dry, compressed four times over.
 AMPLE = 4.5
@@ -95,7 +95,7 @@ def make_docs(cell: Cell, half: int = 1) -> dict[str, list[Doc]]:
         if name == "u":
             docs[name] = town.events(int(capacity * AMPLE / EVENT_JSON_BYTES) + 50)
         else:
-            docs[name] = list(town.chunks(int(capacity / 33_000) + 8))
+            docs[name] = list(town.chunks(int(capacity / CHUNK_BYTES) + 8))
     return docs
 
 

@@ -17,7 +17,7 @@ from server.errors import Missing, Refused
 from server.intake.files import MAX_MANIFEST_BYTES
 
 _ASKED_AT_ONCE = 500  # ids per question to the engine: a URL or SQL statement of some 25 KB
-_READ_AT_ONCE = 16  # chunks in memory: half a megabyte
+_READ_AT_ONCE = 48  # chunks in memory: half a megabyte, of the largest files 1.5 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class FileStore:
             return Presence(None, 0, ())
         missing = tuple(self.missing(unit, tuple(dict.fromkeys(manifest.chunks))))
         absent = frozenset(missing)
-        present = sum(manifest.chunk_bytes(i) for i, chunk in enumerate(manifest.chunks) if chunk not in absent)
+        present = sum(manifest.length(i) for i, chunk in enumerate(manifest.chunks) if chunk not in absent)
         return Presence(manifest, present, missing)
 
     def read(self, unit: str, manifest: Manifest) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 // A photograph made small enough to travel: at most 300 KB of JPEG where it was larger, untouched where it was not.
 
+import { MOST_PREVIEW_BYTES } from "../lib/chunks.js";
 import { cleanFileName } from "../lib/normalise.js";
 
 /** `preview` is a small JPEG of a picture, null for anything else. @typedef {{name: string, type: string, bytes: Uint8Array<ArrayBuffer>, preview: Uint8Array<ArrayBuffer> | null}} Prepared */
@@ -24,8 +25,6 @@ const LONG_SIDE = 2200;
 const QUALITIES = [0.82, 0.7, 0.58, 0.46];
 const SHRINK = 0.8;
 const SMALLEST_SIDE = 900;
-// 12 KB take 3 s at 32 kbit/s, and show which paper it is (server/dossier/body.py refuses more).
-export const MOST_PREVIEW_BYTES = 12 * 1024;
 const PREVIEW_SIDES = [480, 384, 300, 220, 140];
 const PREVIEW_QUALITIES = [0.5, 0.35, 0.2];
 const KEPT = new Set(["image/jpeg", "image/png", "image/webp"]);

@@ -22,7 +22,7 @@ from replication.document import DocId, Seq
 MAX_STORES: Final = 8
 MAX_DATABASES: Final = 2048
 MAX_HOLES: Final = 256
-MAX_MISSING: Final = 2000  # chunks: 64 MB of files; the next acknowledgement names the next
+MAX_MISSING: Final = 2000  # chunks: 20 MB of files; the next acknowledgement names the next
 MAX_BUNDLES: Final = 200
 Hole = tuple[Seq, Seq]
 

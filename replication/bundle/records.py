@@ -1,6 +1,6 @@
 """Documents as bytes inside a frame: for each, the length of its JSON, the JSON, then its attachments' bytes.
 
-    [u32 length][{"_id":"sha256-…","_rev":"1-…",…,"_attachments":{"chunk":{…,"follows":true}}}][32768 bytes]
+    [u32 length][{"_id":"sha256-…","_rev":"1-…",…,"_attachments":{"chunk":{…,"follows":true}}}][10000 bytes]
 
 The JSON is CouchDB's with `follows`, as in its multipart bodies, so bytes need no base64.
 """

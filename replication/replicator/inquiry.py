@@ -19,7 +19,7 @@ from replication.replicator.ledger import Ledger, Parcel
 from replication.replicator.wire import Pace
 from replication.store import RevsDiff
 
-MAX_IN_HAND = 64  # chunks of 32 KiB: 2 MB
+MAX_IN_HAND = 64  # 2 MB, were all of them the largest chunks (32 KiB)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from server.api.errors import error_response
 from server.api.headers import FILE_POLICY
 from server.api.speaker import Speaker, Speakers
 from server.dossier.documents import chunk_doc, manifest_doc
-from server.dossier.manifest import CHUNK_BYTES, MAX_CHUNKS, parse_manifest
+from server.dossier.manifest import MAX_CHUNK_BYTES, MAX_CHUNKS, parse_manifest
 from server.errors import Missing, Refused
 from server.intake.source import Source
 from server.node.assembly import Node
@@ -47,7 +47,7 @@ def files_blueprint(node: Node, speakers: Speakers) -> Blueprint:
     @blueprint.put("/chunks/<chunk>")
     def put_chunk(chunk: str) -> tuple[Response, int]:
         speaker = speakers.current()
-        data = read_body(CHUNK_BYTES)
+        data = read_body(MAX_CHUNK_BYTES)
         if not data:
             raise Refused("schema", "a chunk has at least one byte")
         doc = chunk_doc(data)

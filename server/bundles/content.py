@@ -29,14 +29,14 @@ from server.bundles.positions import choose_begin, is_reached
 from server.dossier import units
 from server.dossier.documents import FILE_PREFIX
 from server.dossier.event import is_dossier_stream
-from server.dossier.manifest import Manifest, parse_manifest
+from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
 from server.errors import Refused
 from server.intake.files import MAX_MANIFEST_BYTES
 from server.intake.places import REGISTRY
 from server.links.state import FarStores
 from server.node.assembly import Node
 
-PREVIEW_BYTES = 64 * 1024  # a photograph for the screen, a page of text: two chunks
+PREVIEW_BYTES = 64 * 1024  # a photograph for the screen, a page of text: seven chunks
 _MOST_PREVIEWS = 200_000  # chunk ids held in memory: 30 MB
 
 
@@ -150,7 +150,7 @@ class Outlook:
 
 
 def build_outlook(node: Node, basis: Basis) -> Outlook:
-    """Count what lies between the basis and the end, by ids alone: chunks count as full, events as a kilobyte."""
+    """Count what lies between the basis and the end, by ids alone: a chunk as a small one, an event as a kilobyte."""
     streams: set[str] = set()
     events = files = size = documents = 0
     for name, since in basis.since.items():
@@ -165,7 +165,7 @@ def build_outlook(node: Node, basis: Basis) -> Outlook:
                     streams.add(stream)
                 files += row.id.startswith(FILE_PREFIX)
                 events += not name.startswith("f-")
-                size += 32 * 1024 if row.id.startswith("sha256-") else 1024
+                size += CHUNK_BYTES if row.id.startswith("sha256-") else 1024
     return Outlook(len(streams), events, files, documents, size)
 
 

@@ -1,10 +1,11 @@
 """Files as lists of chunks. Format: docs/formats/file.md.
 
-    {"v": 1, "sha256": "sha256-<whole file>", "size": 184213, "chunks": ["sha256-…", …]}
+    {"v": 2, "sha256": "sha256-<whole file>", "size": 184213, "chunk_bytes": 10000, "chunks": ["sha256-…", …]}
 
-Every chunk has exactly 32,768 bytes except the last, which has what is left. A manifest's id is the hash of its
-canonical form, a chunk's that of its bytes: whoever holds an event can ask for its files by name from anybody, resume
-after a cut at the first chunk that is missing, and check each piece alone.
+Every chunk has exactly `chunk_bytes` bytes except the last, which has what is left; version 1, without that member, has
+chunks of 32,768. A manifest's id is the hash of its canonical form, a chunk's that of its bytes: whoever holds an event
+can ask for its files by name from anybody, resume after a cut at the first chunk that is missing, and check each piece
+alone. How a file is cut follows from its size, so the same file is the same chunks for everybody (decision 0231).
 """
 
 from __future__ import annotations
@@ -15,21 +16,29 @@ from typing import Any, Final
 
 from crypto import jcs
 from crypto.hashing import sha256_id
-from server.dossier.body import MAX_FILE_BYTES, content_id
+from server.dossier.body import MAX_FILE_BYTES, MAX_PREVIEW_BYTES, content_id
 from server.dossier.checks import Wrong, listing, members, refuse, shown, whole
 from server.errors import Refused
 
-CHUNK_BYTES: Final = 32_768
-MAX_CHUNKS: Final = MAX_FILE_BYTES // CHUNK_BYTES
+# What a line of 32 kbit/s that breaks each half minute loses least by (replication/replicator/batching.py), and two and
+# a half pages of the store: 10,240 would be three.
+CHUNK_BYTES: Final = 10_000
+# A chunk has no more, whoever cut it. All files were cut so once; previews are, to be one chunk, and files that would
+# need more than `MAX_CHUNKS` small ones.
+MAX_CHUNK_BYTES: Final = 32_768
+MIN_CHUNK_BYTES: Final = 4_096
+MAX_CHUNKS: Final = MAX_FILE_BYTES // MAX_CHUNK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The chunks of one file, in order, by their content ids; `sha256` is the content id of the whole."""
+    """The chunks of one file, in order, by their content ids; `sha256` is the content id of the whole, `chunk_bytes`
+    what each chunk has except the last."""
 
     sha256: str
     size: int
     chunks: tuple[str, ...]
+    chunk_bytes: int
 
     @property
     def id(self) -> str:
@@ -42,17 +51,24 @@ class Manifest:
 
     def value(self) -> dict[str, Any]:
         """The JSON object, which `parse_manifest` reads."""
-        return {"v": 1, "sha256": self.sha256, "size": self.size, "chunks": list(self.chunks)}
+        value: dict[str, Any] = {"v": 1, "sha256": self.sha256, "size": self.size, "chunks": list(self.chunks)}
+        return value if self.chunk_bytes == MAX_CHUNK_BYTES else value | {"v": 2, "chunk_bytes": self.chunk_bytes}
 
-    def chunk_bytes(self, index: int) -> int:
+    def length(self, index: int) -> int:
         """How many bytes the chunk at `index` has."""
-        return min(CHUNK_BYTES, self.size - index * CHUNK_BYTES)
+        return min(self.chunk_bytes, self.size - index * self.chunk_bytes)
 
 
-def split(data: bytes) -> Iterator[bytes]:
+def choose_chunk_bytes(size: int) -> int:
+    """Return how a file of `size` bytes is cut: small chunks, unless it is no larger than a preview, which is asked for
+    by its own hash, or larger than a manifest may list."""
+    return CHUNK_BYTES if MAX_PREVIEW_BYTES < size <= MAX_CHUNKS * CHUNK_BYTES else MAX_CHUNK_BYTES
+
+
+def split(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
     """Yield the chunks of `data` in order."""
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield data[start : start + CHUNK_BYTES]
+    for start in range(0, len(data), chunk_bytes):
+        yield data[start : start + chunk_bytes]
 
 
 def build_manifest(data: bytes) -> tuple[Manifest, list[bytes]]:
@@ -64,23 +80,26 @@ def build_manifest(data: bytes) -> tuple[Manifest, list[bytes]]:
         raise Refused("bad_file", "the file is empty; take the picture or choose the file again")
     if len(data) > MAX_FILE_BYTES:
         raise Refused("too_large", f"a file of {len(data)} bytes, at most {MAX_FILE_BYTES} are taken; scan it smaller")
-    chunks = list(split(data))
-    return Manifest(sha256_id(data), len(data), tuple(sha256_id(chunk) for chunk in chunks)), chunks
+    chunk_bytes = choose_chunk_bytes(len(data))
+    chunks = list(split(data, chunk_bytes))
+    return Manifest(sha256_id(data), len(data), tuple(map(sha256_id, chunks)), chunk_bytes), chunks
 
 
 def parse_manifest(value: Any) -> Manifest:
     """Return the manifest in a JSON object. Raises `Refused("schema")` if its form or its number of chunks is wrong."""
     try:
-        _MANIFEST(value)
-        _check_count(value["size"], len(value["chunks"]))
+        version = _version(value)
+        _FORMS[version](value)
+        chunk_bytes = MAX_CHUNK_BYTES if version == 1 else value["chunk_bytes"]
+        _check_count(value["size"], chunk_bytes, len(value["chunks"]))
     except Wrong as wrong:
         raise refuse(wrong, "file manifest") from None
-    return Manifest(value["sha256"], value["size"], tuple(value["chunks"]))
+    return Manifest(value["sha256"], value["size"], tuple(value["chunks"]), chunk_bytes)
 
 
 def verify_chunk(manifest: Manifest, index: int, data: bytes) -> bytes:
     """Return `data` if it is the chunk at `index`. Raises `Refused("bad_hash")`."""
-    if len(data) != manifest.chunk_bytes(index) or sha256_id(data) != manifest.chunks[index]:
+    if len(data) != manifest.length(index) or sha256_id(data) != manifest.chunks[index]:
         raise Refused(
             "bad_hash", f"chunk {index} of {manifest.sha256} is damaged; fetch {manifest.chunks[index]} again"
         )
@@ -97,22 +116,27 @@ def join(manifest: Manifest, chunks: Sequence[bytes]) -> bytes:
     return data
 
 
-def _check_count(size: int, count: int) -> None:
-    needed = -(-size // CHUNK_BYTES)
+def _check_count(size: int, chunk_bytes: int, count: int) -> None:
+    needed = -(-size // chunk_bytes)
     if count != needed:
         raise Wrong(f"{count} chunks for {size} bytes, expected {needed}", place="chunks")
 
 
-def _version(value: Any) -> None:
-    if type(value) is not int or value != 1:
-        raise Wrong(f"got {shown(value)}, this program reads version 1; update it")
+def _version(value: Any) -> int:
+    """Return which form the value has to have; the form complains of whatever is not even an object."""
+    version = value.get("v") if isinstance(value, dict) else max(_FORMS)
+    if type(version) is not int or version not in _FORMS:
+        raise Wrong(f"got {shown(version)}, this program reads versions 1 and 2; update it", place="v")
+    return version
 
 
-_MANIFEST: Final = members(
-    {
-        "v": _version,
-        "sha256": content_id,
-        "size": whole(1, MAX_FILE_BYTES),
-        "chunks": listing(content_id, MAX_CHUNKS, least=1),
-    }
-)
+_COMMON: Final = {
+    "v": whole(1, 2),
+    "sha256": content_id,
+    "size": whole(1, MAX_FILE_BYTES),
+    "chunks": listing(content_id, MAX_CHUNKS, least=1),
+}
+_FORMS: Final = {
+    1: members(_COMMON),
+    2: members(_COMMON | {"chunk_bytes": whole(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES - 1)}),
+}

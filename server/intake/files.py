@@ -10,7 +10,7 @@ from crypto import strictjson
 from crypto.hashing import rev_of, sha256_id
 from replication.document import Doc
 from server.dossier.documents import CHUNK, FILE_PREFIX
-from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
+from server.dossier.manifest import MAX_CHUNK_BYTES, Manifest, parse_manifest
 from server.errors import Refused
 from server.intake.documents import check_name
 from server.intake.refusal import refusing
@@ -40,8 +40,8 @@ def check_chunk_document(doc: Doc) -> bytes:
         raise Refused("schema", "a chunk brings its bytes with it, as they are")
     if chunk.content_type != "application/octet-stream":
         raise Refused("schema", f"a chunk is application/octet-stream, this one {chunk.content_type[:60]!a}")
-    if not 1 <= len(chunk.data) <= CHUNK_BYTES:  # 1
-        raise Refused("too_large", f"a chunk has 1 to {CHUNK_BYTES} bytes, this one {len(chunk.data)}")
+    if not 1 <= len(chunk.data) <= MAX_CHUNK_BYTES:  # 1
+        raise Refused("too_large", f"a chunk has 1 to {MAX_CHUNK_BYTES} bytes, this one {len(chunk.data)}")
     name = str(sha256_id(chunk.data))
     if doc.id != name:  # 4
         raise Refused("bad_hash", f"these bytes are {name}, they came as {doc.id}; send the chunk again")

@@ -45,7 +45,7 @@ class FilePages:
         """Note a file. Which chunks are here is asked of the store: their rows of the feed may have gone by."""
         bytes_of: dict[str, int] = {}
         for i, chunk in enumerate(manifest.chunks):
-            bytes_of[chunk] = bytes_of.get(chunk, 0) + manifest.chunk_bytes(i)
+            bytes_of[chunk] = bytes_of.get(chunk, 0) + manifest.length(i)
         unit = unit_of_database(database)
         assert unit is not None  # the follower opens no other databases
         missing = self._files.missing(unit, tuple(bytes_of))

@@ -19,7 +19,7 @@ from server.dossier.documents import CHUNK, FILE_PREFIX, LOG_PREFIX, TIMESTAMP_P
 from server.dossier.erasing import TYPES
 from server.dossier.event import Event, EventId, StoredEvent, document_id, parse_event
 from server.dossier.granting import ROLE_TYPES
-from server.dossier.manifest import CHUNK_BYTES, parse_manifest
+from server.dossier.manifest import MAX_CHUNK_BYTES, parse_manifest
 from server.dossier.times import parse_time
 from server.errors import Refused, ServerError
 from server.log.pages import Cosigned, Page
@@ -169,7 +169,7 @@ class DocumentCheck:
         if chunk is None or chunk.data is None or len(doc.attachments) != 1 or doc.body.strip() != b"{}":
             raise Refused("schema", "not a document with one attachment and nothing else")
         name: str = sha256_id(chunk.data)
-        if doc.id != name or len(chunk.data) > CHUNK_BYTES:
+        if doc.id != name or len(chunk.data) > MAX_CHUNK_BYTES:
             raise Refused("bad_hash", f"its {len(chunk.data)} bytes are {name}")
         check_name(doc, name, rev_of(chunk.data))
         if chunk.digest != build_digest(chunk.data) or chunk.length != len(chunk.data):

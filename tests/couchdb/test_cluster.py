@@ -50,7 +50,7 @@ PHONES = 4
 BEFORE_S, DOWN_S, AFTER_S = 5.0, 15.0, 8.0
 PAUSE_LIMIT_S = 20.0  # the balancer leaves a dead node out within ten seconds; a phone's request may have met it before
 CATCH_UP_S = 60.0
-JPEG = draw_scan(RESIDENCE, seed=1, height=800)  # 68 KB: three chunks
+JPEG = draw_scan(RESIDENCE, seed=1, height=800)  # 68 KB: seven chunks
 
 
 @dataclass

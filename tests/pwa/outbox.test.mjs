@@ -11,7 +11,7 @@ import { CHUNK_BYTES, cutFile } from "../../pwa/lib/chunks.js";
 import { idInDocument } from "../../pwa/lib/event.js";
 import { signDocument } from "../../pwa/lib/identity.js";
 import { buildEntry, progress } from "../../pwa/lib/entry.js";
-import { runOutbox } from "../../pwa/lib/outbox.js";
+import { IN_FLIGHT, MOST_IN_FLIGHT, runOutbox } from "../../pwa/lib/outbox.js";
 import { tokenSource } from "../../pwa/lib/token.js";
 import { Trust, verifyReceipt } from "../../pwa/lib/trust.js";
 import { uuid7 } from "../../pwa/lib/uuid7.js";
@@ -121,7 +121,7 @@ test("a dossier with three photographs arrives and is received", async () => {
   assert.equal(await phone.run(), "done");
   assert.equal(phone.stage(doc), "received");
   assert.ok(node.docs.has(doc._id));
-  assert.equal(chunkPuts().length, 4 + 2 + 1);
+  assert.equal(chunkPuts().length, 10 + 4 + 1);
 });
 
 test("nothing new costs no chunk and no manifest", async () => {
@@ -169,10 +169,47 @@ test("with three connections of ten cut, at most what was in flight is sent agai
   let seed = 7; // a fixed sequence without a period short enough to hit the same request of every run
   node.cut = () => ((seed = (seed * 1103515245 + 12345) % 2 ** 31) % 1000 < 300 ? "after" : "");
   const runs = await phone.runUntil("done", 200);
-  // Each cut may cost again what was under way beside it: three chunks at most, one on average less than two.
-  assert.ok(chunkPuts().length <= 40 + 3 * runs, `${chunkPuts().length} puts in ${runs} runs`);
+  // Each cut may cost again what was under way beside it.
+  assert.ok(chunkPuts().length <= 40 + MOST_IN_FLIGHT * runs, `${chunkPuts().length} puts in ${runs} runs`);
   const acknowledged = chunkPuts().filter((line) => line.endsWith("201"));
   assert.ok(new Set(acknowledged.map((line) => line.split(" ")[1])).size === 40);
+});
+
+for (const [name, tookMs, most] of [["slow", 4_000, IN_FLIGHT], ["quick", 200, MOST_IN_FLIGHT]]) {
+  test(`over a ${name} line at most ${most} chunks are under way`, async () => {
+    const phone = new Phone();
+    const doc = await phone.file([40 * CHUNK_BYTES]);
+    const { api } = phone.parts;
+    const put = api.putChunk.bind(api);
+    let under = 0, seen = 0;
+    api.putChunk = async (...chunk) => {
+      seen = Math.max(seen, ++under);
+      await put(...chunk);
+      phone.clock += tookMs;
+      under--;
+    };
+    assert.equal(await phone.run(), "done");
+    assert.equal(phone.stage(doc), "received");
+    assert.equal(seen, most);
+  });
+}
+
+test("a line that has become slow has fewer chunks under way again", async () => {
+  const phone = new Phone();
+  await phone.file([60 * CHUNK_BYTES]);
+  const { api } = phone.parts;
+  const put = api.putChunk.bind(api);
+  const seen = [];
+  let under = 0;
+  api.putChunk = async (...chunk) => {
+    seen.push(++under);
+    await put(...chunk);
+    phone.clock += seen.length > 20 ? 4_000 : 200;
+    under--;
+  };
+  assert.equal(await phone.run(), "done");
+  assert.equal(Math.max(...seen.slice(0, 20)), MOST_IN_FLIGHT);
+  assert.equal(Math.max(...seen.slice(-20)), IN_FLIGHT);
 });
 
 test("what the node has acknowledged is remembered over a reload, and shown", async () => {
@@ -397,10 +434,10 @@ test("a small dossier goes before a large one that was signed earlier", async ()
 
 test("progress counts bytes, file by file", async () => {
   const phone = new Phone();
-  const doc = await phone.file([CHUNK_BYTES + 10, 20]);
+  const doc = await phone.file([2 * CHUNK_BYTES + 10, 20]);
   const entry = phone.saved.get(doc._id);
-  entry.acked = [entry.files[0].manifest.chunks[1]];
-  assert.deepEqual(progress(entry).files.map(({ sent, total }) => [sent, total]), [[10, CHUNK_BYTES + 10], [0, 20]]);
+  entry.acked = [entry.files[0].manifest.chunks.at(-1)];
+  assert.deepEqual(progress(entry).files.map(({ sent, total }) => [sent, total]), [[10, 2 * CHUNK_BYTES + 10], [0, 20]]);
   entry.stage = "sent";
   assert.equal(progress(entry).sent, progress(entry).total);
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,11 @@ import pytest
 from cryptography import x509
 
 from crypto import jcs, jws, keys
+from crypto.hashing import sha256_id
 from server.dossier.codes import parse_dossier_code
+from server.dossier.manifest import Manifest, build_manifest
 
-JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300  # three chunks
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300  # eight chunks
 
 
 @pytest.fixture
@@ -40,6 +43,23 @@ def test_a_filed_dossier_is_receipted_when_its_last_chunk_is_there(office, helpe
     assert office.citizen.get(f"/api/files/{after['files'][0]['sha256']}").content == JPEG
 
 
+def test_a_filing_cut_by_an_older_phone_is_receipted_as_any(office, helpers):
+    """What was signed with chunks of 32 KiB, and waited on a phone for a week, names that manifest."""
+    data = JPEG + random.Random(231).randbytes(50_000)
+    chunks = [data[at : at + 32_768] for at in range(0, len(data), 32_768)]
+    manifest = Manifest(sha256_id(data), len(data), tuple(map(sha256_id, chunks)), 32_768)
+    assert manifest.id != build_manifest(data)[0].id
+    stream = office.file(files=[helpers.file_reference(data) | {"manifest": manifest.id}])
+
+    for name, chunk in zip(manifest.chunks, chunks, strict=True):
+        assert office.citizen("PUT", f"/api/files/chunks/{name}", data=chunk).status_code == 201
+    sent = office.citizen("PUT", f"/api/files/manifests/{manifest.id}", json={"manifest": manifest.value()})
+
+    assert sent.status_code == 201
+    helpers.wait_until(lambda: office.citizen.get(f"/api/dossiers/{stream}").json()["received"])
+    assert office.official.get(f"/api/files/{manifest.sha256}").content == data
+
+
 def test_one_filing_gets_one_receipt_however_often_it_is_considered(office, helpers):
     """Receipts are idempotent: the stream itself says that one was issued."""
     reference = office.citizen.put_file(JPEG)
@@ -56,7 +76,6 @@ def test_chunks_that_do_not_make_the_file_get_no_receipt(office, helpers):
     from dataclasses import replace
 
     from server.dossier.documents import chunk_doc, manifest_doc
-    from server.dossier.manifest import build_manifest
     from server.intake.source import Source
 
     manifest, chunks = build_manifest(JPEG)
@@ -166,7 +185,6 @@ def test_files_are_handed_out_in_a_sandbox_under_their_own_name(office):
 
 def test_a_manifest_before_its_chunks_says_which_are_missing(office, helpers):
     """The phone is told what to send."""
-    from server.dossier.manifest import build_manifest
 
     manifest, _ = build_manifest(JPEG)
 

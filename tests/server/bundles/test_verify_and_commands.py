@@ -36,7 +36,7 @@ def test_a_bundle_holds_for_its_destination_and_outside_for_anybody(sent):
 
     assert inside.holds, list(inside.lines())
     assert inside.checked["events"] >= 2
-    assert inside.checked["chunks"] == 5
+    assert inside.checked["chunks"] == 13
     assert outside.holds
     assert outside.checked["frames"] == 5
     assert any("not looked at" in note for note in outside.notes)

@@ -12,21 +12,74 @@ from hypothesis import strategies as st
 from crypto import strictjson
 from crypto.event import event_document
 from crypto.hashing import sha256_id
+from server.dossier.body import MAX_FILE_BYTES, MAX_PREVIEW_BYTES
 from server.dossier.documents import certificate_doc, chunk_doc, crl_doc, event_doc, manifest_doc
 from server.dossier.event import to_value
-from server.dossier.manifest import CHUNK_BYTES, build_manifest, join, parse_manifest, verify_chunk
+from server.dossier.manifest import (
+    CHUNK_BYTES,
+    MAX_CHUNK_BYTES,
+    MAX_CHUNKS,
+    MIN_CHUNK_BYTES,
+    Manifest,
+    build_manifest,
+    join,
+    parse_manifest,
+    verify_chunk,
+)
 from server.errors import Refused
 from tests.server.dossier.story import Story
 
 
-@pytest.mark.parametrize("size", [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES])
+@pytest.mark.parametrize("size", [MAX_PREVIEW_BYTES + 1, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 1, 4 * CHUNK_BYTES])
 def test_chunks_are_full_except_the_last(size: int) -> None:
     """The number and length of chunks follow from the size alone."""
     data = bytes(range(256)) * (size // 256 + 1)
     manifest, chunks = build_manifest(data[:size])
-    assert [len(chunk) for chunk in chunks] == [manifest.chunk_bytes(i) for i in range(len(chunks))]
+    assert [len(chunk) for chunk in chunks] == [manifest.length(i) for i in range(len(chunks))]
     assert all(len(chunk) == CHUNK_BYTES for chunk in chunks[:-1])
     assert parse_manifest(manifest.value()) == manifest
+
+
+@pytest.mark.parametrize("size", [1, CHUNK_BYTES + 1, MAX_PREVIEW_BYTES])
+def test_a_preview_is_one_chunk(size: int) -> None:
+    """Its chunk is asked for by the name of the file, before the manifest has come."""
+    manifest, chunks = build_manifest(b"x" * size)
+    assert (manifest.chunks, [len(chunk) for chunk in chunks]) == ((manifest.sha256,), [size])
+    assert parse_manifest(manifest.value()) == manifest
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "version"),
+    [
+        (MAX_CHUNKS * CHUNK_BYTES, MAX_CHUNKS, 2),
+        (MAX_CHUNKS * CHUNK_BYTES + 1, 313, 1),
+        (MAX_FILE_BYTES, MAX_CHUNKS, 1),
+    ],
+)
+def test_no_manifest_outgrows_a_line(size: int, count: int, version: int) -> None:
+    """A manifest goes over a line whole: what would need more than 1,024 small chunks has large ones."""
+    manifest, chunks = build_manifest(bytes(size))
+    assert (len(manifest.chunks), len(chunks), manifest.value()["v"]) == (count, count, version)
+    assert parse_manifest(manifest.value()) == manifest
+
+
+def test_files_of_the_first_version_stay_what_they_are() -> None:
+    """Chunks of 32 KiB, and no member that says so: names in signed events count on it."""
+    data = b"x" * 40_000
+    chunks = [data[:32_768], data[32_768:]]
+    value = {"v": 1, "sha256": sha256_id(data), "size": 40_000, "chunks": [sha256_id(chunk) for chunk in chunks]}
+    manifest = parse_manifest(value)
+    assert manifest.id == "sha256-meJkPJgjV4yskmwZc_D7qIqd8ocq77WxM7VjyEJ2wy4"
+    assert (manifest.value(), join(manifest, chunks)) == (value, data)
+
+
+@pytest.mark.parametrize("chunk_bytes", [MIN_CHUNK_BYTES, 20_000, MAX_CHUNK_BYTES - 1])
+def test_other_sizes_are_read(chunk_bytes: int) -> None:
+    """A later program may cut otherwise, and this one has the file all the same."""
+    data = bytes(range(251)) * 300
+    chunks = [data[at : at + chunk_bytes] for at in range(0, len(data), chunk_bytes)]
+    manifest = Manifest(sha256_id(data), len(data), tuple(map(sha256_id, chunks)), chunk_bytes)
+    assert join(parse_manifest(manifest.value()), chunks) == data
 
 
 @given(st.binary(min_size=1, max_size=100_000))
@@ -57,13 +110,43 @@ def test_a_manifest_that_lies_about_the_whole_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"v": 2}, {"size": 0}, {"size": CHUNK_BYTES + 1}, {"chunks": []}, {"chunks": ["x"]}, {"more": 1}]
+    "change",
+    [
+        {"v": 1},
+        {"v": 3},
+        {"v": True},
+        {"v": []},
+        {"size": 0},
+        {"size": 2 * CHUNK_BYTES + 1},
+        {"chunks": []},
+        {"chunks": ["x"]},
+        {"chunk_bytes": MIN_CHUNK_BYTES - 1},
+        {"chunk_bytes": MAX_CHUNK_BYTES},
+        {"chunk_bytes": "10000"},
+        {"more": 1},
+    ],
 )
 def test_a_spoilt_manifest_is_refused(change: dict[str, object]) -> None:
-    """Also when size and number of chunks do not fit each other."""
-    manifest, _ = build_manifest(b"abc")
-    with pytest.raises(Refused):
+    """Also when size and number of chunks do not fit each other, and when one file could have two names: chunks of
+    32 KiB are version 1's."""
+    manifest, _ = build_manifest(b"abc" * 5_000)
+    with pytest.raises(Refused) as caught:
         parse_manifest(manifest.value() | change)
+    assert caught.value.code == "schema"
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {}])
+def test_what_is_no_manifest_at_all_is_refused(value: object) -> None:
+    """Whatever JSON came."""
+    with pytest.raises(Refused):
+        parse_manifest(value)
+
+
+def test_a_later_version_is_refused_with_what_to_do() -> None:
+    """It is this program that is too old."""
+    manifest, _ = build_manifest(b"abc" * 5_000)
+    with pytest.raises(Refused, match="update it"):
+        parse_manifest(manifest.value() | {"v": 3})
 
 
 def test_an_empty_file_is_refused_with_what_to_do() -> None:

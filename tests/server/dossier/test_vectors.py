@@ -14,10 +14,18 @@ from cryptography import x509
 from crypto import strictjson
 from crypto.event import canonical_event, certificate_signer, parse_signed_event, verify_event_signature
 from crypto.hashing import sha256_id
+from server.dossier.body import MAX_PREVIEW_BYTES
 from server.dossier.documents import certificate_doc
 from server.dossier.event import StoredEvent, document_id, parse_stored
 from server.dossier.fold import fold
-from server.dossier.manifest import MAX_CHUNKS, build_manifest, parse_manifest
+from server.dossier.manifest import (
+    CHUNK_BYTES,
+    MAX_CHUNK_BYTES,
+    MAX_CHUNKS,
+    MIN_CHUNK_BYTES,
+    build_manifest,
+    parse_manifest,
+)
 from server.dossier.proofs import Evidence
 from server.dossier.roles import fold_grants
 from server.dossier.times import parse_time
@@ -101,10 +109,13 @@ def test_the_signature_in_event_md_holds() -> None:
 
 
 def test_the_example_in_file_md_is_real() -> None:
-    """The file it describes is 40,000 times the letter x; the page's hashes are computed from that."""
+    """The file it describes is 15,000 times the letter x; the page's hashes are computed from that."""
     document = strictjson.parse(examples("file.md")[0].encode(), max_bytes=50_000)
-    manifest, chunks = build_manifest(b"x" * 40_000)
+    manifest, chunks = build_manifest(b"x" * 15_000)
     assert parse_manifest(document["manifest"]) == manifest
     assert document["_id"] == "file:" + manifest.id
-    assert [len(chunk) for chunk in chunks] == [32_768, 7_232]
-    assert f"{MAX_CHUNKS:,} chunks" in (FORMATS / "file.md").read_text(encoding="utf-8")
+    assert [len(chunk) for chunk in chunks] == [10_000, 5_000]
+    page = (FORMATS / "file.md").read_text(encoding="utf-8")
+    cuts = (CHUNK_BYTES, MAX_PREVIEW_BYTES + 1, MAX_CHUNKS * CHUNK_BYTES)
+    for bound in (*cuts, MIN_CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_CHUNKS):
+        assert f"{bound:,}" in page

@@ -10,9 +10,10 @@ from replication.errors import NotFound
 from replication.store import AllDocsQuery
 from server.cli import main
 from server.dossier.documents import FILE_PREFIX
+from server.dossier.manifest import CHUNK_BYTES
 from server.verify import verify_path
 
-SHARED = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 150  # two chunks
+SHARED = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 150  # four chunks
 OWN = b"\xff\xd8\xff\xe0" + bytes(range(255, -1, -1)) * 150
 NAME = "Vàng Thị Mỷ Tuyệt Mật"
 EVENTS, FILES = "u-h41-12-03", "f-h41-12-03"
@@ -110,8 +111,8 @@ def test_two_persons_erase_a_dossier_on_every_tier_and_the_shared_scan_stays(tie
         shared, own = (file["manifest"] for file in going["event"]["files"])
         assert holds(node, FILES, FILE_PREFIX + shared)
         assert not holds(node, FILES, FILE_PREFIX + own)
-        assert not holds(node, FILES, sha256_id(OWN[:32768]))
-        assert holds(node, FILES, sha256_id(SHARED[:32768]))
+        assert not holds(node, FILES, sha256_id(OWN[:CHUNK_BYTES]))
+        assert holds(node, FILES, sha256_id(SHARED[:CHUNK_BYTES]))
     assert citizen.get(f"/api/dossiers/{stream}").status_code == 404
     with pytest.raises(NotFound):
         commune.store.open(EVENTS).get(DocId(named[0]))

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from server.dossier.manifest import build_manifest
+from crypto.hashing import sha256_id
+from server.dossier.manifest import MAX_CHUNK_BYTES
 from server.home import Home
 from tests import disks
 
@@ -26,8 +27,7 @@ def test_a_full_disk_takes_nothing_says_so_and_loses_nothing(small_disk, make_ho
     official = helpers.enrol(node, url, key_pool(), "official")
     envelopes = [official.person.envelope(helpers.submission(node.unit, official.person)) for _ in range(60)]
     ballast = small_disk / "ballast"
-    _, (chunk,) = build_manifest(b"\xff\xd8\xff\xe0" + bytes(30_000))
-    (chunk_id,) = build_manifest(b"\xff\xd8\xff\xe0" + bytes(30_000))[0].chunks
+    chunk = bytes(MAX_CHUNK_BYTES)
 
     def file_all():
         answers = {each["event"]["stream"]: official.post("/api/events", each) for each in envelopes}
@@ -36,7 +36,7 @@ def test_a_full_disk_takes_nothing_says_so_and_loses_nothing(small_disk, make_ho
 
     ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 100_000))
     taken, refused = file_all()
-    refused.append(official("PUT", f"/api/files/chunks/{chunk_id}", data=chunk))
+    refused.append(official("PUT", f"/api/files/chunks/{sha256_id(chunk)}", data=chunk))
 
     assert len(refused) > 1
     assert {(each.status_code, each.json()["error"]) for each in refused} == {(507, "insufficient_storage")}

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from server.dossier.documents import chunk_doc, crl_doc, manifest_doc
-from server.dossier.manifest import build_manifest
+from server.dossier.manifest import CHUNK_BYTES, build_manifest
 from server.filestore import FileStore
 from server.intake.source import Source
 from server.readmodel.model import ReadModel
@@ -107,14 +107,14 @@ def test_bytes_are_counted_whichever_comes_first(commune, citizen, model, helper
     stream, _ = _file(commune, citizen, helpers, files=[helpers.file_reference(JPEG)])
     model.follower.catch_up()
     seen = [model.queries.dossier(stream).bytes_here]
-    for doc in (chunk_doc(chunks[2]), manifest_doc(manifest), chunk_doc(chunks[0]), chunk_doc(chunks[1])):
+    for doc in (chunk_doc(chunks[-1]), manifest_doc(manifest), *map(chunk_doc, chunks[:-1])):
         assert commune.put(doc, "f-h41-12-03") == ""
         model.follower.catch_up()
         seen.append(model.queries.dossier(stream).bytes_here)
         assert model.queries.dossier(stream).bytes_total == len(JPEG)
 
-    tail = len(chunks[2])
-    assert seen == [0, 0, tail, tail + 32768, len(JPEG)]
+    tail = len(chunks[-1])
+    assert seen == [0, 0, *range(tail, len(JPEG) + 1, CHUNK_BYTES)]
     assert model.queries.dossier(stream).files_here == 1
 
 

@@ -40,7 +40,7 @@ def test_a_sound_home_holds(stocked):
     assert report.problems == []
     assert report.notes == []
     assert report.checked["events"] == 2
-    assert report.checked["chunks"] == 3
+    assert report.checked["chunks"] == 8
     assert report.checked["whole files"] == 1
     assert report.checked["certificates"] >= 4
 
