@@ -30,11 +30,15 @@ def read_manifests(database: Database) -> Iterator[Manifest]:
 
 def unneeded_chunks(database: Database, going: Iterable[str], chunks: Iterable[str] = ()) -> list[str]:
     """Return the chunks of the manifests `going` (content ids), and of `chunks`, that no other manifest names, sorted.
-    Reads every manifest there is."""
-    wanted, named, kept = set(going), set(chunks), set[str]()
+    Reads every manifest there is, and remembers only what may go: a unit has millions of chunks."""
+    wanted, unneeded = set(going), set(chunks)
+    for doc in read_documents(database, [FILE_PREFIX + each for each in sorted(wanted)]):
+        if not doc.deleted:
+            unneeded.update(check_manifest_document(doc).chunks)
     for manifest in read_manifests(database):
-        (named if manifest.id in wanted else kept).update(manifest.chunks)
-    return sorted(named - kept)
+        if manifest.id not in wanted:
+            unneeded.difference_update(manifest.chunks)
+    return sorted(unneeded)
 
 
 def purge_documents(database: Database, ids: Sequence[str]) -> int:

@@ -28,7 +28,7 @@ from server.verify.proofs import Proofs
 from server.verify.report import Report
 from server.verify.timestamps import verify_timestamp_document
 
-_AT_ONCE = 200  # documents in memory; with chunks some 7 MB
+_AT_ONCE = 200  # documents in memory; with chunks some 2 MB, with the largest 7
 _MAX_BODY_BYTES = 8 * 1024 * 1024  # a CRL is the largest; the store bounds what it takes in
 # What damaged bytes make the parsers below raise. ValueError covers JSON, base64 and UTF-8.
 FAULTS = (CryptoError, ServerError, StoreError, KeyError, TypeError, ValueError)

@@ -72,7 +72,7 @@ def test_a_stick_carries_what_the_link_has_not_and_goes_on_from_there(linked: Ca
     assert (preview.outlook.dossiers, sent.dossiers) == (1, 1)
     assert preview.since != ""
     assert not preview.is_full
-    assert sent.documents < 12  # the event, its receipt, a manifest, two chunks, certificates and pages of the log
+    assert sent.documents < 12  # the event, its receipt, a manifest, four chunks, certificates and pages of the log
     assert (came.problems, came.whole) == ([], [sent.bundle])
     linked.nodes[D].model.follower.catch_up()
     assert linked.nodes[D].model.queries.dossier(late).files_here == 1
