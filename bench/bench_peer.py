@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from bench.harness import Figure, Sink, bench, milliseconds, rate
 from bench.peers import NAMED, HttpServer, named, ours, pouchdb_leveldb
+from server.dossier.manifest import CHUNK_BYTES
 
 EVENT_BYTES = 1300
 EVENTS_PER_DOSSIER = 7
@@ -192,8 +193,8 @@ def reads(sink: Sink) -> None:
 
 @bench("attachments")
 def attachments(sink: Sink) -> None:
-    """Chunks of 32 KiB in by PUT and out by GET, one after the other."""
-    chunk = random.Random(4).randbytes(32_768)
+    """Chunks of files in by PUT and out by GET, one after the other."""
+    chunk = random.Random(4).randbytes(CHUNK_BYTES)
 
     def measure_in(server: HttpServer) -> float:
         with fresh(server) as name:

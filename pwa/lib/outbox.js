@@ -10,6 +10,7 @@ import { Refused, outcomeOf } from "./api.js";
 import { progress } from "./entry.js";
 import { idInDocument } from "./event.js";
 import { packed } from "./gzip.js";
+import { inFlight } from "./inflight.js";
 
 /** @typedef {import("./event.js").EventDocument} EventDocument */
 /** @typedef {import("./entry.js").Entry} Entry */
@@ -35,13 +36,6 @@ import { packed } from "./gzip.js";
  * @property {(entry: Entry) => void} [changed]
  */
 
-// 3: a second and third request hide the round trip (600 ms on a satellite line); more only share the same wire, and are
-// lost together with it. Where a chunk is through in no time the wire is not what is waited for, and more may go: 5, for a
-// browser has six connections to a server, and the page wants one.
-export const IN_FLIGHT = 3;
-export const MOST_IN_FLIGHT = 5;
-const QUICK_MS = 1500;
-const SLOW_MS = 3000;
 // 500 ids make a request of 25 KB, 5 MB of files.
 const ASK_AT_ONCE = 500;
 const FIRST_RETRY_MS = 60_000;
@@ -225,31 +219,3 @@ async function noteTrouble(entry, cause, parts) {
 
 /** The bytes of a chunk are no longer on this phone. */
 class Lost extends Error {}
-
-/**
- * Run `work` over `items`, `IN_FLIGHT` at a time, up to `MOST_IN_FLIGHT` while each is done quickly. The first failure stops new work,
- * waits for what is under way (its acknowledgements count) and is thrown.
- * @template T @param {T[]} items @param {() => number} now milliseconds @param {(item: T) => Promise<void>} work
- */
-async function inFlight(items, now, work) {
-  const queue = [...items];
-  /** @type {unknown[]} */
-  const failures = [];
-  let workers = 0;
-  /** @returns {Promise<unknown>} */
-  const worker = async () => {
-    workers++;
-    const more = [];
-    for (let item = queue.shift(); item !== undefined && !failures.length; item = queue.shift()) {
-      const begun = now();
-      await work(item).catch((cause) => failures.push(cause));
-      const took = now() - begun;
-      if (took < QUICK_MS && workers < MOST_IN_FLIGHT) more.push(worker());
-      if (took > SLOW_MS && workers > IN_FLIGHT) break;
-    }
-    workers--;
-    return Promise.all(more);
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
-  if (failures.length) throw failures[0];
-}

@@ -3,6 +3,7 @@
 
 import { official } from "/desk-sign.js";
 import { cutFile } from "/lib/chunks.js";
+import { inFlight } from "/lib/inflight.js";
 import { cleanFileName } from "/lib/normalise.js";
 import { drawPreview } from "/ui/photo.js";
 import { pick } from "/desk/static/words.js";
@@ -40,7 +41,7 @@ async function send(bytes) {
   const { api } = await official();
   const { manifest, manifestId, chunks } = await cutFile(bytes);
   const missing = new Set(await api.fetchMissing(chunks.map((chunk) => chunk.id)));
-  for (const chunk of chunks) if (missing.has(chunk.id)) await api.putChunk(chunk.id, chunk.bytes, false);
+  await inFlight(chunks.filter(({ id }) => missing.has(id)), Date.now, (chunk) => api.putChunk(chunk.id, chunk.bytes, false));
   await api.putManifest(manifestId, manifest);
   return { sha256: manifest.sha256, manifest: manifestId, size: manifest.size };
 }
