@@ -126,19 +126,20 @@ async function sendChunk(id, type, parts) {
 
 /** @param {Entry} entry @param {Parts} parts @returns {Promise<string[]>} chunks the node turned out not to have */
 async function sendManifests(entry, parts) {
-  const held = new Set(entry.manifests);
+  const open = new Map(previewsFirst(entry.files).map(({ ref, manifest }) => [ref.manifest, manifest]));
+  for (const id of entry.manifests) open.delete(id);
+  /** @type {string[]} */
   const lacking = [];
-  for (const { ref, manifest } of previewsFirst(entry.files)) {
-    if (held.has(ref.manifest)) continue;
+  await inFlight([...open], parts.now, async ([id, manifest]) => {
     try {
-      await parts.api.putManifest(ref.manifest, manifest);
-      entry.manifests = [...entry.manifests, ref.manifest];
+      await parts.api.putManifest(id, manifest);
+      entry.manifests = [...entry.manifests, id];
       await parts.save(entry);
     } catch (cause) {
       if (!(cause instanceof Refused) || cause.error !== "chunks_missing") throw cause;
       lacking.push(...(cause.details.missing ?? manifest.chunks));
     }
-  }
+  });
   return lacking;
 }
 
