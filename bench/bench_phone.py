@@ -66,12 +66,17 @@ def phone(sink: Sink) -> None:
         sink.note("phones not measured: there is no node to run the outbox")
         return
     sink.note(f"seeds {SEEDS}, {RTT_MS} ms, up {UP_S:.0f} s ± {JITTER:.0%}, down {DOWN_S:.0f} s")
-    with tempfile.TemporaryDirectory(prefix="phone-") as folder, _commune(Path(folder)) as job, _reader() as reader:
+    with tempfile.TemporaryDirectory(prefix="phone-") as folder, commune(Path(folder)) as job, reader() as whole:
         tries = [(rate, how, seed) for rate in RATES for how in WAYS for seed in SEEDS]
 
         def one(each: tuple[int, str, int]) -> Sent:
             rate, how, seed = each
-            return _send(job, reader if how == "whole" else int(str(job["port"])), rate, how, seed)
+            return send(
+                job,
+                whole if how == "whole" else int(str(job["port"])),
+                Profile(rate, rate, RTT_MS, UP_S, DOWN_S, cut_jitter=JITTER, seed=seed),
+                how,
+            )
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             done = dict(zip(tries, pool.map(one, tries), strict=True))
@@ -82,8 +87,8 @@ def phone(sink: Sink) -> None:
             sink.add(Figure(f"phone {pick} {rate // 1000}k", middle["outbox"], unit, len(SEEDS), peers))
 
 
-def _send(job: dict[str, object], port: int, rate: int, how: str, seed: int) -> Sent:
-    profile = Profile(rate, rate, RTT_MS, UP_S, DOWN_S, cut_jitter=JITTER, seed=seed)
+def send(job: dict[str, object], port: int, profile: Profile, how: str) -> Sent:
+    """Send the photographs to a port in one of the `WAYS`, over a line of their own."""
     with WeakLink(("127.0.0.1", port), profile) as line:
         asked = {**job, "origin": line.url.rstrip("/"), "photos": PHOTOS, "how": how, "limit_s": LIMIT_S}
         command = ["node", str(ROOT / "bench" / "phone-outbox.mjs")]
@@ -94,7 +99,7 @@ def _send(job: dict[str, object], port: int, rate: int, how: str, seed: int) -> 
 
 
 @contextmanager
-def _commune(folder: Path) -> Iterator[dict[str, object]]:
+def commune(folder: Path) -> Iterator[dict[str, object]]:
     """Run a node, and give what a phone needs that is registered there."""
     at = datetime.now(UTC)
     home = Home.create(folder / "home", Settings(UNIT, "Xã Mường Lống", Engine(), None, at.isoformat()))
@@ -142,7 +147,7 @@ class _Reads(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _reader() -> Iterator[int]:
+def reader() -> Iterator[int]:
     """Give the port of a server that takes whole photographs."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Reads) as server:
         thread = threading.Thread(target=server.serve_forever)
