@@ -50,7 +50,7 @@ def register(commands: Commands) -> None:
     parser.set_defaults(run=_revoke)
     parser = sub.add_parser("crl", help="issue the next revocation list now; a serving node does it every week")
     add_home(parser)
-    parser.add_argument("--days", type=int, default=CRL_LIFE.days, help="how long it holds, for a key in a safe")
+    parser.add_argument("--days", type=_life, default=CRL_LIFE, help="how long it holds, for a key in a safe")
     parser.set_defaults(run=_crl)
 
 
@@ -138,10 +138,18 @@ def revoke_by_name(node: Node, subject: str, *, lost: bool, since: str = "") -> 
     return len(found)
 
 
+def _life(text: str) -> timedelta:
+    """Return a number of days as a time. Raises `argparse.ArgumentTypeError`; how many are allowed is for the list."""
+    try:
+        return timedelta(days=int(text))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!a} is no number of days; write it like 300") from None
+
+
 def _crl(arguments: argparse.Namespace) -> int:
     with open_node(arguments.home) as node:
         for authority in Authority.generations(node.home):
-            crl = node.crls.issue(authority, life=timedelta(days=arguments.days))
+            crl = node.crls.issue(authority, life=arguments.days)
             number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
             name = authority.certificate.subject.rfc4514_string()
             print(f"list {number} of {name}: {len(crl)} revoked, next one due {crl.next_update_utc:%Y-%m-%d}")

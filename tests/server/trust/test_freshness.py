@@ -213,6 +213,10 @@ def test_the_command_issues_a_list_for_a_key_in_a_safe(homes, capsys):
     assert "0 revoked" in capsys.readouterr().out
     assert main(["ca", "crl", str(home.path), "--days", "4000"]) == 1
     assert "400 days" in capsys.readouterr().err
+    for words in ("99999999999", "0x10", ""):
+        with pytest.raises(SystemExit, match="2"):
+            main(["ca", "crl", str(home.path), "--days", words])
+        assert "write it like 300" in capsys.readouterr().err
 
 
 def test_a_lost_key_doubts_the_day_before_it_was_reported(homes, make_node, key_pool, helpers):
