@@ -29,7 +29,7 @@ from server.bundles.positions import choose_begin, is_reached
 from server.dossier import units
 from server.dossier.documents import FILE_PREFIX
 from server.dossier.event import is_dossier_stream
-from server.dossier.manifest import CHUNK_BYTES, Manifest, parse_manifest
+from server.dossier.manifest import CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_CHUNKS, Manifest, parse_manifest
 from server.errors import Refused
 from server.intake.files import MAX_MANIFEST_BYTES
 from server.intake.places import REGISTRY
@@ -150,11 +150,14 @@ class Outlook:
 
 
 def build_outlook(node: Node, basis: Basis) -> Outlook:
-    """Count what lies between the basis and the end, by ids alone: a chunk as a small one, an event as a kilobyte."""
+    """Count what lies between the basis and the end, by ids alone: a chunk as a small one, an event as a kilobyte. What
+    large files have beyond that counts with their manifests."""
     streams: set[str] = set()
     events = files = size = documents = 0
     for name, since in basis.since.items():
         wants = basis.wants[name]
+        large = node.model.queries.large_files(name, MAX_CHUNKS * CHUNK_BYTES)
+        beyond = {FILE_PREFIX + manifest: _beyond_small_chunks(length) for manifest, length in large.items()}
         for rows in read_ids(node.store.open(name), since, basis.ends[name]):
             for row in rows:
                 if not wants(row.id):
@@ -165,8 +168,13 @@ def build_outlook(node: Node, basis: Basis) -> Outlook:
                     streams.add(stream)
                 files += row.id.startswith(FILE_PREFIX)
                 events += not name.startswith("f-")
-                size += CHUNK_BYTES if row.id.startswith("sha256-") else 1024
+                size += CHUNK_BYTES if row.id.startswith("sha256-") else 1024 + beyond.get(row.id, 0)
     return Outlook(len(streams), events, files, documents, size)
+
+
+def _beyond_small_chunks(length: int) -> int:
+    """Return how many bytes a file of large chunks has beyond those that its chunks count as."""
+    return length - CHUNK_BYTES * -(-length // MAX_CHUNK_BYTES)
 
 
 @dataclass(slots=True)

@@ -246,6 +246,11 @@ class Queries:
         sql = "SELECT DISTINCT chunk FROM awaited WHERE database = ? ORDER BY manifest LIMIT ?"
         return tuple(row[0] for row in self._tables.rows(sql, (database, limit)))
 
+    def large_files(self, database: str, above: int) -> dict[str, int]:
+        """Return the manifests of this database (`f-…`) whose files have more than `above` bytes, with those bytes."""
+        sql = "SELECT manifest, size FROM manifests WHERE database = ? AND size > ?"
+        return {row[0]: row[1] for row in self._tables.rows(sql, (database, above))}
+
     def awaiting_receipt(self, unit: str) -> tuple[str, ...]:
         """Return the streams of a unit that have a filing without a receipt."""
         rows = self._tables.rows("SELECT stream FROM dossiers WHERE unit = ? AND unreceipted > 0", (unit,))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.bundles import preview_export
 from server.errors import Refused
 
 C, D, P = "H41.12.03", "H41.12", "H41"
@@ -79,6 +80,17 @@ def test_the_second_bundle_holds_only_what_is_new(pair):
     assert 0 < third.documents < first.documents
     assert third.dossiers == 1
     assert third.since
+
+
+def test_what_is_to_go_is_told_to_a_few_hundredths(pair):
+    """Photographs and a scan of many pages, whose chunks are larger: before the stick is there it is known how much."""
+    pair.file(C, 300_000, 12_000_000, 250_000)
+
+    told = preview_export(pair.nodes[C], to=D).outlook.bytes
+    pair.send(C, D)
+    written = sum(part.stat().st_size for part in pair.parts())
+
+    assert written == pytest.approx(told, rel=0.03)
 
 
 def test_nothing_new_writes_nothing(pair):
