@@ -7,7 +7,6 @@ reads them.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -18,8 +17,8 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,6 +48,18 @@ WAYS = ("outbox", "large", "whole")
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """A phone's key with its certificate at a node: `urn` is the node's, `x5t` the certificate's thumbprint, `key` PKCS
+    #8 in base64."""
+
+    port: int
+    urn: str
+    subject: str
+    x5t: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """One try: seconds until all was there (`LIMIT_S` if it never was), bytes up the line per byte of file."""
 
@@ -60,23 +71,19 @@ class Sent:
 def phone(sink: Sink) -> None:
     """Seconds until two photographs are there, and bytes sent per byte of them: the middle one of three seeds."""
     if os.environ.get("TRAM_LINKS") != "full":
-        sink.note("phones take half an hour of waiting: TRAM_LINKS=full measures them")
+        sink.note("phones take a quarter of an hour of waiting: TRAM_LINKS=full measures them")
         return
     if shutil.which("node") is None:
         sink.note("phones not measured: there is no node to run the outbox")
         return
     sink.note(f"seeds {SEEDS}, {RTT_MS} ms, up {UP_S:.0f} s ± {JITTER:.0%}, down {DOWN_S:.0f} s")
-    with tempfile.TemporaryDirectory(prefix="phone-") as folder, commune(Path(folder)) as job, reader() as whole:
+    with tempfile.TemporaryDirectory(prefix="phone-") as folder, commune(Path(folder)) as registered, reader() as port:
         tries = [(rate, how, seed) for rate in RATES for how in WAYS for seed in SEEDS]
 
         def one(each: tuple[int, str, int]) -> Sent:
             rate, how, seed = each
-            return send(
-                job,
-                whole if how == "whole" else int(str(job["port"])),
-                Profile(rate, rate, RTT_MS, UP_S, DOWN_S, cut_jitter=JITTER, seed=seed),
-                how,
-            )
+            line = Profile(rate, rate, RTT_MS, UP_S, DOWN_S, cut_jitter=JITTER, seed=seed)
+            return send_whole(port, line) if how == "whole" else send(registered, line, how)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             done = dict(zip(tries, pool.map(one, tries), strict=True))
@@ -87,10 +94,19 @@ def phone(sink: Sink) -> None:
             sink.add(Figure(f"phone {pick} {rate // 1000}k", middle["outbox"], unit, len(SEEDS), peers))
 
 
-def send(job: dict[str, object], port: int, profile: Profile, how: str) -> Sent:
-    """Send the photographs to a port in one of the `WAYS`, over a line of their own."""
+def send(registered: Registered, profile: Profile, how: str) -> Sent:
+    """Send the photographs to the node by the outbox, `how` being "outbox" or "large", over a line of their own."""
+    return _run(registered.port, profile, asdict(registered) | {"how": how})
+
+
+def send_whole(port: int, profile: Profile) -> Sent:
+    """Send each photograph in a request of its own to a `reader`, over a line of their own."""
+    return _run(port, profile, {"how": "whole"})
+
+
+def _run(port: int, profile: Profile, job: dict[str, object]) -> Sent:
     with WeakLink(("127.0.0.1", port), profile) as line:
-        asked = {**job, "origin": line.url.rstrip("/"), "photos": PHOTOS, "how": how, "limit_s": LIMIT_S}
+        asked = {**job, "origin": line.url.rstrip("/"), "photos": PHOTOS, "limit_s": LIMIT_S}
         command = ["node", str(ROOT / "bench" / "phone-outbox.mjs")]
         done = subprocess.run(command, cwd=ROOT, input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True)
         bytes_up = line.figures().up_bytes / sum(PHOTOS)
@@ -99,8 +115,8 @@ def send(job: dict[str, object], port: int, profile: Profile, how: str) -> Sent:
 
 
 @contextmanager
-def commune(folder: Path) -> Iterator[dict[str, object]]:
-    """Run a node, and give what a phone needs that is registered there."""
+def commune(folder: Path) -> Iterator[Registered]:
+    """Run a node, and give a phone that is registered there."""
     at = datetime.now(UTC)
     home = Home.create(folder / "home", Settings(UNIT, "Xã Mường Lống", Engine(), None, at.isoformat()))
     authority = found_root(home, at, keys.generate_p256())
@@ -115,13 +131,8 @@ def commune(folder: Path) -> Iterator[dict[str, object]]:
     child = start("commune", [*TRAM, "serve", str(home.path), "--port", str(port), "--no-sync"], folder / "commune.log")
     try:
         wait_until_answering(child, f"http://127.0.0.1:{port}/api/node")
-        yield {
-            "port": port,
-            "urn": node_urn(UNIT),
-            "subject": f"urn:tram:subject:{subject}",
-            "x5t": fingerprint_of(certificate),
-            "key": b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode(),
-        }
+        secret = b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
+        yield Registered(port, node_urn(UNIT), f"urn:tram:subject:{subject}", fingerprint_of(certificate), secret)
     finally:
         child.stop()
 
@@ -131,7 +142,7 @@ class _Reads(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """As ever, but that a connection which is cut is what is measured, and no fault to be told."""
-        with contextlib.suppress(ConnectionError):
+        with suppress(ConnectionError):
             super().handle()
 
     def do_POST(self) -> None:

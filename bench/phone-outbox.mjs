@@ -4,10 +4,9 @@
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { NodeApi } from '../pwa/lib/api.js';
-import { LARGE_CHUNK_BYTES, cutFile, manifestId } from '../pwa/lib/chunks.js';
+import { LARGE_CHUNK_BYTES, cutFile } from '../pwa/lib/chunks.js';
 import { buildEntry } from '../pwa/lib/entry.js';
-import { sha256Id } from '../pwa/lib/hashing.js';
-import { ES256, P256 } from '../pwa/lib/jws.js';
+import { P256 } from '../pwa/lib/jws.js';
 import { runOutbox } from '../pwa/lib/outbox.js';
 import { tokenSource } from '../pwa/lib/token.js';
 
@@ -32,21 +31,10 @@ async function sendWhole() {
   }
 }
 
-/** As version 1 of the manifest has it, whatever the size. */
-async function cutLarge(bytes) {
-  const chunks = [];
-  for (let at = 0; at < bytes.length; at += LARGE_CHUNK_BYTES) {
-    const piece = bytes.slice(at, at + LARGE_CHUNK_BYTES);
-    chunks.push({ id: await sha256Id(piece), bytes: piece });
-  }
-  const manifest = { v: 1, sha256: await sha256Id(bytes), size: bytes.length, chunks: chunks.map(({ id }) => id) };
-  return { manifest, manifestId: await manifestId(manifest), chunks };
-}
-
-async function sendByOutbox(cut) {
+async function sendByOutbox(step) {
   const key = await crypto.subtle.importKey('pkcs8', Buffer.from(job.key, 'base64'), P256, false, ['sign']);
   const token = tokenSource({ key, x5t: job.x5t, subject: job.subject }, job.urn, () => Math.floor(Date.now() / 1000));
-  const cuts = await Promise.all(photos.map(cut));
+  const cuts = await Promise.all(photos.map((bytes) => cutFile(bytes, step)));
   const held = new Map(cuts.flatMap(({ chunks }) => chunks.map(({ id, bytes }) => [id, bytes])));
   const files = cuts.map(({ manifest, manifestId: id }) => ({
     manifest, ref: { sha256: manifest.sha256, manifest: id, size: manifest.size, type: 'image/jpeg', name: 'a.jpg', part: 'a' },
@@ -70,6 +58,6 @@ async function sendByOutbox(cut) {
 }
 
 if (job.how === 'whole') await sendWhole();
-else await sendByOutbox(job.how === 'large' ? cutLarge : cutFile);
+else await sendByOutbox(job.how === 'large' ? LARGE_CHUNK_BYTES : undefined);
 console.log(JSON.stringify({ seconds: isLate() ? null : (performance.now() - begun) / 1000 }));
 process.exit(0); // connections that a cut left open would keep it

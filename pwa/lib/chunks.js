@@ -18,25 +18,26 @@ export const MOST_PREVIEW_BYTES = 12 * 1024;
 /** Pieces are gone, or the bytes are not those that were signed for. */
 export class DamagedFile extends RangeError {}
 
+/** @param {number} size @returns {number} how many bytes the chunks of a file have, except the last */
+const chunkBytes = (size) => (size > MOST_PREVIEW_BYTES && size <= MAX_CHUNKS * CHUNK_BYTES ? CHUNK_BYTES : LARGE_CHUNK_BYTES);
+
 /**
- * @param {Bytes} bytes a whole file, not empty
+ * @param {Bytes} bytes a whole file, not empty @param {number} [step] of other programs' files: how they cut them
  * @returns {Promise<{manifest: Manifest, manifestId: string, chunks: Chunk[]}>} `chunks` in order, equal ones only once
  */
-export async function cutFile(bytes) {
+export async function cutFile(bytes, step = chunkBytes(bytes.length)) {
   if (!bytes.length) throw new RangeError("an empty file cannot be sent");
   /** @type {Map<string, Chunk>} */
   const pieces = new Map();
   const ids = [];
-  const size = bytes.length;
-  const step = size > MOST_PREVIEW_BYTES && size <= MAX_CHUNKS * CHUNK_BYTES ? CHUNK_BYTES : LARGE_CHUNK_BYTES;
-  for (let at = 0; at < size; at += step) {
+  for (let at = 0; at < bytes.length; at += step) {
     const piece = bytes.slice(at, at + step);
     const id = await sha256Id(piece);
     ids.push(id);
     pieces.set(id, { id, bytes: piece });
   }
   /** @type {Manifest} */
-  const manifest = { v: 1, sha256: await sha256Id(bytes), size, chunks: ids };
+  const manifest = { v: 1, sha256: await sha256Id(bytes), size: bytes.length, chunks: ids };
   if (step !== LARGE_CHUNK_BYTES) Object.assign(manifest, { v: 2, chunk_bytes: step });
   return { manifest, manifestId: await manifestId(manifest), chunks: [...pieces.values()] };
 }

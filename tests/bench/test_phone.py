@@ -16,9 +16,9 @@ LINE = Profile(2_000_000, 2_000_000, 20, cut_every_s=1.5, cut_for_s=0.3, cut_jit
 
 def test_photographs_arrive_over_a_line_that_breaks(tmp_path: Path) -> None:
     """In chunks of either size every byte is there at last, and little more than once."""
-    with bench_phone.commune(tmp_path) as job:
+    with bench_phone.commune(tmp_path) as registered:
         for how in ("outbox", "large"):
-            sent = bench_phone.send(job, int(str(job["port"])), LINE, how)
+            sent = bench_phone.send(registered, LINE, how)
             assert sent.seconds < bench_phone.LIMIT_S
             assert 1.0 < sent.bytes_up < 2.0, how
 
@@ -26,6 +26,6 @@ def test_photographs_arrive_over_a_line_that_breaks(tmp_path: Path) -> None:
 def test_whole_photographs_arrive_where_the_line_holds() -> None:
     """Each in one request, and no more than that goes up."""
     with bench_phone.reader() as port:
-        sent = bench_phone.send({}, port, Profile(2_000_000, 2_000_000, 20), "whole")
+        sent = bench_phone.send_whole(port, Profile(2_000_000, 2_000_000, 20))
     assert sent.seconds < bench_phone.LIMIT_S
     assert 1.0 < sent.bytes_up < 1.05
