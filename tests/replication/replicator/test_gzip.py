@@ -33,11 +33,22 @@ def test_the_edges_come_back_too(body: bytes) -> None:
     assert build_gzip(body) == build_gzip(body)
 
 
+def chunks_body(count: int) -> bytes:
+    """A request with so many chunks."""
+    chunks = Town(seed=1, half=1).chunks(count)
+    return b'{"new_edits":false,"docs":[' + b",".join(Outgoing(chunk).json for chunk in chunks) + b"]}"
+
+
 def packed_chunks(count: int) -> tuple[int, int]:
     """How long a body with so many chunks is: as we pack it, and as zlib would."""
-    chunks = Town(seed=1, half=1).chunks(count)
-    body = b'{"new_edits":false,"docs":[' + b",".join(Outgoing(chunk).json for chunk in chunks) + b"]}"
+    body = chunks_body(count)
     return len(build_gzip(body)), len(gzip.compress(body, 6, mtime=0))
+
+
+def test_what_refers_back_is_found_by_a_reader_who_remembers_32_kib() -> None:
+    """Past the first 32 KiB of a body too: seven chunks are three times as much."""
+    body = chunks_body(7)
+    assert gzip.decompress(build_gzip(body)) == body
 
 
 def test_a_chunk_takes_little_more_than_its_bytes() -> None:
